@@ -1,0 +1,101 @@
+"""Name the things of a room: parties, tables, columns, digests."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NewType
+
+IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+"""What a party, a table or a column may be called (DESIGN §9). ASCII only, so that no two names look alike."""
+
+RESERVED_PARTY: Final = "public"
+"""The owner's part of a reference table's name, `public.regions`; nobody may be called that."""
+
+PartyId = NewType("PartyId", str)
+RoomId = NewType("RoomId", str)
+UploadId = NewType("UploadId", str)
+Epoch = NewType("Epoch", str)
+Purpose = NewType("Purpose", str)
+
+
+class Role(StrEnum):
+    """What a party is in the room."""
+
+    MEMBER = "member"
+    OBSERVATOIRE = "observatoire"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+
+
+class IdentifierKind(StrEnum):
+    """What a privacy unit's token is made from; tokens of different kinds never meet (S10)."""
+
+    EMAIL = "email"
+    OPAQUE = "opaque"
+
+
+class InvalidName(ValueError):
+    """A name outside `[a-z][a-z0-9_]*`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"not a name: {name!r} (lowercase ASCII letters, digits and _, starting with a letter)")
+        self.name = name
+
+
+def identifier(text: str) -> str:
+    """Return `text` if it is a name, else raise `InvalidName`."""
+    if IDENTIFIER.fullmatch(text) is None:
+        raise InvalidName(text)
+    return text
+
+
+def party_id(text: str) -> PartyId:
+    """Return the party called `text`, else raise `InvalidName`."""
+    if text == RESERVED_PARTY:
+        raise InvalidName(text)
+    return PartyId(identifier(text))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A member's table, `owner.name`."""
+
+    owner: PartyId
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> TableName:
+        """Read `owner.name`, else raise `InvalidName`."""
+        owner, dot, name = text.partition(".")
+        if not dot:
+            raise InvalidName(text)
+        return cls(party_id(owner), identifier(name))
+
+    def __str__(self) -> str:
+        return f"{self.owner}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A SHA-256 digest, 32 bytes."""
+
+    value: bytes
+
+    @classmethod
+    def of(cls, content: bytes) -> Digest:
+        """Digest `content`."""
+        return cls(hashlib.sha256(content).digest())
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Read `sha256:` and 64 lowercase hexadecimal digits, else raise ValueError."""
+        prefix, _, digits = text.partition(":")
+        if prefix != "sha256" or re.fullmatch(r"[0-9a-f]{64}", digits, re.ASCII) is None:
+            raise ValueError(f"not a digest: {text!r}")
+        return cls(bytes.fromhex(digits))
+
+    def __str__(self) -> str:
+        return f"sha256:{self.value.hex()}"
