@@ -1,0 +1,210 @@
+"""Details: what is known of an event beyond its envelope, encrypted under a key of its own.
+
+Per entry, a random 32-byte key k. The leaf holds a commitment under k and the digest of the ciphertext; k itself lies
+wrapped for each reader. To erase the details for good is to destroy k: the leaf, the tree and every proof stay valid.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from audit_log.entry import UNSEALED, Envelope, Event
+from audit_log.errors import MalformedEntry, NotVerified
+
+KEY_BYTES: Final = 32
+BLOCK_BYTES: Final = 4096
+MAX_DETAILS_BYTES: Final = 1 << 20
+WRAPPED_BYTES: Final = 12 + KEY_BYTES + 16
+_NONCE_BYTES: Final = 12
+_LENGTH_BYTES: Final = 4
+_MAX_DEPTH: Final = 32
+_COMMIT_LABEL: Final = b"dcr-audit-commit-v1\0"
+_DETAILS_LABEL: Final = b"dcr-audit-details-v1"
+_WRAP_LABEL: Final = b"dcr-audit-wrap-v1\0"
+_READER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedDetails:
+    """Details as they are stored.
+
+    Attributes:
+        ciphertext: AES-256-GCM, a multiple of 4096 bytes and a tag of 16.
+        wraps: for each reader, the entry's key under the reader's: nonce, ciphertext, tag; 60 bytes.
+    """
+
+    ciphertext: bytes
+    wraps: Mapping[str, bytes]
+
+    def digest(self) -> str:
+        """Return what the leaf says of the ciphertext, its SHA-256 in hex."""
+        return hashlib.sha256(self.ciphertext).hexdigest()
+
+
+def canonical_details(details: Mapping[str, object]) -> bytes:
+    """Write details as canonical JSON: sorted keys, no spaces, ASCII.
+
+    Args:
+        details: strings, integers, booleans, None, and lists, tuples and mappings of these. No floats: an amount is
+            written as a string, exactly.
+
+    Raises:
+        MalformedEntry: another kind of value, nested above 32 levels, or above 1 MiB.
+    """
+    text = json.dumps(_plain(details, _MAX_DEPTH), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    if len(text) > MAX_DETAILS_BYTES:
+        raise MalformedEntry("details", f"above {MAX_DETAILS_BYTES} bytes")
+    return text.encode("ascii")
+
+
+def _plain(value: object, depth: int) -> object:
+    if depth == 0:
+        raise MalformedEntry("details", f"nested above {_MAX_DEPTH} levels")
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise MalformedEntry("details", "an integer is above 64 bits")
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(each, depth - 1) for each in value]
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise MalformedEntry("details", "a key is not a string")
+        return {str(key): _plain(each, depth - 1) for key, each in value.items()}
+    raise MalformedEntry("details", f"a {type(value).__name__} cannot be written exactly")
+
+
+def _require_key(key: bytes) -> bytes:
+    if len(key) != KEY_BYTES:
+        raise MalformedEntry("readers", f"a reader's key has {KEY_BYTES} bytes")
+    return key
+
+
+def _binding(envelope: Envelope) -> bytes:
+    """Return what ties ciphertext and wraps to their entry: the leaf's digest, as before it was sealed.
+
+    The leaf holds the ciphertext's digest, so the ciphertext cannot be bound to the finished leaf: that would be a
+    circle. Everything else in the leaf, its random id foremost, is bound.
+    """
+    return hashlib.sha256(Envelope(envelope.event, envelope.commit, UNSEALED).leaf()).digest()
+
+
+def _commit(key: bytes, canonical: bytes) -> str:
+    return hmac.new(key, _COMMIT_LABEL + canonical, hashlib.sha256).hexdigest()
+
+
+def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
+    # The entry's key encrypts one message, ever: its nonce is derived with it.
+    stream = HKDF(algorithm=SHA256(), length=KEY_BYTES + _NONCE_BYTES, salt=None, info=_DETAILS_LABEL).derive(key)
+    return AESGCM(stream[:KEY_BYTES]), stream[KEY_BYTES:]
+
+
+def _wrap(key: bytes, *, reader: str, kek: bytes, binding: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + AESGCM(_require_key(kek)).encrypt(nonce, key, _WRAP_LABEL + binding + reader.encode("ascii"))
+
+
+def _wrap_all(key: bytes, binding: bytes, readers: Mapping[str, bytes]) -> dict[str, bytes]:
+    if not readers:
+        raise MalformedEntry("readers", "details without a reader could never be opened")
+    for reader in readers:
+        if not _READER.fullmatch(reader):
+            raise MalformedEntry("readers", "a reader's name is not in the form that the log allows")
+    return {reader: _wrap(key, reader=reader, kek=kek, binding=binding) for reader, kek in readers.items()}
+
+
+def seal(event: Event, details: Mapping[str, object], readers: Mapping[str, bytes]) -> tuple[Envelope, SealedDetails]:
+    """Encrypt an event's details and finish its envelope.
+
+    Args:
+        event: what happened.
+        details: what only readers may know of it.
+        readers: for each reader by name, the 32-byte key under which it will find the entry's key; at least one.
+
+    Raises:
+        MalformedEntry: details or readers that cannot be logged.
+    """
+    canonical = canonical_details(details)
+    key = secrets.token_bytes(KEY_BYTES)
+    draft = Envelope(event, _commit(key, canonical))
+    binding = _binding(draft)
+    cipher, nonce = _cipher(key)
+    framed = len(canonical).to_bytes(_LENGTH_BYTES, "big") + canonical
+    padded = framed + bytes(-len(framed) % BLOCK_BYTES)
+    sealed = SealedDetails(cipher.encrypt(nonce, padded, binding), _wrap_all(key, binding, readers))
+    return Envelope(event, draft.commit, sealed.digest()), sealed
+
+
+def open_details(
+    envelope: Envelope, ciphertext: bytes, wrapped: bytes, *, reader: str, kek: bytes
+) -> dict[str, object]:
+    """Decrypt details and check them against what the leaf commits to.
+
+    Args:
+        envelope: the entry.
+        ciphertext: the stored details.
+        wrapped: the entry's key for this reader.
+        reader: the reader's name.
+        kek: the reader's key, 32 bytes.
+
+    Raises:
+        NotVerified: another key, other details than the entry's, or altered.
+    """
+    if not hmac.compare_digest(hashlib.sha256(ciphertext).hexdigest(), envelope.sealed):
+        raise NotVerified("details", "not the ciphertext that the entry seals")
+    key = _unwrap(envelope, wrapped, reader=reader, kek=kek)
+    cipher, nonce = _cipher(key)
+    try:
+        padded = cipher.decrypt(nonce, ciphertext, _binding(envelope))
+    except InvalidTag as error:
+        raise NotVerified("details", "the ciphertext does not open") from error
+    length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
+    canonical = padded[_LENGTH_BYTES : _LENGTH_BYTES + length]
+    if len(canonical) != length or any(padded[_LENGTH_BYTES + length :]):
+        raise NotVerified("details", "the padding is not in its only form")
+    if not hmac.compare_digest(_commit(key, canonical), envelope.commit):
+        raise NotVerified("details", "not the details that the entry commits to")
+    values = json.loads(canonical)
+    if not isinstance(values, dict) or canonical_details(values) != canonical:
+        raise NotVerified("details", "not in their canonical form")
+    return values
+
+
+def _unwrap(envelope: Envelope, wrapped: bytes, *, reader: str, kek: bytes) -> bytes:
+    if len(wrapped) != WRAPPED_BYTES or not _READER.fullmatch(reader):
+        raise NotVerified("details", "not a wrapped key")
+    label = _WRAP_LABEL + _binding(envelope) + reader.encode("ascii")
+    try:
+        return AESGCM(_require_key(kek)).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], label)
+    except InvalidTag as error:
+        raise NotVerified("details", "the key does not open under this reader's") from error
+
+
+def rewrap(
+    envelope: Envelope, wrapped: bytes, *, reader: str, kek: bytes, readers: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Wrap an entry's key again, for other readers or under their next keys.
+
+    Args:
+        envelope: the entry.
+        wrapped: the entry's key for a present reader.
+        reader: the present reader's name.
+        kek: the present reader's key, 32 bytes.
+        readers: for each reader from now on, the 32-byte key; at least one.
+
+    Raises:
+        NotVerified: the present reader's key does not open it.
+        MalformedEntry: readers that cannot be served.
+    """
+    return _wrap_all(_unwrap(envelope, wrapped, reader=reader, kek=kek), _binding(envelope), readers)

@@ -1,0 +1,250 @@
+"""Entries: the small public envelope that becomes a leaf of the tree.
+
+Every leaf is canonical JSON of exactly 1024 bytes, so that its length says nothing (SOUNDNESS S13). It names nobody in
+clear and holds no digest that could be guessed; whatever else is known about the event lies encrypted beside it.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Final, Self
+
+from audit_log.errors import MalformedEntry
+
+LEAF_BYTES: Final = 1024
+VERSION: Final = 1
+MAX_PARTIES: Final = 512  # bits of the party map
+NO_CAUSE: Final = -1
+UNSEALED: Final = "0" * 64
+_MAX_INTEGER: Final = 2**53 - 1  # what every JSON reader keeps exactly
+_HEX_128: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_HEX_256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_DIGEST: Final = re.compile(r"(sha256:[0-9a-f]{64})?", re.ASCII)
+_PARTY_MAP: Final = re.compile(r"[0-9a-f]{128}", re.ASCII)
+# No blanks: a name is a pseudonym or a code, never words of a person or of a query.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,47}", re.ASCII)
+_CODE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9:._/-]{0,31})?", re.ASCII)
+
+
+class EventType(StrEnum):
+    """What can happen in a room. A new kind of event is a new member here, and a new line in docs/spec/log.md."""
+
+    ROOM_CREATED = "room.created"
+    PARTY_ADDED = "party.added"
+    PARTY_REMOVED = "party.removed"
+    TABLE_DECLARED = "table.declared"
+    REFERENCE_ADDED = "reference.added"
+    POLICY_APPROVED = "policy.approved"
+    BUDGET_GRANTED = "budget.granted"
+    LINKAGE_REGISTERED = "linkage.registered"
+    DATASET_UPLOADED = "dataset.uploaded"
+    DATASET_WITHDRAWN = "dataset.withdrawn"
+    DATASET_ERASED = "dataset.erased"
+    UPLOAD_REFUSED = "upload.refused"
+    QUERY_CHARGED = "query.charged"  # the intent: budget is reserved; logged before any key is opened
+    QUERY_RELEASED = "query.released"  # the outcome: a noised answer left
+    QUERY_FAILED = "query.failed"  # the outcome: a fault after data was read; the charge stays
+    QUERY_REFUSED = "query.refused"
+    QUERY_PREVIEWED = "query.previewed"
+    CATALOG_READ = "catalog.read"
+    BUDGET_READ = "budget.read"
+    LOG_READ = "log.read"
+    LOG_EXPORTED = "log.exported"
+    KEY_REGISTERED = "key.registered"
+    KEY_ROTATED = "key.rotated"
+    KEY_USED = "key.used"
+    KEY_DESTROYED = "key.destroyed"
+    ACCESS_REFUSED = "access.refused"
+    DETAILS_ERASED = "details.erased"  # the details of entry `caused_by` were erased
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+class Retention(StrEnum):
+    """How long the details are kept; the leaf stays."""
+
+    ACCESS_1Y = "access-1y"
+    REGISTER_5Y = "register-5y"
+    CONTRACT = "contract"
+    ANONYMIZATION = "anonymization"
+
+
+def fresh_id() -> str:
+    """Return 128 random bits in hex, for `Event.id`."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What happened, as far as every reader of the log may see it.
+
+    Attributes:
+        room: the room's identifier.
+        id: 128 random bits in hex, from `fresh_id`.
+        t: Unix time in seconds, the operator's claim.
+        type: what happened.
+        outcome: how it ended.
+        actor: pseudonym of who did it.
+        org: pseudonym of the organisation for which they did it.
+        parties: ordinals (0 to 511) of the members whose data, keys or rights the event touches. A member's ordinal is
+            the single bit in its `party.added` entry.
+        policy: "sha256:" and the digest of the policy text in force; "" if none is.
+        purpose: code of the purpose; "" if there is none.
+        legal: code of the legal ground; "" if there is none.
+        caused_by: index of the entry that this one answers, such as the `query.charged` of a `query.released`;
+            -1 for none.
+        code: "sha256:" and the digest of the engine's build; "" if unknown.
+        kid: the epoch of the readers' keys under which the details are sealed.
+        ret: how long the details are kept.
+    """
+
+    room: str
+    id: str
+    t: int
+    type: EventType
+    outcome: Outcome
+    actor: str
+    org: str
+    parties: frozenset[int] = frozenset()
+    policy: str = ""
+    purpose: str = ""
+    legal: str = ""
+    caused_by: int = NO_CAUSE
+    code: str = ""
+    kid: str = "e:1"
+    ret: Retention = Retention.ACCESS_1Y
+
+    def __post_init__(self) -> None:
+        for name, pattern in _PATTERNS.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or not pattern.fullmatch(value):
+                raise MalformedEntry(name, "not in the form that the log allows")
+        for name, kind in (("type", EventType), ("outcome", Outcome), ("ret", Retention)):
+            if not isinstance(getattr(self, name), kind):
+                raise MalformedEntry(name, "not one of the closed list")
+        for name, least in (("t", 0), ("caused_by", NO_CAUSE)):
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= _MAX_INTEGER:
+                raise MalformedEntry(name, "not an integer within bounds")
+        if any(type(ordinal) is not int or not 0 <= ordinal < MAX_PARTIES for ordinal in self.parties):
+            raise MalformedEntry("parties", f"an ordinal is not within 0 to {MAX_PARTIES - 1}")
+
+
+_PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
+    "room": _NAME,
+    "id": _HEX_128,
+    "actor": _NAME,
+    "org": _NAME,
+    "policy": _DIGEST,
+    "purpose": _CODE,
+    "legal": _CODE,
+    "code": _DIGEST,
+    "kid": _CODE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A leaf: the event, and what binds its encrypted details.
+
+    Attributes:
+        event: what happened.
+        commit: HMAC-SHA256 over the details under the entry's own key, in hex.
+        sealed: SHA-256 of the stored ciphertext, in hex; 64 zeros before the details are sealed.
+    """
+
+    event: Event
+    commit: str
+    sealed: str = UNSEALED
+
+    def __post_init__(self) -> None:
+        for name in ("commit", "sealed"):
+            if not _HEX_256.fullmatch(getattr(self, name)):
+                raise MalformedEntry(name, "not 32 bytes in hex")
+
+    def leaf(self) -> bytes:
+        """Return the entry's bytes: canonical JSON (sorted keys, no spaces, ASCII) of `LEAF_BYTES` bytes."""
+        values: dict[str, object] = {each.name: getattr(self.event, each.name) for each in fields(Event)}
+        values |= {
+            "v": VERSION,
+            "commit": self.commit,
+            "sealed": self.sealed,
+            "parties": _write_parties(self.event.parties),
+            "pad": "",
+        }
+        missing = LEAF_BYTES - len(_canonical(values))
+        values["pad"] = "0" * missing
+        leaf = _canonical(values)
+        if len(leaf) != LEAF_BYTES:
+            raise MalformedEntry("", "above the constant size of an entry")
+        return leaf
+
+    @classmethod
+    def parse(cls, leaf: bytes) -> Self:
+        """Read a leaf.
+
+        Raises:
+            MalformedEntry: any other bytes than those that `leaf` writes.
+        """
+        if len(leaf) != LEAF_BYTES:
+            raise MalformedEntry("", f"{len(leaf)} bytes long, not {LEAF_BYTES}")
+        try:
+            values = json.loads(leaf.decode("ascii"))
+        except (ValueError, RecursionError) as error:
+            raise MalformedEntry("", "not JSON") from error
+        if not isinstance(values, dict) or values.keys() != _FIELDS:
+            raise MalformedEntry("", "not the fields of an envelope")
+        if values["v"] != VERSION:
+            raise MalformedEntry("v", "an unknown version")
+        try:
+            event = Event(
+                room=values["room"],
+                id=values["id"],
+                t=values["t"],
+                type=EventType(values["type"]),
+                outcome=Outcome(values["outcome"]),
+                actor=values["actor"],
+                org=values["org"],
+                parties=_read_parties(values["parties"]),
+                policy=values["policy"],
+                purpose=values["purpose"],
+                legal=values["legal"],
+                caused_by=values["caused_by"],
+                code=values["code"],
+                kid=values["kid"],
+                ret=Retention(values["ret"]),
+            )
+            envelope = cls(event, values["commit"], values["sealed"])
+        except (ValueError, TypeError) as error:
+            raise MalformedEntry("", "a field holds what it may not") from error
+        # One spelling only: whatever else differed (order, blanks, escapes, padding, 1.0 for 1) shows here.
+        if envelope.leaf() != leaf:
+            raise MalformedEntry("", "not in its canonical form")
+        return envelope
+
+
+def _canonical(values: Mapping[str, object]) -> bytes:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def _write_parties(ordinals: frozenset[int]) -> str:
+    return f"{sum(1 << ordinal for ordinal in ordinals):0{MAX_PARTIES // 4}x}"
+
+
+def _read_parties(text: str) -> frozenset[int]:
+    if not _PARTY_MAP.fullmatch(text):
+        raise MalformedEntry("parties", f"not {MAX_PARTIES} bits in hex")
+    bits = int(text, 16)
+    return frozenset(ordinal for ordinal in range(MAX_PARTIES) if bits >> ordinal & 1)
+
+
+_FIELDS: Final = frozenset(each.name for each in fields(Event)) | {"v", "commit", "sealed", "pad"}
