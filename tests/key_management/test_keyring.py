@@ -201,6 +201,26 @@ def test_a_changed_row_is_detected(connection: sqlite3.Connection, keyring: Keyr
         keyring.open(connection, KeyId(KeyKind(kind), name))
 
 
+@pytest.mark.parametrize("other", [KeyId(KeyKind.MEMBER, "b"), KeyId(KeyKind.LOG_DETAILS, "a")])
+def test_a_key_moved_under_a_parent_with_the_same_secret_is_detected(
+    connection: sqlite3.Connection, keyring: Keyring, other: KeyId
+) -> None:
+    """Take away the difference between the parents' keys, so that the context alone must tell them apart."""
+    parent, child, secret = KeyId(KeyKind.MEMBER, "a"), KeyId(KeyKind.LOG_DETAILS, "entry/1"), SecretKey.generate()
+    with transaction(connection):
+        keyring.create_schema(connection)
+        keyring.adopt(connection, parent, ROOT_ID, secret)
+        keyring.adopt(connection, other, ROOT_ID, secret)
+        keyring.create(connection, child, parent)
+    keyring.open(connection, child)
+    connection.execute(
+        "UPDATE keyring_keys SET parent_kind = ?, parent_name = ? WHERE name = ?",
+        (other.kind.value, other.name, child.name),
+    )
+    with pytest.raises(UnwrapFailed, match="entry/1"):
+        keyring.open(connection, child)
+
+
 @pytest.mark.usefixtures("keys")
 def test_a_changed_row_above_is_detected_and_named(connection: sqlite3.Connection, keyring: Keyring) -> None:
     connection.execute("UPDATE keyring_keys SET version = 7 WHERE kind = 'member'")
