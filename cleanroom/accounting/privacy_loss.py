@@ -1,0 +1,347 @@
+"""Measure privacy loss exactly: zCDP's rho in whole steps, its (epsilon, delta), budgets and their windows.
+
+Every rounding goes against whoever asks: a charge is rounded up, a budget down, a displayed epsilon up.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Context, Decimal
+from enum import StrEnum
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from cleanroom.errors import Bilingual, InvariantBroken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+STEPS_PER_RHO: Final = 10**12
+"""One step is a rho of 1e-12: a million questions lose at most 1e-6 of a budget to rounding."""
+
+MAX_STEPS: Final = 2**63 - 1
+"""What an INTEGER of SQLite holds; a rho of 9.2 million, an epsilon that protects nobody."""
+
+MIN_EPSILON: Final = Decimal("1e-12")
+MAX_EPSILON: Final = Decimal("1e6")
+MIN_DELTA: Final = Fraction(1, 10**100)
+MAX_DECIMAL_PLACES: Final = 1100
+"""A float written out has at most 1 074 places; more would only make the fractions below large."""
+
+LAST_UNIX_TIME: Final = 253_402_300_799
+"""9999-12-31T23:59:59Z, the last second that a calendar date can be given to."""
+
+_OPENDP_MAX_RHO: Final = Fraction(2**14)
+_OPENDP_LEAST_ORDER: Final = 0.01
+"""OpenDP tries no order below 1.01: where the best one is lower it overstates epsilon by up to 1 %, and from a rho of some
+7e4 on it overflows there in exp((alpha - 1) * alpha * rho)."""
+
+
+class InvalidPrivacyParameter(ValueError):
+    """An epsilon, delta, rho, norm or time that has no meaning here."""
+
+    def __init__(self, message: Bilingual) -> None:
+        super().__init__(str(message))
+        self.message = message
+
+
+class PrivacyLossOverflow(InvalidPrivacyParameter):
+    """A privacy loss beyond what the ledger can hold."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rho:
+    """A zCDP loss, held as a whole number of 1e-12 steps so that sums are exact.
+
+    Args:
+        pico: the number of steps, 0 to `MAX_STEPS`.
+    """
+
+    pico: int
+
+    def __post_init__(self) -> None:
+        if type(self.pico) is not int or self.pico < 0:
+            raise InvalidPrivacyParameter(
+                Bilingual("rho est un nombre entier de pas, zéro ou plus", "rho is a whole number of steps, at least 0")
+            )
+        if self.pico > MAX_STEPS:
+            raise PrivacyLossOverflow(
+                Bilingual(
+                    "perte de confidentialité trop grande pour être comptée", "privacy loss too large to account for"
+                )
+            )
+
+    @classmethod
+    def at_least(cls, value: Fraction) -> Rho:
+        """Return the least rho that is no smaller than `value`: how a charge is rounded."""
+        return cls(math.ceil(value * STEPS_PER_RHO))
+
+    @classmethod
+    def at_most(cls, value: Fraction) -> Rho:
+        """Return the largest rho that is no larger than `value`: how a budget is rounded."""
+        return cls(math.floor(value * STEPS_PER_RHO))
+
+    @classmethod
+    def total(cls, losses: Iterable[Rho]) -> Rho:
+        """Add up `losses`: fully adaptive composition under zCDP is a sum (Whitehouse et al. 2023)."""
+        return cls(sum(loss.pico for loss in losses))
+
+    def __add__(self, other: Rho) -> Rho:
+        return Rho(self.pico + other.pico)
+
+    def left_after(self, spent: Rho) -> Rho:
+        """Return what of this budget is left once `spent` is gone; zero if more was spent than this."""
+        return Rho(max(0, self.pico - spent.pico))
+
+    def as_fraction(self) -> Fraction:
+        """Return the loss as an exact fraction."""
+        return Fraction(self.pico, STEPS_PER_RHO)
+
+    def __str__(self) -> str:
+        whole, steps = divmod(self.pico, STEPS_PER_RHO)
+        return f"{whole}.{steps:012d}".rstrip("0").rstrip(".")
+
+
+class Window(StrEnum):
+    """When a budget's spending starts again from zero; the loss itself never does (S3)."""
+
+    NEVER = "never"
+    MONTH = "month"
+    YEAR = "year"
+
+    def start_of(self, unix_time: int) -> int:
+        """Return the first second of the UTC calendar window that `unix_time` lies in; 0 for `never`."""
+        moment = datetime.fromtimestamp(checked_time(unix_time), tz=UTC)
+        match self:
+            case Window.NEVER:
+                return 0
+            case Window.MONTH:
+                return int(datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp())
+            case Window.YEAR:
+                return int(datetime(moment.year, 1, 1, tzinfo=UTC).timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent: (epsilon, delta), once or in each window.
+
+    Args:
+        epsilon: more than 0, at most `MAX_EPSILON`.
+        delta: at least twice `MIN_DELTA`, less than 1; half pays the conversion, half the thresholds (S11).
+        window: when spending starts again.
+    """
+
+    epsilon: Decimal
+    delta: Fraction
+    window: Window
+
+    def __post_init__(self) -> None:
+        checked_epsilon(self.epsilon)
+        checked_delta(self.delta)
+        checked_delta(self.delta_conversion)
+        if not isinstance(self.window, Window):
+            raise InvalidPrivacyParameter(
+                Bilingual("la période est never, month ou year", "the window is never, month or year")
+            )
+
+    @property
+    def delta_conversion(self) -> Fraction:
+        """The half of delta at which the sum of rho is read as an epsilon."""
+        return self.delta / 2
+
+    @property
+    def delta_threshold(self) -> Fraction:
+        """The half of delta that releases of unknown keys add up to."""
+        return self.delta - self.delta_conversion
+
+    @property
+    def rho_max(self) -> Rho:
+        """The largest sum of rho whose epsilon at `delta_conversion` is within this budget."""
+        return rho_for(self.epsilon, self.delta_conversion)
+
+
+def checked_epsilon(epsilon: Decimal) -> Decimal:
+    """Return `epsilon` if it is a Decimal in [`MIN_EPSILON`, `MAX_EPSILON`], else raise `InvalidPrivacyParameter`."""
+    if not isinstance(epsilon, Decimal) or not epsilon.is_finite() or not MIN_EPSILON <= epsilon <= MAX_EPSILON:
+        raise InvalidPrivacyParameter(
+            Bilingual(
+                f"epsilon est un nombre décimal de {MIN_EPSILON} à {MAX_EPSILON}",
+                f"epsilon is a decimal number from {MIN_EPSILON} to {MAX_EPSILON}",
+            )
+        )
+    exponent = epsilon.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -MAX_DECIMAL_PLACES:
+        raise InvalidPrivacyParameter(Bilingual("epsilon a trop de décimales", "epsilon has too many decimal places"))
+    return epsilon
+
+
+def checked_delta(delta: Fraction) -> Fraction:
+    """Return `delta` if it is a Fraction in [`MIN_DELTA`, 1), else raise `InvalidPrivacyParameter`."""
+    if not isinstance(delta, Fraction) or not MIN_DELTA <= delta < 1:
+        raise InvalidPrivacyParameter(
+            Bilingual(
+                "delta est une fraction de 1e-100 à moins de 1",
+                "delta is a fraction from 1e-100 to less than 1",
+            )
+        )
+    return delta
+
+
+def checked_time(unix_time: int) -> int:
+    """Return `unix_time` if it is a whole second of 1970 to 9999, else raise `InvalidPrivacyParameter`."""
+    if type(unix_time) is not int or not 0 <= unix_time <= LAST_UNIX_TIME:
+        raise InvalidPrivacyParameter(
+            Bilingual(
+                "une date est un nombre entier de secondes depuis 1970",
+                "a time is a whole number of seconds since 1970",
+            )
+        )
+    return unix_time
+
+
+def float_up(value: Fraction) -> float:
+    """Return the least float that is no smaller than `value`, which must be within the floats' range."""
+    near = float(value)
+    return near if Fraction(near) >= value else math.nextafter(near, math.inf)
+
+
+def float_down(value: Fraction) -> float:
+    """Return the largest float that is no larger than `value`, which must be within the floats' range."""
+    near = float(value)
+    return near if Fraction(near) <= value else math.nextafter(near, -math.inf)
+
+
+@lru_cache(maxsize=4096)
+def epsilon_of(rho: Rho, delta: Fraction) -> float:
+    """Return an epsilon such that rho-zCDP implies (epsilon, delta)-DP: tight, never understated.
+
+    OpenDP's conversion (`make_zCDP_to_approxDP`; Canonne, Kamath and Steinke 2020, Proposition 12), and the same theorem
+    evaluated here where OpenDP's search is loose or overflows. The float error is bounded by direction, not by size:
+    rho enters rounded up and delta rounded down (one ulp each), OpenDP's delta(epsilon) is computed with arithmetic
+    that rounds up, and the epsilon found is asked again for its delta and raised until that is at most `delta`.
+    """
+    checked_delta(delta)
+    if rho.pico == 0:
+        return 0.0
+    exact, at_delta = rho.as_fraction(), float_down(delta)
+    order = _best_order(float(exact), at_delta)
+    if exact > _OPENDP_MAX_RHO or order < _OPENDP_LEAST_ORDER:
+        return _epsilon_above(exact, delta, order)
+    profile = _privacy_profile(exact)
+    epsilon = float(profile.epsilon(at_delta))
+    while float(profile.delta(epsilon)) > at_delta:
+        epsilon = math.nextafter(epsilon, math.inf)
+    return epsilon
+
+
+@lru_cache(maxsize=4096)
+def rho_for(epsilon: Decimal, delta: Fraction) -> Rho:
+    """Return the largest rho, rounded down to a step, whose `epsilon_of` at `delta` is at most `epsilon`.
+
+    Bisection over whole steps; the answer holds and the next step does not, both asked of `epsilon_of` itself. Zero if
+    not even one step fits.
+    """
+    checked_delta(delta)
+    bound = Fraction(checked_epsilon(epsilon))
+
+    def within(pico: int) -> bool:
+        return Fraction(epsilon_of(Rho(pico), delta)) <= bound
+
+    fits, breaks = _bracket(within, _guess(float(bound), float_down(delta)))
+    while breaks - fits > 1:
+        middle = (fits + breaks) // 2
+        if within(middle):
+            fits = middle
+        else:
+            breaks = middle
+    if not within(fits) or within(fits + 1):
+        raise InvariantBroken("the largest rho within an epsilon is not the largest")
+    return Rho(fits)
+
+
+def _bracket(within: Callable[[int], bool], guess: int) -> tuple[int, int]:
+    """Return two step counts, the first within and the second not, as near to `guess` as doubling finds them."""
+    width = 1 + guess // 10**12
+    fits = breaks = guess
+    while fits > 0 and not within(fits):
+        breaks = fits
+        fits = max(0, fits - width)
+        width *= 8
+    while breaks == fits or within(breaks):
+        fits = breaks
+        breaks = min(MAX_STEPS, breaks + width)
+        width *= 8
+        if fits == MAX_STEPS:
+            raise InvariantBroken("an epsilon within bounds allows a rho beyond them")
+    return fits, breaks
+
+
+def _guess(epsilon: float, delta: float) -> int:
+    """Return about the number of steps whose epsilon is `epsilon`; only the speed of `rho_for` rests on it."""
+    low, high = 0.0, 2 * epsilon + 1
+    for _ in range(60):
+        middle = (low + high) / 2
+        if middle > 0 and _epsilon_at(_best_order(middle, delta), middle, delta) > epsilon:
+            high = middle
+        else:
+            low = middle
+    return int(low * STEPS_PER_RHO)
+
+
+def _privacy_profile(rho: Fraction) -> Any:
+    """Return OpenDP's privacy profile of a Gaussian mechanism that costs `rho` or a few ulps more."""
+    import opendp.prelude as dp
+
+    dp.enable_features("contrib")
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
+    unit_noise: Any = dp.m.make_gaussian(*space, scale=1.0)
+    distance = math.sqrt(2 * float_up(rho))
+    while Fraction(float(unit_noise.map(distance))) < rho:
+        distance = math.nextafter(distance, math.inf)
+    converted: Any = dp.c.make_zCDP_to_approxDP(unit_noise)
+    return converted.map(distance)
+
+
+def _epsilon_above(rho: Fraction, delta: Fraction, order: float) -> float:
+    """Return the conversion by one order, 1 + `order`, rounded up: sound at any, tight at the best.
+
+    For every order 1 + t, t > 0, rho-zCDP implies (epsilon, delta)-DP with
+    epsilon = (1 + t) rho + ln(1/delta) / t + ln t - (1 + t) / t * ln(1 + t)
+    (Canonne, Kamath and Steinke 2020, Proposition 12, solved for epsilon). The sum is taken with 60
+    decimal digits; for t ≥ 1e-9, as `_best_order` keeps it, no term exceeds 1e20, so the error is below 1e-38, and 1e-30
+    is added before rounding up to a float.
+    """
+    digits = Context(prec=60)
+    t = Decimal(order)
+    above = digits.add(Decimal(1), t)
+    terms = (
+        digits.multiply(above, digits.divide(Decimal(rho.numerator), Decimal(rho.denominator))),
+        digits.divide(digits.ln(digits.divide(Decimal(delta.denominator), Decimal(delta.numerator))), t),
+        digits.ln(t),
+        digits.minus(digits.multiply(digits.divide(above, t), digits.ln(above))),
+        Decimal("1e-30"),
+    )
+    total = Decimal(0)
+    for term in terms:
+        total = digits.add(total, term)
+    return float_up(Fraction(max(total, Decimal(0)).quantize(Decimal("1e-30"), ROUND_CEILING, digits)))
+
+
+def _best_order(rho: float, delta: float) -> float:
+    """Return about the t that gives the least epsilon, by golden-section search over ln t."""
+    ratio = (math.sqrt(5) - 1) / 2
+    low, high = math.log(1e-9), math.log(1e12)
+    for _ in range(90):
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        if _epsilon_at(math.exp(left), rho, delta) <= _epsilon_at(math.exp(right), rho, delta):
+            high = right
+        else:
+            low = left
+    return math.exp((low + high) / 2)
+
+
+def _epsilon_at(order: float, rho: float, delta: float) -> float:
+    return (1 + order) * rho - math.log(delta) / order + math.log(order) - (1 + order) / order * math.log1p(order)

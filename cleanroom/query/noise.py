@@ -1,0 +1,81 @@
+"""Draw the noise of a release: one integer vector, one OpenDP measurement, one privacy map asked again (S31)."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+import opendp.prelude as dp
+
+from cleanroom.errors import InvariantBroken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cleanroom.accounting.privacy_loss import Rho
+
+dp.enable_features("contrib")
+
+CLAMP: Final = 2**62
+"""Clamping to ±2^62 is 1-Lipschitz in each coordinate, so it moves no two vectors further apart (S23)."""
+
+MAP_SLACK: Final = 1 + Fraction(1, 2**48)
+"""How much OpenDP's float may exceed the exact loss: a few directed roundings of 2^-52 each, at most 2^-48 together."""
+
+_EXACT_MARGIN_BELOW: Final = 4096.0
+"""OpenDP adds up the mass point by point, in time linear in the scale; above this the normal quantile is used."""
+
+_NORMAL_975: Final = 1.959963984540055
+"""The 97.5 % quantile of the standard normal distribution, rounded up."""
+
+
+def add_noise(vector: Sequence[int], *, norm: int, scale: float, charged: Rho) -> tuple[int, ...]:
+    """Return `vector` with independent discrete Gaussian noise on every coordinate.
+
+    The cost is found twice and a disagreement stops the question. Exactly: norm²/2·scale², which is the loss of
+    OpenDP's sampler (it draws in rational arithmetic with the scale's exact value), may not exceed `charged` at all.
+    And as OpenDP's own map says: its float is that value rounded up a few times, so it may exceed `charged` by
+    `MAP_SLACK` and no more.
+
+    Args:
+        vector: the exact vector of the release, in lattice steps.
+        norm: Z, what one person moves it by at most (L2), in lattice steps.
+        scale: the noise scale in lattice steps.
+        charged: what the room's account was charged for this draw.
+
+    Raises:
+        InvariantBroken: this draw would cost more than was charged.
+    """
+    if norm <= 0 or not math.isfinite(scale) or scale <= 0:
+        raise InvariantBroken("a norm and a noise scale are positive and finite")
+    if Fraction(norm) ** 2 > 2 * Fraction(scale) ** 2 * charged.as_fraction():
+        raise InvariantBroken("the draw costs more than its question was charged")
+    measurement: Any = dp.m.make_gaussian(
+        dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64"), scale=float(scale)
+    )
+    if Fraction(float(measurement.map(_float_up(norm)))) > charged.as_fraction() * MAP_SLACK:
+        raise InvariantBroken("OpenDP finds the draw dearer than its question was charged")
+    noised = measurement([max(-CLAMP, min(CLAMP, value)) for value in vector])
+    return tuple(int(value) for value in noised)
+
+
+def margin95(scale: float) -> float:
+    """Return the least whole a with P(|noise| ≤ a) ≥ 95 %, in lattice steps.
+
+    OpenDP's accuracy b is the least with P(|noise| ≥ b) ≤ 5 %, so a = b - 1. Above `_EXACT_MARGIN_BELOW` the normal
+    margin, rounded up, stands for it: at most one step in 8 000 wider than the least, never narrower.
+
+    Args:
+        scale: the noise scale in lattice steps.
+    """
+    if not math.isfinite(scale) or scale <= 0:
+        raise InvariantBroken("a noise scale is positive and finite")
+    if scale < _EXACT_MARGIN_BELOW:
+        return float(dp.discrete_gaussian_scale_to_accuracy(float(scale), 0.05)) - 1.0
+    return float(math.ceil(_NORMAL_975 * scale))
+
+
+def _float_up(value: int) -> float:
+    near = float(value)
+    return near if int(near) >= value else math.nextafter(near, math.inf)
