@@ -1,0 +1,57 @@
+"""The partition package: manifest, sealed data key, signature, encrypted table file. Shared by client and storage."""
+
+from cleanroom.partition.manifest import (
+    LARGEST_GROUP_BITS,
+    Manifest,
+    StorageType,
+    StoredColumn,
+    TableFileFacts,
+    storage_schema,
+)
+from cleanroom.partition.package import (
+    MAGIC,
+    Package,
+    PackagePart,
+    read_package,
+    verify_signature,
+    write_package,
+)
+from cleanroom.partition.table_file import (
+    TOKEN_BYTES,
+    TOKEN_COLUMN,
+    TableFile,
+    arrow_schema,
+    cut_at_prefixes,
+    file_facts,
+    first_at_prefix,
+    group_bits_for,
+    token_array,
+    token_bytes,
+    write_table_file,
+)
+
+__all__ = [
+    "LARGEST_GROUP_BITS",
+    "MAGIC",
+    "TOKEN_BYTES",
+    "TOKEN_COLUMN",
+    "Manifest",
+    "Package",
+    "PackagePart",
+    "StorageType",
+    "StoredColumn",
+    "TableFile",
+    "TableFileFacts",
+    "arrow_schema",
+    "cut_at_prefixes",
+    "file_facts",
+    "first_at_prefix",
+    "group_bits_for",
+    "read_package",
+    "storage_schema",
+    "token_array",
+    "token_bytes",
+    "verify_signature",
+    "write_package",
+    "write_table_file",
+]
