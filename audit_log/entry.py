@@ -231,6 +231,18 @@ class Envelope:
             raise MalformedEntry("", "not in its canonical form")
         return envelope
 
+    @classmethod
+    def parse_at(cls, index: int, leaf: bytes) -> Self:
+        """Read the leaf at an index of a log.
+
+        Raises:
+            MalformedEntry: not a leaf, or caused by an entry that is not before it.
+        """
+        envelope = cls.parse(leaf)
+        if envelope.event.caused_by >= index:
+            raise MalformedEntry("caused_by", "names an entry that is not before this one")
+        return envelope
+
 
 def _canonical(values: Mapping[str, object]) -> bytes:
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")

@@ -2,22 +2,17 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Final
 
 from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit_log.details import open_details, rewrap, seal
-from audit_log.entry import NO_CAUSE, Envelope, Event, EventType
+from audit_log.entry import Envelope, Event, EventType
 from audit_log.errors import (
-    DetailsErased,
-    InsideTransaction,
     LogDamaged,
     LogFault,
     MalformedEntry,
     NoSuchEntry,
-    NotAReader,
     NotVerified,
-    OutsideTransaction,
 )
 from audit_log.merkle import (
     Frontier,
@@ -33,12 +28,15 @@ from audit_log.tables import (
     Head,
     node_reader,
     pack,
+    read_ciphertext,
     read_head,
     read_leaf,
     read_leaves,
-    require_durable,
+    read_wrap,
     store_leaf,
+    store_wraps,
 )
+from audit_log.transaction import all_or_nothing, require_durable, require_no_transaction, require_writer
 
 _PAGE: Final = 256
 
@@ -82,8 +80,8 @@ class Log:
             NotDurable: as `require_durable`.
             LogFault: the database holds a log already.
         """
-        _require_writer(connection, "create_schema")
-        with _all_or_nothing(connection):
+        require_writer(connection, "create_schema")
+        with all_or_nothing(connection):
             for statement in SCHEMA:
                 connection.execute(statement)
             empty = Frontier.empty()
@@ -118,7 +116,7 @@ class Log:
             MalformedEntry: event, details or readers cannot be logged.
             LogDamaged: the tables do not agree with what was signed last; nothing is signed.
         """
-        _require_writer(connection, "append")
+        require_writer(connection, "append")
         if event.type is EventType.DETAILS_ERASED:
             raise MalformedEntry("type", "details.erased is written by Log.erase only")
         return self._append(connection, event, details, readers)
@@ -138,12 +136,12 @@ class Log:
         frontier = head.frontier.push(leaf_hash(leaf))
         # Consistent with the last signed checkpoint by construction: its verified frontier, and one leaf more.
         note = sign_checkpoint(Checkpoint(self._origin, frontier.size, frontier.root()), self._signer)
-        with _all_or_nothing(connection):
+        with all_or_nothing(connection):
             store_leaf(connection, head.size, leaf)
             connection.execute(
                 "INSERT INTO audit_detail (idx, ciphertext) VALUES (?, ?)", (head.size, sealed.ciphertext)
             )
-            _store_wraps(connection, head.size, sealed.wraps)
+            store_wraps(connection, head.size, sealed.wraps)
             changed = connection.execute(
                 "UPDATE audit_head SET size = ?, root = ?, frontier = ?, note = ? "
                 "WHERE id = 1 AND size = ? AND root = ?",
@@ -180,12 +178,12 @@ class Log:
             DetailsErased: they are gone already.
             LogFault: as `append`.
         """
-        _require_writer(connection, "erase")
+        require_writer(connection, "erase")
         if event.type is not EventType.DETAILS_ERASED or event.caused_by != index:
             raise MalformedEntry("type", "an erasure is details.erased, caused by the entry whose details go")
         self.entry(connection, index)
-        _read_ciphertext(connection, index)
-        with _all_or_nothing(connection):
+        read_ciphertext(connection, index)
+        with all_or_nothing(connection):
             # Freed pages are overwritten; the WAL keeps the old ones until the caller's next checkpoint of it.
             connection.execute("PRAGMA secure_delete = ON")
             erased_by = self._append(connection, event, details, readers)
@@ -217,13 +215,13 @@ class Log:
             NotVerified: the key does not open the entry's.
             DetailsErased, NotAReader, NoSuchEntry, OutsideTransaction: as their names say.
         """
-        _require_writer(connection, "rewrap_details")
+        require_writer(connection, "rewrap_details")
         envelope = self.entry(connection, index)
-        _read_ciphertext(connection, index)
-        wraps = rewrap(envelope, _read_wrap(connection, index, reader), reader=reader, kek=kek, readers=readers)
-        with _all_or_nothing(connection):
+        read_ciphertext(connection, index)
+        wraps = rewrap(envelope, read_wrap(connection, index, reader), reader=reader, kek=kek, readers=readers)
+        with all_or_nothing(connection):
             connection.execute("DELETE FROM audit_wrap WHERE idx = ?", (index,))
-            _store_wraps(connection, index, wraps)
+            store_wraps(connection, index, wraps)
 
     def size(self, connection: sqlite3.Connection) -> int:
         """Return the number of entries, those of an open transaction included."""
@@ -235,7 +233,7 @@ class Log:
         Raises:
             InsideTransaction: a transaction is open; what it signed may still be rolled back and must not leave.
         """
-        _require_no_transaction(connection, "checkpoint")
+        require_no_transaction(connection, "checkpoint")
         return read_head(connection).note
 
     def leaf(self, connection: sqlite3.Connection, index: int) -> bytes:
@@ -297,8 +295,8 @@ class Log:
             NotVerified: another key, or altered.
         """
         envelope = self.entry(connection, index)
-        ciphertext = _read_ciphertext(connection, index)
-        return open_details(envelope, ciphertext, _read_wrap(connection, index, reader), reader=reader, kek=kek)
+        ciphertext = read_ciphertext(connection, index)
+        return open_details(envelope, ciphertext, read_wrap(connection, index, reader), reader=reader, kek=kek)
 
     def inclusion_proof(self, connection: sqlite3.Connection, index: int, size: int | None = None) -> tuple[bytes, ...]:
         """Compute an entry's audit path (RFC 6962 §2.1.1) in the log as it was at `size`, by default now.
@@ -330,7 +328,7 @@ class Log:
             InsideTransaction: a transaction is open; the entry may not be durable.
             NoSuchEntry: no such entry.
         """
-        _require_no_transaction(connection, "receipt")
+        require_no_transaction(connection, "receipt")
         head = self._signed_head(connection)
         if not 0 <= index < head.size:
             raise NoSuchEntry(index, head.size)
@@ -398,62 +396,8 @@ class Log:
         return head
 
 
-def _require_writer(connection: sqlite3.Connection, operation: str) -> None:
-    if not connection.in_transaction:
-        raise OutsideTransaction(operation)
-    require_durable(connection)
-
-
-def _require_no_transaction(connection: sqlite3.Connection, operation: str) -> None:
-    if connection.in_transaction:
-        raise InsideTransaction(operation)
-
-
-@contextmanager
-def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
-    """Undo our own statements if one fails: a caller that catches the error and commits must not commit half."""
-    connection.execute("SAVEPOINT audit_log")
-    try:
-        yield
-    except BaseException as error:
-        # After a disk error SQLite has rolled back by itself, and there is no savepoint left.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO audit_log")
-            connection.execute("RELEASE audit_log")
-        if isinstance(error, sqlite3.IntegrityError):
-            raise LogDamaged("database", "a row of the log is there already") from error
-        raise
-    connection.execute("RELEASE audit_log")
-
-
-def _store_wraps(connection: sqlite3.Connection, index: int, wraps: Mapping[str, bytes]) -> None:
-    connection.executemany(
-        "INSERT INTO audit_wrap (idx, reader, wrapped) VALUES (?, ?, ?)",
-        [(index, reader, wrapped) for reader, wrapped in wraps.items()],
-    )
-
-
 def _parse(index: int, leaf: bytes) -> Envelope:
     try:
-        envelope = Envelope.parse(leaf)
+        return Envelope.parse_at(index, leaf)
     except MalformedEntry as error:
         raise LogDamaged("audit_entry", "not an envelope", index) from error
-    if not NO_CAUSE <= envelope.event.caused_by < index:
-        raise LogDamaged("audit_entry", "caused by an entry that is not before it", index)
-    return envelope
-
-
-def _read_ciphertext(connection: sqlite3.Connection, index: int) -> bytes:
-    row = connection.execute("SELECT ciphertext, erased_by FROM audit_detail WHERE idx = ?", (index,)).fetchone()
-    if row is None:
-        raise LogDamaged("audit_detail", "missing", index)
-    if row[1] is not None:
-        raise DetailsErased(index, row[1])
-    return bytes(row[0])
-
-
-def _read_wrap(connection: sqlite3.Connection, index: int, reader: str) -> bytes:
-    row = connection.execute("SELECT wrapped FROM audit_wrap WHERE idx = ? AND reader = ?", (index, reader)).fetchone()
-    if row is None:
-        raise NotAReader(index, reader)
-    return bytes(row[0])

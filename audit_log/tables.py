@@ -5,14 +5,13 @@ level 0 are those of at most 255 entries, cheap to make again, while those above
 """
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from audit_log.errors import LogDamaged, NotDurable, NotVerified
+from audit_log.errors import DetailsErased, LogDamaged, NotAReader, NotVerified
 from audit_log.merkle import HASH_BYTES, Frontier, NodeReader, leaf_hash
 from audit_log.tiles import HEIGHT, WIDTH, complete_root, split_hashes
-
-_SYNCHRONOUS: Final = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 SCHEMA: Final = (
     """CREATE TABLE audit_entry (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT""",
@@ -56,25 +55,6 @@ class Head:
     root: bytes
     frontier: Frontier
     note: bytes
-
-
-def require_durable(connection: sqlite3.Connection) -> None:
-    """Check that what this connection commits survives a loss of power.
-
-    Args:
-        connection: to the database that holds the log.
-
-    Raises:
-        NotDurable: not in WAL mode, not synchronous, or Python would begin and commit transactions by itself.
-    """
-    if connection.isolation_level is not None:
-        raise NotDurable("isolation_level", repr(connection.isolation_level), "None, with explicit BEGIN IMMEDIATE")
-    (mode,) = connection.execute("PRAGMA main.journal_mode").fetchone()
-    if mode != "wal":
-        raise NotDurable("journal_mode", str(mode), "wal")
-    (level,) = connection.execute("PRAGMA main.synchronous").fetchone()
-    if level not in (2, 3):
-        raise NotDurable("synchronous", _SYNCHRONOUS.get(level, str(level)), "FULL")
 
 
 def pack(frontier: Frontier) -> bytes:
@@ -190,3 +170,38 @@ def store_leaf(connection: sqlite3.Connection, index: int, leaf: bytes) -> None:
             return
         hashes = split_hashes(stored)
         level += 1
+
+
+def store_wraps(connection: sqlite3.Connection, index: int, wraps: Mapping[str, bytes]) -> None:
+    """Insert an entry's wrapped keys, one for each reader."""
+    connection.executemany(
+        "INSERT INTO audit_wrap (idx, reader, wrapped) VALUES (?, ?, ?)",
+        [(index, reader, wrapped) for reader, wrapped in wraps.items()],
+    )
+
+
+def read_ciphertext(connection: sqlite3.Connection, index: int) -> bytes:
+    """Return an entry's encrypted details.
+
+    Raises:
+        DetailsErased: they were erased.
+        LogDamaged: they are missing.
+    """
+    row = connection.execute("SELECT ciphertext, erased_by FROM audit_detail WHERE idx = ?", (index,)).fetchone()
+    if row is None:
+        raise LogDamaged("audit_detail", "missing", index)
+    if row[1] is not None:
+        raise DetailsErased(index, row[1])
+    return bytes(row[0])
+
+
+def read_wrap(connection: sqlite3.Connection, index: int, reader: str) -> bytes:
+    """Return an entry's key, wrapped for a reader.
+
+    Raises:
+        NotAReader: it is not wrapped for this one.
+    """
+    row = connection.execute("SELECT wrapped FROM audit_wrap WHERE idx = ? AND reader = ?", (index, reader)).fetchone()
+    if row is None:
+        raise NotAReader(index, reader)
+    return bytes(row[0])
