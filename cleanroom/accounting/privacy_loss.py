@@ -36,8 +36,8 @@ LAST_UNIX_TIME: Final = 253_402_300_799
 
 _OPENDP_MAX_RHO: Final = Fraction(2**14)
 _OPENDP_LEAST_ORDER: Final = 0.01
-"""OpenDP tries no order below 1.01: where the best one is lower it overstates epsilon by up to 1 %, and from a rho of some
-7e4 on it overflows there in exp((alpha - 1) * alpha * rho)."""
+"""OpenDP tries no order below 1.01: where the best one is lower it overstates epsilon by up to 1 %, and from a rho of
+some 7e4 on it overflows there in exp((alpha - 1) * alpha * rho)."""
 
 
 class InvalidPrivacyParameter(ValueError):
@@ -218,10 +218,11 @@ def float_down(value: Fraction) -> float:
 def epsilon_of(rho: Rho, delta: Fraction) -> float:
     """Return an epsilon such that rho-zCDP implies (epsilon, delta)-DP: tight, never understated.
 
-    OpenDP's conversion (`make_zCDP_to_approxDP`; Canonne, Kamath and Steinke 2020, Proposition 12), and the same theorem
-    evaluated here where OpenDP's search is loose or overflows. The float error is bounded by direction, not by size:
-    rho enters rounded up and delta rounded down (one ulp each), OpenDP's delta(epsilon) is computed with arithmetic
-    that rounds up, and the epsilon found is asked again for its delta and raised until that is at most `delta`.
+    OpenDP's conversion (`make_zCDP_to_approxDP`; Canonne, Kamath and Steinke 2020, Proposition 12), and the same
+    theorem evaluated here where OpenDP's search is loose or overflows. The float error is bounded by direction, not by
+    size: rho enters rounded up and delta rounded down (one ulp each), OpenDP's delta(epsilon) is computed with
+    arithmetic that rounds up, and the epsilon found is asked again for its delta and raised until that is at most
+    `delta`.
     """
     checked_delta(delta)
     if rho.pico == 0:
@@ -310,9 +311,9 @@ def _epsilon_above(rho: Fraction, delta: Fraction, order: float) -> float:
 
     For every order 1 + t, t > 0, rho-zCDP implies (epsilon, delta)-DP with
     epsilon = (1 + t) rho + ln(1/delta) / t + ln t - (1 + t) / t * ln(1 + t)
-    (Canonne, Kamath and Steinke 2020, Proposition 12, solved for epsilon). The sum is taken with 60
-    decimal digits; for t ≥ 1e-9, as `_best_order` keeps it, no term exceeds 1e20, so the error is below 1e-38, and 1e-30
-    is added before rounding up to a float.
+    (Canonne, Kamath and Steinke 2020, Proposition 12, solved for epsilon). The sum is taken with 60 decimal digits; for
+    t ≥ 1e-9, as `_best_order` keeps it, no term exceeds 1e20, so the error is below 1e-38, and 1e-30 is added before
+    rounding up to a float.
     """
     digits = Context(prec=60)
     t = Decimal(order)

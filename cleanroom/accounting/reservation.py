@@ -1,0 +1,131 @@
+"""Describe what the ledger holds: balances, reservations and their states, and why one is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from cleanroom.errors import Bilingual, Refusal, Refused
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from cleanroom.accounting.account import AccountId, Charge
+    from cleanroom.accounting.privacy_loss import Budget, Rho
+    from cleanroom.identifiers import Digest, PartyId
+
+
+class ReservationState(StrEnum):
+    """How far a reservation has come; every state is charged, and none gives anything back."""
+
+    RESERVED = "reserved"
+    DATA_READ = "data_read"
+    RELEASED = "released"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A charge that was entered before any data was read.
+
+    Args:
+        reservation_id: its name, unique for ever.
+        plan_digest: the one plan that it pays for.
+        party: who asked.
+        charges: what each account paid, the room first.
+        at: the ledger's time of the entry, in Unix seconds.
+        state: how far it has come.
+    """
+
+    reservation_id: str
+    plan_digest: Digest
+    party: PartyId
+    charges: tuple[Charge, ...]
+    at: int
+    state: ReservationState
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """An account at a time.
+
+    Args:
+        budget: what its owner, or the quorum, granted last.
+        rho_max: that budget as rho, fixed when it was granted (S11).
+        spent_lifetime: everything ever charged: the loss that is promised (S3).
+        spent_window: what was charged since the window began.
+        left: what may still be charged in this window.
+        delta_threshold_spent_lifetime: what thresholds ever added to delta.
+        delta_threshold_spent: what they added since the window began.
+        delta_threshold_left: what they may still add in this window.
+    """
+
+    budget: Budget
+    rho_max: Rho
+    spent_lifetime: Rho
+    spent_window: Rho
+    left: Rho
+    delta_threshold_spent_lifetime: Fraction
+    delta_threshold_spent: Fraction
+    delta_threshold_left: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetShortfall:
+    """An account has less rho left than is asked of it."""
+
+    account: AccountId
+    requested: Rho
+    left: Rho
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdShortfall:
+    """An account has less delta left for thresholds than is asked of it."""
+
+    account: AccountId
+    requested: Fraction
+    left: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class PartyShortfall:
+    """A party may use less of an account than it asks for."""
+
+    account: AccountId
+    party: PartyId
+    requested: Rho
+    left: Rho
+
+
+Shortfall = BudgetShortfall | ThresholdShortfall | PartyShortfall
+
+
+class InsufficientBudget(Refused):
+    """At least one account cannot pay, so none was charged; `shortfalls` holds every one."""
+
+    def __init__(self, shortfalls: tuple[Shortfall, ...]) -> None:
+        super().__init__(tuple(Refusal("insufficient_budget", _message(shortfall)) for shortfall in shortfalls))
+        self.shortfalls = shortfalls
+
+
+def _message(shortfall: Shortfall) -> Bilingual:
+    match shortfall:
+        case BudgetShortfall(account, requested, left):
+            return Bilingual(
+                f"budget insuffisant pour {account} : rho {requested} demandé, {left} disponible",
+                f"insufficient budget for {account}: rho {requested} requested, {left} left",
+            )
+        case ThresholdShortfall(account, requested, left):
+            return Bilingual(
+                f"delta insuffisant pour {account} : {float(requested):.3g} demandé, {float(left):.3g} disponible",
+                f"insufficient delta for {account}: {float(requested):.3g} requested, {float(left):.3g} left",
+            )
+        case PartyShortfall(account, party, requested, left):
+            return Bilingual(
+                f"limite de {party} atteinte pour {account} : rho {requested} demandé, {left} disponible",
+                f"limit of {party} reached for {account}: rho {requested} requested, {left} left",
+            )
+        case _:
+            assert_never(shortfall)
