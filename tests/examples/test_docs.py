@@ -1,0 +1,43 @@
+"""The documents say what is there: each promise has its row, each path and link exists, each dependency its reason."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROMISE = ROOT / "docs" / "privacy-promise.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def test_each_sentence_of_the_promise_has_one_row() -> None:
+    text = PROMISE.read_text(encoding="utf-8")
+    sentences = Counter(re.findall(r"^\*\*([PC]\d+)\. ", text, re.MULTILINE))
+    rows = Counter(re.findall(r"^\| ([PC]\d+) \|", text, re.MULTILINE))
+    assert sentences == rows
+    assert set(sentences.values()) == {1}
+    assert len(sentences) > 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_and_tests_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
+        assert (page.parent / target).exists(), target
+    for path, function in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text):
+        file = ROOT / path
+        assert file.exists(), path
+        assert not function or f"def {function}(" in file.read_text(encoding="utf-8"), f"{path}::{function}"
+
+
+def test_each_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    required = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    names = {re.split(r"[\s<>=!~\[;]", requirement)[0] for requirement in required}
+    words = set(re.findall(r"[a-z0-9-]+", (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")))
+    assert names <= words
