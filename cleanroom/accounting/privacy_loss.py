@@ -39,6 +39,9 @@ _OPENDP_LEAST_ORDER: Final = 0.01
 """OpenDP tries no order below 1.01: where the best one is lower it overstates epsilon by up to 1 %, and from a rho of
 some 7e4 on it overflows there in exp((alpha - 1) * alpha * rho)."""
 
+_OPENDP_DELTA_SLACK: Final = Fraction(1, 2**46)
+"""See `epsilon_of`."""
+
 
 class InvalidPrivacyParameter(ValueError):
     """An epsilon, delta, rho, norm or time that has no meaning here."""
@@ -214,42 +217,51 @@ def float_down(value: Fraction) -> float:
     return near if Fraction(near) <= value else math.nextafter(near, -math.inf)
 
 
-@lru_cache(maxsize=4096)
 def epsilon_of(rho: Rho, delta: Fraction) -> float:
     """Return an epsilon such that rho-zCDP implies (epsilon, delta)-DP: tight, never understated.
 
     OpenDP's conversion (`make_zCDP_to_approxDP`; Canonne, Kamath and Steinke 2020, Proposition 12), and the same
-    theorem evaluated here where OpenDP's search is loose or overflows. The float error is bounded by direction, not by
-    size: rho enters rounded up and delta rounded down (one ulp each), OpenDP's delta(epsilon) is computed with
-    arithmetic that rounds up, and the epsilon found is asked again for its delta and raised until that is at most
-    `delta`.
+    theorem evaluated here where OpenDP's search is loose or overflows. The float error is bounded by direction: rho
+    enters rounded up, OpenDP's delta(epsilon) rounds up at every step but one, and the epsilon found is asked again for
+    its delta and raised until that is at most `delta`. The one step is its 1/alpha, rounded to nearest: it moves
+    ln(delta) by at most 2^-53 alpha / (alpha - 1) ≤ 101 * 2^-53 < `_OPENDP_DELTA_SLACK`, so delta is asked for lowered
+    by that factor, rounded down.
     """
-    checked_delta(delta)
+    return _epsilon_of(rho, checked_delta(delta))
+
+
+# Checked before they are cached: 1, 1.0 and True would find what Decimal(1) left there.
+@lru_cache(maxsize=4096)
+def _epsilon_of(rho: Rho, delta: Fraction) -> float:
     if rho.pico == 0:
         return 0.0
-    exact, at_delta = rho.as_fraction(), float_down(delta)
-    order = _best_order(float(exact), at_delta)
+    exact = rho.as_fraction()
+    order = _best_order(float(exact), float_down(delta))
     if exact > _OPENDP_MAX_RHO or order < _OPENDP_LEAST_ORDER:
         return _epsilon_above(exact, delta, order)
     profile = _privacy_profile(exact)
+    at_delta = float_down(delta * (1 - _OPENDP_DELTA_SLACK))
     epsilon = float(profile.epsilon(at_delta))
     while float(profile.delta(epsilon)) > at_delta:
         epsilon = math.nextafter(epsilon, math.inf)
     return epsilon
 
 
-@lru_cache(maxsize=4096)
 def rho_for(epsilon: Decimal, delta: Fraction) -> Rho:
     """Return the largest rho, rounded down to a step, whose `epsilon_of` at `delta` is at most `epsilon`.
 
     Bisection over whole steps; the answer holds and the next step does not, both asked of `epsilon_of` itself. Zero if
     not even one step fits.
     """
-    checked_delta(delta)
-    bound = Fraction(checked_epsilon(epsilon))
+    return _rho_for(checked_epsilon(epsilon), checked_delta(delta))
+
+
+@lru_cache(maxsize=4096)
+def _rho_for(epsilon: Decimal, delta: Fraction) -> Rho:
+    bound = Fraction(epsilon)
 
     def within(pico: int) -> bool:
-        return Fraction(epsilon_of(Rho(pico), delta)) <= bound
+        return Fraction(_epsilon_of(Rho(pico), delta)) <= bound
 
     fits, breaks = _bracket(within, _guess(float(bound), float_down(delta)))
     while breaks - fits > 1:

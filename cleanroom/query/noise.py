@@ -20,8 +20,9 @@ dp.enable_features("contrib")
 CLAMP: Final = 2**62
 """Clamping to ±2^62 is 1-Lipschitz in each coordinate, so it moves no two vectors further apart (S23)."""
 
-MAP_SLACK: Final = 1 + Fraction(1, 2**48)
-"""How much OpenDP's float may exceed the exact loss: a few directed roundings of 2^-52 each, at most 2^-48 together."""
+MAP_SLACK: Final = 1 + Fraction(1, 2**49)
+"""How far OpenDP's map may lie above the exact loss. The norm, its quotient by the scale and the square of that are
+each rounded up by at most u = 2^-52, the first two before squaring: (1 + u)^5 < 1 + 8u."""
 
 _EXACT_MARGIN_BELOW: Final = 4096.0
 """OpenDP adds up the mass point by point, in time linear in the scale; above this the normal quantile is used."""
@@ -35,8 +36,7 @@ def add_noise(vector: Sequence[int], *, norm: int, scale: float, charged: Rho) -
 
     The cost is found twice and a disagreement stops the question. Exactly: norm²/2·scale², which is the loss of
     OpenDP's sampler (it draws in rational arithmetic with the scale's exact value), may not exceed `charged` at all.
-    And as OpenDP's own map says: its float is that value rounded up a few times, so it may exceed `charged` by
-    `MAP_SLACK` and no more.
+    And by OpenDP's own map, whose float is that value rounded up: it may exceed `charged` by `MAP_SLACK` and no more.
 
     Args:
         vector: the exact vector of the release, in lattice steps.

@@ -1,0 +1,250 @@
+"""Two connections, in any order of steps, against a book kept by hand: nothing is ever overspent, lost or given back."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import sqlite3
+import tempfile
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from cleanroom.accounting import ledger
+from cleanroom.accounting.account import ROOM, AccountId, Charge, PartyCap
+from cleanroom.accounting.privacy_loss import Budget, Rho, Window
+from cleanroom.accounting.reservation import InsufficientBudget, ReservationState
+from cleanroom.identifiers import Digest, PartyId
+
+TABLES = (AccountId.parse("tnm.visits"), AccountId.parse("francos.visits"))
+ACCOUNTS = (ROOM, *TABLES)
+PARTIES = (PartyId("osm"), PartyId("tnm"))
+PLAN = Digest.of(b"a plan")
+DAY = 86_400
+BUDGETS = [
+    Budget(Decimal(epsilon), Fraction(delta), window)
+    for epsilon, delta in (("0.5", "1e-7"), ("1", "1e-6"))
+    for window in Window
+]
+UNIT = BUDGETS[0].rho_max.pico // 4
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    account: AccountId
+    party: PartyId
+    rho: int
+    delta: Fraction
+    at: int
+
+
+@dataclass
+class Book:
+    """What the ledger should say, kept as a plain list that is added up anew each time."""
+
+    budgets: dict[AccountId, Budget]
+    lines: list[Line] = field(default_factory=list)
+    states: dict[str, ReservationState] = field(default_factory=dict)
+    last: int = 0
+
+    def spent(self, account: AccountId, since: int, party: PartyId | None = None) -> int:
+        return sum(
+            line.rho
+            for line in self.lines
+            if line.account == account and line.at >= since and party in (None, line.party)
+        )
+
+    def spent_delta(self, account: AccountId, since: int) -> Fraction:
+        return sum((line.delta for line in self.lines if line.account == account and line.at >= since), Fraction(0))
+
+    def affords(self, lines: list[Line], caps: list[PartyCap]) -> bool:
+        for line in lines:
+            budget = self.budgets[line.account]
+            since = budget.window.start_of(line.at)
+            if self.spent(line.account, since) + line.rho > budget.rho_max.pico:
+                return False
+            if self.spent_delta(line.account, since) + line.delta > budget.delta_threshold:
+                return False
+            for cap in caps:
+                used = self.spent(line.account, cap.window.start_of(line.at), line.party)
+                if cap.account == line.account and used + line.rho > cap.rho_max.pico:
+                    return False
+        return True
+
+
+class TwoConnections(RuleBasedStateMachine):
+    """Steps of two processes; a step that SQLite refuses for the other's lock rolls its own transaction back."""
+
+    @initialize()
+    def open(self) -> None:
+        self.directory = Path(tempfile.mkdtemp())
+        self.connections = [self.connect() for _ in range(2)]
+        self.watcher = self.connect()
+        self.book = Book(dict.fromkeys(ACCOUNTS, BUDGETS[0]))
+        self.pending: list[Book | None] = [None, None]
+        self.names = 0
+        first = self.connections[0]
+        first.execute("BEGIN IMMEDIATE")
+        ledger.create_schema(first)
+        for account in ACCOUNTS:
+            ledger.open_account(first, account, BUDGETS[0])
+        first.execute("COMMIT")
+
+    def connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.directory / "room.db", isolation_level=None, timeout=0)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    def teardown(self) -> None:
+        if hasattr(self, "directory"):
+            for connection in (*self.connections, self.watcher):
+                connection.close()
+            shutil.rmtree(self.directory)
+
+    def written(self, who: int) -> Book:
+        """Return the book that `who` is writing; only one connection can, as SQLite has one write lock."""
+        assert self.pending[1 - who] is None
+        book = self.pending[who]
+        if book is None:
+            book = self.pending[who] = copy.deepcopy(self.book)
+        return book
+
+    def give_up(self, who: int) -> None:
+        if self.connections[who].in_transaction:
+            self.connections[who].execute("ROLLBACK")
+        self.pending[who] = None
+
+    @rule(who=st.integers(0, 1), how=st.sampled_from(["BEGIN", "BEGIN IMMEDIATE"]), read=st.booleans())
+    def begin(self, who: int, how: str, read: bool) -> None:
+        connection = self.connections[who]
+        if connection.in_transaction:
+            return
+        try:
+            connection.execute(how)
+        except sqlite3.OperationalError:
+            return
+        if read:
+            ledger.balance(connection, ROOM, 0)
+
+    @rule(
+        who=st.integers(0, 1),
+        party=st.sampled_from(PARTIES),
+        tables=st.lists(st.sampled_from(TABLES), min_size=1, max_size=2, unique=True),
+        units=st.integers(1, 5),
+        extra=st.integers(-1, 1),
+        delta=st.sampled_from([Fraction(0), Fraction(1, 10**8), Fraction(1, 2 * 10**7)]),
+        capped=st.lists(st.tuples(st.sampled_from(ACCOUNTS), st.integers(1, 6), st.sampled_from(Window)), max_size=2),
+        day=st.integers(20_000, 20_100),
+    )
+    def reserve(
+        self,
+        who: int,
+        party: PartyId,
+        tables: list[AccountId],
+        units: int,
+        extra: int,
+        delta: Fraction,
+        capped: list[tuple[AccountId, int, Window]],
+        day: int,
+    ) -> None:
+        connection = self.connections[who]
+        if not connection.in_transaction:
+            return
+        self.names += 1
+        name, rho = f"q{self.names}", Rho(UNIT * units + extra)
+        caps = [PartyCap(account, party, Rho(UNIT * most), window) for account, most, window in capped]
+        charges = [Charge(ROOM, rho), *(Charge(table, rho, delta) for table in tables)]
+        try:
+            made = ledger.reserve(
+                connection,
+                reservation_id=name,
+                plan_digest=PLAN,
+                party=party,
+                charges=charges,
+                caps=caps,
+                at=day * DAY,
+            )
+        except sqlite3.OperationalError:
+            self.give_up(who)
+            return
+        except InsufficientBudget:
+            made = None
+        book = self.written(who)
+        book.last = max(book.last, day * DAY)
+        lines = [
+            Line(name, charge.account, party, charge.rho.pico, charge.delta_threshold, book.last) for charge in charges
+        ]
+        assert (made is not None) == book.affords(lines, caps)
+        if made is not None:
+            assert made.at == book.last
+            book.lines += lines
+            book.states[name] = made.state
+
+    @rule(who=st.integers(0, 1), account=st.sampled_from(ACCOUNTS), budget=st.sampled_from(BUDGETS))
+    def redeclare(self, who: int, account: AccountId, budget: Budget) -> None:
+        if not self.connections[who].in_transaction:
+            return
+        try:
+            ledger.open_account(self.connections[who], account, budget)
+        except sqlite3.OperationalError:
+            self.give_up(who)
+            return
+        self.written(who).budgets[account] = budget
+
+    @rule(who=st.integers(0, 1), data=st.data(), failing=st.booleans())
+    def settle(self, who: int, data: st.DataObject, failing: bool) -> None:
+        book = self.pending[who]
+        unsettled = sorted(name for name, state in book.states.items() if state == "reserved") if book else []
+        if book is None or not unsettled:
+            return
+        name = data.draw(st.sampled_from(unsettled))
+        ledger.mark_data_read(self.connections[who], name)
+        if failing:
+            ledger.mark_failed(self.connections[who], name)
+            book.states[name] = ReservationState.FAILED
+        else:
+            ledger.mark_released(self.connections[who], name)
+            book.states[name] = ReservationState.RELEASED
+
+    @rule(who=st.integers(0, 1))
+    def commit(self, who: int) -> None:
+        if self.connections[who].in_transaction:
+            self.connections[who].execute("COMMIT")
+            self.book = self.pending[who] or self.book
+            self.pending[who] = None
+
+    @rule(who=st.integers(0, 1))
+    def roll_back(self, who: int) -> None:
+        self.give_up(who)
+
+    @rule(who=st.integers(0, 1))
+    def crash(self, who: int) -> None:
+        self.connections[who].close()
+        self.connections[who] = self.connect()
+        self.pending[who] = None
+
+    @invariant()
+    def everybody_sees_the_committed_book(self) -> None:
+        for account in ACCOUNTS:
+            seen = ledger.balance(self.watcher, account, 0)
+            since = self.book.budgets[account].window.start_of(self.book.last)
+            assert seen.budget == self.book.budgets[account]
+            assert seen.rho_max == seen.budget.rho_max
+            assert seen.spent_lifetime.pico == self.book.spent(account, 0)
+            assert seen.spent_window.pico == self.book.spent(account, since)
+            assert seen.left.pico == max(0, seen.rho_max.pico - self.book.spent(account, since))
+            assert seen.delta_threshold_spent_lifetime == self.book.spent_delta(account, 0)
+            assert seen.delta_threshold_spent == self.book.spent_delta(account, since)
+        unfinished = {made.reservation_id for made in ledger.unfinished(self.watcher)}
+        assert unfinished == {name for name, state in self.book.states.items() if state == "reserved"}
+
+
+TwoConnections.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTwoConnections = TwoConnections.TestCase
