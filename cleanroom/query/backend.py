@@ -1,0 +1,75 @@
+"""What runs a plan's relation: slices of the room, each as a stream of rows ordered by person.
+
+A room is a sum of slices. Tokens are uniform and files are sorted by token, so the tokens whose first `bits` bits are
+`prefix` form one slice; every relation of the algebra keeps a person's rows together and looks at no other person,
+hence the exact vector of the room is the sum of the slices' vectors (DESIGN §3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from cleanroom.query.algebra import Relation
+
+ROWS_PER_SLICE: Final = 1 << 20
+"""Rows of all tables that one slice aims at: tens of megabytes decoded, so that memory is one slice's."""
+
+MOST_SLICE_BITS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The persons whose token's first `bits` bits, as a number, are `prefix`."""
+
+    bits: int
+    prefix: int
+
+
+def slices_for(rows: int) -> Iterator[Slice]:
+    """Yield the slices of a room whose tables of the plan have `rows` rows together."""
+    bits = min(MOST_SLICE_BITS, max(0, (rows - 1) // ROWS_PER_SLICE).bit_length())
+    for prefix in range(1 << bits):
+        yield Slice(bits, prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """One column of a stream: codes, and where they are not NULL.
+
+    Shapes: both have one entry a row. Codes are int64; what stands where `present` is False means nothing.
+    """
+
+    values: npt.NDArray[np.int64]
+    present: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRows:
+    """The rows of one slice of a relation, ordered by person.
+
+    Args:
+        units: for each row a number that stands for its person within this slice, never decreasing.
+        columns: the relation's columns that were asked for, by position.
+    """
+
+    units: npt.NDArray[np.int64]
+    columns: Mapping[int, Codes]
+
+
+class Backend(Protocol):
+    """Streams a relation, slice by slice."""
+
+    def slices(self) -> Iterator[Slice]:
+        """Yield slices that together hold every person once."""
+        ...
+
+    def rows(self, relation: Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
+        """Return the rows of `relation` in one slice, ordered by person, with these of its columns."""
+        ...

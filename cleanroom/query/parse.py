@@ -1,0 +1,265 @@
+"""Turn text into a tree of admitted constructs, or refuse it.
+
+Limits on characters, tokens and depth come before parsing, so that hostile text costs bounded work. What the two
+parsers read differently (U+200B and its kin, docs/adr/0002) cannot matter later: the text is never run, and the tree
+is compiled into our own plan. The allow-list is closed by node class *and* by argument: a modifier that sqlglot knows
+and we do not (QUALIFY, USING SAMPLE, FILTER, …) is refused because it is not listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import ErrorLevel, ParseError, TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from cleanroom.errors import Position, Refused
+from cleanroom.query.refusals import refusal
+
+if TYPE_CHECKING:
+    from cleanroom.errors import Refusal
+
+MAX_CHARACTERS: Final = 16_384
+MAX_TOKENS: Final = 2_000
+MAX_DEPTH: Final = 30
+MAX_OPERANDS: Final = 200
+"""Operators in a row; sqlglot nests them to the left, so they count as depth of the tree."""
+
+ParameterValue = str | int | Decimal | bool
+Parameters = Sequence[ParameterValue] | Mapping[str, ParameterValue] | None
+
+_OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
+_CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END})
+_QUOTED: Final = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
+
+_BINARY: Final = frozenset({"this", "expression"})
+ADMITTED: Final[dict[type[exp.Expr], frozenset[str]]] = {
+    exp.Select: frozenset({"expressions", "from_", "joins", "where", "group", "kind"}),
+    exp.From: frozenset({"this"}),
+    exp.Table: frozenset({"this", "db", "alias"}),
+    exp.TableAlias: frozenset({"this"}),
+    exp.Subquery: frozenset({"this", "alias"}),
+    exp.Paren: frozenset({"this"}),
+    exp.Join: frozenset({"this", "on", "using", "kind"}),
+    exp.Where: frozenset({"this"}),
+    exp.Group: frozenset({"expressions"}),
+    exp.Union: frozenset({"this", "expression", "distinct"}),
+    exp.Intersect: frozenset({"this", "expression", "distinct"}),
+    exp.Alias: frozenset({"this", "alias"}),
+    exp.Column: frozenset({"this", "table", "db"}),
+    exp.Identifier: frozenset({"this", "quoted"}),
+    exp.Star: frozenset(),
+    exp.Count: frozenset({"this", "big_int"}),
+    exp.Distinct: frozenset({"expressions"}),
+    exp.Sum: frozenset({"this"}),
+    exp.Avg: frozenset({"this"}),
+    exp.And: _BINARY,
+    exp.Or: _BINARY,
+    exp.Not: frozenset({"this"}),
+    exp.EQ: _BINARY,
+    exp.NEQ: _BINARY,
+    exp.LT: _BINARY,
+    exp.LTE: _BINARY,
+    exp.GT: _BINARY,
+    exp.GTE: _BINARY,
+    exp.Is: _BINARY,
+    exp.Between: frozenset({"this", "low", "high"}),
+    exp.In: frozenset({"this", "expressions", "query"}),
+    exp.Null: frozenset(),
+    exp.Boolean: frozenset({"this"}),
+    exp.Literal: frozenset({"this", "is_string"}),
+    exp.Neg: frozenset({"this"}),
+    exp.Cast: frozenset({"this", "to"}),
+    exp.DataType: frozenset({"this", "nested"}),
+    exp.TimestampTrunc: frozenset({"this", "unit"}),
+    exp.DateTrunc: frozenset({"this", "unit"}),
+    exp.Var: frozenset({"this"}),
+    exp.Placeholder: frozenset({"this"}),
+}
+"""Node classes and their arguments; an argument that is empty or False does not count as present."""
+
+_STATEMENT_WORDS: Final = frozenset({"SELECT", "FROM", "(", "WITH"})
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedQuery:
+    """One SELECT, all of whose constructs are admitted, and the values of its parameters."""
+
+    text: str
+    tree: exp.Select | exp.Union | exp.Intersect
+    parameters: Mapping[str, ParameterValue]
+
+    def parameter(self, node: exp.Placeholder) -> ParameterValue:
+        """Return the value that stands for a placeholder of this tree."""
+        return self.parameters[str(node.this).lower()]
+
+    def position(self, node: exp.Expr) -> Position | None:
+        """Return where `node` begins in the text."""
+        return position_of(self.text, node)
+
+
+def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
+    """Read one question.
+
+    Raises:
+        Refused: too large, unreadable, more than one statement, or a construct that is not admitted.
+    """
+    tokens = _tokens(text)
+    try:
+        trees = DuckDB.parser_class(dialect=DuckDB(), error_level=ErrorLevel.RAISE).parse(tokens, text)
+    except ParseError as error:
+        place = error.errors[0] if error.errors else {}
+        line, column = place.get("line"), place.get("col")
+        position = Position(line, column) if line is not None and column is not None else None
+        raise Refused((refusal("unreadable", position),)) from None
+    except (RecursionError, ValueError, AttributeError, TypeError, KeyError, IndexError):
+        raise Refused((refusal("unreadable"),)) from None
+    statements = [tree for tree in trees if tree is not None and not isinstance(tree, exp.Semicolon)]
+    if len(statements) != 1:
+        raise Refused((refusal("several_statements" if statements else "not_a_select"),))
+    tree = statements[0]
+    if not isinstance(tree, (exp.Select, exp.Union, exp.Intersect)):
+        raise Refused((refusal("not_a_select", position_of(text, tree)),))
+    reasons = tuple(dict.fromkeys(_unlisted(text, tree)))
+    if reasons:
+        raise Refused(reasons)
+    return ParsedQuery(text, tree, _bind(tree, parameters))
+
+
+def position_of(text: str, node: exp.Expr) -> Position | None:
+    """Return the place of the first token under `node`, or None if sqlglot kept none."""
+    starts = [int(each.meta["start"]) for each in node.walk() if "start" in each.meta]
+    return _position_at(text, min(starts)) if starts else None
+
+
+def _position_at(text: str, offset: int) -> Position:
+    before = text[:offset]
+    return Position(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+
+
+def _tokens(text: str) -> list[Token]:
+    if len(text) > MAX_CHARACTERS:
+        raise Refused((refusal("text_too_long", limit=MAX_CHARACTERS),))
+    for offset, character in enumerate(text):
+        if (character < " " and character not in "\t\n\r") or character == "\x7f" or "\ud800" <= character <= "\udfff":
+            raise _odd_character(text, offset)
+    try:
+        tokens = DuckDB().tokenize(text)
+    except (TokenError, ValueError, IndexError, RecursionError):
+        raise Refused((refusal("unreadable"),)) from None
+    if len(tokens) > MAX_TOKENS:
+        raise Refused((refusal("too_many_tokens", limit=MAX_TOKENS),))
+    _refuse_odd_characters(text, tokens)
+    depth = operands = 0
+    for token in tokens:
+        if token.token_type in _OPENING:
+            depth += 1
+        elif token.token_type in _CLOSING:
+            depth -= 1
+        elif token.token_type in {TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.UNION, TokenType.INTERSECT}:
+            operands += 1
+        elif token.token_type is TokenType.PARAMETER and token.text != "$":
+            raise Refused((refusal("not_admitted", _position_at(text, token.start), what=token.text),))
+        if depth > MAX_DEPTH or operands > MAX_OPERANDS:
+            limit = MAX_DEPTH if depth > MAX_DEPTH else MAX_OPERANDS
+            raise Refused((refusal("too_deep", _position_at(text, token.start), limit=limit),))
+    last = len(tokens)
+    while last and tokens[last - 1].token_type is TokenType.SEMICOLON:
+        last -= 1
+    if any(token.token_type is TokenType.SEMICOLON for token in tokens[:last]):
+        raise Refused((refusal("several_statements"),))
+    if not last or tokens[0].text.upper() not in _STATEMENT_WORDS:
+        raise Refused((refusal("not_a_select"),))
+    return _name_placeholders(tokens[:last])
+
+
+def _refuse_odd_characters(text: str, tokens: list[Token]) -> None:
+    """Refuse what is not ASCII, except in strings, quoted names and comments (attacks: invisible characters)."""
+    end = 0
+    for token in tokens:
+        gap = text[end : token.start]
+        comment = min((place for place in (gap.find("--"), gap.find("/*")) if place >= 0), default=len(gap))
+        for offset, character in enumerate(gap[:comment]):
+            if not character.isascii():
+                raise _odd_character(text, end + offset)
+        if token.token_type not in _QUOTED:
+            for offset, character in enumerate(text[token.start : token.end + 1]):
+                if not character.isascii():
+                    raise _odd_character(text, token.start + offset)
+        end = token.end + 1
+
+
+def _odd_character(text: str, offset: int) -> Refused:
+    return Refused((refusal("odd_character", _position_at(text, offset), shown=f"U+{ord(text[offset]):04X}"),))
+
+
+def _unlisted(text: str, tree: exp.Expr) -> list[Refusal]:
+    reasons = []
+    for node in tree.walk():
+        known = ADMITTED.get(type(node))
+        if known is None:
+            reasons.append(refusal("not_admitted", position_of(text, node), what=_construct(node)))
+            continue
+        for name, value in node.args.items():
+            if name not in known and value not in (None, False, [], ()):
+                reasons.append(refusal("not_admitted", position_of(text, node), what=_argument(name)))
+    return reasons
+
+
+def _construct(node: exp.Expr) -> str:
+    if isinstance(node, exp.Anonymous):
+        return str(node.this).upper()[:40]
+    if isinstance(node, exp.Func):
+        return node.sql_names()[0]
+    return type(node).__name__
+
+
+def _argument(name: str) -> str:
+    return {"with_": "WITH", "order": "ORDER BY", "group": "GROUP BY"}.get(name, name.rstrip("_").upper())
+
+
+def _name_placeholders(tokens: list[Token]) -> list[Token]:
+    """Turn each `?` into `$1`, `$2`, … in reading order, since sqlglot keeps no place for it."""
+    if not any(token.token_type is TokenType.PLACEHOLDER for token in tokens):
+        return tokens
+    if any(token.token_type is TokenType.PARAMETER for token in tokens):
+        raise _unfit("? et $nom ne se mêlent pas", "? and $name do not mix")
+    named: list[Token] = []
+    number = 0
+    for token in tokens:
+        if token.token_type is TokenType.PLACEHOLDER:
+            number += 1
+            named.append(Token(TokenType.PARAMETER, "$", token.line, token.col, token.start, token.end))
+            named.append(Token(TokenType.VAR, f"p{number}", token.line, token.col, token.start, token.end))
+        else:
+            named.append(token)
+    return named
+
+
+def _bind(tree: exp.Expr, parameters: Parameters) -> dict[str, ParameterValue]:
+    """Pair each placeholder with its value: a sequence for `?`, a mapping for `$name`; none missing, none over."""
+    names = {str(node.this) for node in tree.find_all(exp.Placeholder)}
+    values: dict[str, ParameterValue]
+    if parameters is None:
+        values = {}
+    elif isinstance(parameters, Mapping):
+        values = {str(name).lower(): value for name, value in parameters.items()}
+    elif isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes)):
+        values = {f"p{number}": value for number, value in enumerate(parameters, start=1)}
+    else:
+        raise _unfit("une liste (?) ou un objet ($nom) est attendu", "a list (?) or an object ($name) is expected")
+    if {name.lower() for name in names} != set(values):
+        raise _unfit("une valeur pour chaque paramètre, aucune de plus", "one value for each parameter, none over")
+    for value in values.values():
+        if not isinstance(value, (str, int, Decimal)) or (isinstance(value, Decimal) and not value.is_finite()):
+            raise _unfit("texte, nombre exact ou booléen seulement", "text, exact numbers or booleans only")
+    return values
+
+
+def _unfit(fr: str, en: str) -> Refused:
+    return Refused((refusal("parameters", why_fr=fr, why_en=en),))

@@ -1,0 +1,162 @@
+"""Every reason to refuse a question: its code, its words in French and English.
+
+Messages name constructs, catalog names that the asker may see, and owners; never a value from data (S12).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.errors import Bilingual, Refusal
+
+if TYPE_CHECKING:
+    from cleanroom.errors import Position
+
+MESSAGES: Final[dict[str, tuple[str, str]]] = {
+    # The text (query.parse)
+    "text_too_long": (
+        "la question dépasse {limit} caractères",
+        "the question exceeds {limit} characters",
+    ),
+    "too_many_tokens": ("la question dépasse {limit} mots SQL", "the question exceeds {limit} SQL tokens"),
+    "too_deep": ("plus de {limit} niveaux de parenthèses", "more than {limit} levels of brackets"),
+    "odd_character": (
+        "caractère {shown} hors d'une chaîne ou d'un nom entre guillemets",
+        "character {shown} outside a string or a quoted name",
+    ),
+    "unreadable": ("SQL illisible à cet endroit", "SQL cannot be read at this place"),
+    "several_statements": ("une seule question à la fois", "one question at a time"),
+    "not_a_select": ("seul SELECT est admis", "only SELECT is admitted"),
+    "not_admitted": ("« {what} » n'est pas admis", "{what!r} is not admitted"),
+    "parameters": ("les paramètres ne correspondent pas : {why_fr}", "the parameters do not fit: {why_en}"),
+    # Names (query.resolve)
+    "unknown_name": ("nom inconnu : {name}", "unknown name: {name}"),
+    "unqualified_table": (
+        "une table s'écrit « membre.table » : {name}",
+        "a table is written 'member.table': {name}",
+    ),
+    "ambiguous_name": ("plusieurs colonnes s'appellent {name}", "several columns are called {name}"),
+    "duplicate_name": ("deux relations s'appellent {name}", "two relations are called {name}"),
+    # Privacy unit and types (query.unit)
+    "row_output": (
+        "la question rendrait des lignes de personnes ; seuls des agrégats sortent",
+        "the question would return rows of people; only aggregates leave",
+    ),
+    "unit_use": (
+        "« {unit} » ne sert que de clé de jointure, dans COUNT(DISTINCT {unit}) et dans {unit} IN (SELECT {unit} …)",
+        "{unit!r} serves only as a join key, in COUNT(DISTINCT {unit}) and in {unit} IN (SELECT {unit} …)",
+    ),
+    "join_without_unit": (
+        "la jointure doit égaler les personnes des deux côtés",
+        "the join must equate the persons of both sides",
+    ),
+    "kinds_differ": (
+        "ces tables désignent les personnes par des identifiants différents ({kinds}) qui ne se rencontrent jamais",
+        "these tables name persons by different identifiers ({kinds}) that never meet",
+    ),
+    "epochs_differ": (
+        "ces tables sont d'époques différentes ; leurs personnes ne se rencontrent pas",
+        "these tables are of different epochs; their persons do not meet",
+    ),
+    "set_operation": (
+        "{operation} n'est admis que pour {shape}",
+        "{operation} is admitted only for {shape_en}",
+    ),
+    "union_types": (
+        "la colonne {number} n'a pas le même type dans toutes les branches de l'union",
+        "column {number} does not have the same type in all arms of the union",
+    ),
+    "aggregate_not_admitted": (
+        "l'agrégat {function} n'est pas admis ici",
+        "the aggregate {function} is not admitted here",
+    ),
+    "measure_required": (
+        "{function} demande une colonne numérique à bornes déclarées",
+        "{function} needs a numeric column with declared bounds",
+    ),
+    "not_grouped": (
+        "{name} n'est ni un agrégat ni une clé de GROUP BY",
+        "{name} is neither an aggregate nor a GROUP BY key",
+    ),
+    "key_not_selected": (
+        "chaque clé de GROUP BY doit figurer dans SELECT",
+        "each GROUP BY key must stand in SELECT",
+    ),
+    "key_without_domain": (
+        "{name} n'a pas de domaine public : ses valeurs pourraient révéler des personnes",
+        "{name} has no public domain: its values could reveal people",
+    ),
+    "comparison_types": (
+        "cette comparaison n'est pas admise pour {type_fr}",
+        "this comparison is not admitted for {type_en}",
+    ),
+    # Bounds (query.bound)
+    "too_many_cells": (
+        "{cells} cases ; au plus {limit} sont admises",
+        "{cells} cells; at most {limit} are admitted",
+    ),
+    "bounds_too_wide": (
+        "les bornes de la mesure, fois les lignes comptées, dépassent ce qui se somme exactement",
+        "the measure's bounds, times the rows counted, exceed what can be summed exactly",
+    ),
+    # Rules (query.gate)
+    "nothing_allowed": (
+        "rien n'est permis à {party} pour le but « {purpose} »",
+        "nothing is allowed to {party} for the purpose {purpose!r}",
+    ),
+    "analysis_not_allowed": (
+        "{owner} n'admet pas d'analyse « {analysis} » de {table} pour ce but",
+        "{owner} does not admit an {analysis!r} analysis of {table} for this purpose",
+    ),
+    "function_not_allowed": (
+        "{owner} n'admet pas {function} sur {table} (règle « {rule} »)",
+        "{owner} does not admit {function} on {table} (rule {rule!r})",
+    ),
+    "dimension_not_allowed": (
+        "{owner} n'admet pas de grouper {table} par {dimension} (règle « {rule} »)",
+        "{owner} does not admit grouping {table} by {dimension} (rule {rule!r})",
+    ),
+    "literal_not_allowed": (
+        "{owner} n'admet pas de filtrer {table} par {column} (règle « {rule} »)",
+        "{owner} does not admit filtering {table} by {column} (rule {rule!r})",
+    ),
+    "too_few_parties": (
+        "{owner} demande au moins {minimum} autres organisations dans la question ; il y en a {count}",
+        "{owner} requires at least {minimum} other organisations in the question; there are {count}",
+    ),
+    "cohort_too_close": (
+        "à moins de {minimum} près, ces organisations sont celles d'une question déjà répondue",
+        "these organisations are, but for fewer than {minimum}, those of a question already answered",
+    ),
+    "isolates_owner": (
+        "une case ou un filtre ne peut venir que de {count} organisations ; {owner} en demande {minimum}",
+        "a cell or a filter can only come from {count} organisations; {owner} requires {minimum}",
+    ),
+    "epsilon_over_limit": (
+        "{owner} limite epsilon à {limit} par question sur {table}",
+        "{owner} limits epsilon to {limit} a question on {table}",
+    ),
+    "precision": ("précision refusée : {why_fr}", "precision refused: {why_en}"),
+    "budget_insufficient": (
+        "il ne reste pas assez de budget : {why_fr}",
+        "not enough budget is left: {why_en}",
+    ),
+}
+
+
+def refusal(
+    code: str, position: Position | None = None, *, hint: tuple[str, str] | None = None, **evidence: object
+) -> Refusal:
+    """Return the refusal `code` with its words filled in.
+
+    Args:
+        hint: what would be allowed, in French and in English.
+        evidence: what the message names.
+    """
+    french, english = MESSAGES[code]
+    return Refusal(
+        code,
+        Bilingual(french.format(**evidence), english.format(**evidence)),
+        position,
+        Bilingual(*hint) if hint is not None else None,
+    )
