@@ -1,4 +1,4 @@
-"""Two connections, in any order of steps, against a book kept by hand: nothing is ever overspent, lost or given back."""
+"""Two connections, in any order of steps, against a book kept by hand: nothing is overspent, lost or given back."""
 
 from __future__ import annotations
 

@@ -1,0 +1,199 @@
+"""The noise is the discrete Gaussian of the scale it names, one draw a coordinate, and never cheaper than charged.
+
+Every statistical test bounds its false alarms by 1e-9 with an inequality that holds at the sample size used, and shows
+that the same statistic rejects noise that is wrong.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cleanroom.accounting.account import ROOM
+from cleanroom.accounting.accountant import ReleaseNorm, VectorShape, charges, scale_for
+from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, Rho
+from cleanroom.errors import InvariantBroken
+from cleanroom.identifiers import TableName
+from cleanroom.query.noise import CLAMP, MAP_SLACK, add_noise, margin95
+
+FALSE_ALARM = 1e-9
+TABLE = TableName.parse("tnm.visits")
+
+
+def drawn(count: int, scale: float) -> np.ndarray:
+    charged = Rho.at_least(Fraction(1) / (2 * Fraction(scale) ** 2))
+    return np.array(add_noise([0] * count, norm=1, scale=scale, charged=charged), dtype=np.int64)
+
+
+def mass(scale: float, *, reach: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the support and the probabilities exp(-x²/2s²)/Σ, from the definition; beyond 14 s lies less than 1e-40."""
+    reach = math.ceil(14 * scale) + 1 if reach is None else reach
+    support = np.arange(-reach, reach + 1)
+    weights = np.exp(-(support.astype(float) ** 2) / (2 * scale**2))
+    return support, weights / weights.sum()
+
+
+def distance(draws: np.ndarray, scale: float) -> float:
+    """Return sup |F_n - F|, Kolmogorov's distance of the draws from the discrete Gaussian."""
+    support, probabilities = mass(scale)
+    empirical = np.searchsorted(np.sort(draws), support, side="right") / len(draws)
+    return float(np.abs(empirical - np.cumsum(probabilities)).max())
+
+
+def critical(count: int) -> float:
+    """Return t with P(sup |F_n - F| > t) ≤ 2 exp(-2 n t²) = 1e-9: Massart 1990, any distribution, any n."""
+    return math.sqrt(math.log(2 / FALSE_ALARM) / (2 * count))
+
+
+SAMPLES = {0.8: 100_000, 6.5: 100_000, 1234.5: 100_000}
+
+
+@pytest.mark.parametrize(("scale", "count"), SAMPLES.items())
+def test_noise_has_the_discrete_gaussian_s_distribution_and_no_other_scale_s(scale: float, count: int) -> None:
+    draws = drawn(count, scale)
+    assert distance(draws, scale) <= critical(count)
+    reach = math.ceil(16 * scale) + 1
+    true = np.cumsum(mass(scale, reach=reach)[1])
+    for wrong in (scale / 1.1, scale * 1.1):
+        # By the triangle inequality the draws are rejected whenever they pass above, which is all but 1e-9 of the time.
+        assert np.abs(np.cumsum(mass(wrong, reach=reach)[1]) - true).max() > 2 * critical(count)
+        assert distance(draws, wrong) > critical(count)
+
+
+def product_bound(count: int, alarm: float) -> float:
+    """Return u with P(|Σ XY| > u s²) ≤ alarm for `count` independent pairs of noise of scale s.
+
+    E exp(tX) ≤ exp(t²s²/2) (Canonne, Kamath and Steinke 2020: subgaussian) and the same for Y give, for 0 < t < 1,
+    E exp(t XY/s²) ≤ (1 - t²)^(-1/2); Markov's inequality on both tails at any t.
+    """
+    return min((math.log(2 / alarm) - count / 2 * math.log1p(-(t**2))) / t for t in (k / 1000 for k in range(1, 1000)))
+
+
+def most_correlated(rows: np.ndarray, scale: float) -> float:
+    """Return the largest |Σ XY|/s² over all pairs of coordinates."""
+    floats = rows.astype(float) / scale
+    return max(abs(float(floats[:, a] @ floats[:, b])) for a, b in itertools.combinations(range(floats.shape[1]), 2))
+
+
+def test_coordinates_are_drawn_independently() -> None:
+    rows, columns, scale = 2_500, 16, 40.0
+    noise = drawn(rows * columns, scale).reshape(rows, columns)
+    pairs = columns * (columns - 1) // 2
+    bound = product_bound(rows, FALSE_ALARM / pairs)
+    assert most_correlated(noise, scale) <= bound
+    shared = noise.copy()
+    shared[:, 1:] = (3 * noise[:, 1:] + noise[:, :1]) // math.sqrt(10)  # a tenth of the variance in common
+    assert most_correlated(shared, scale) > bound
+
+
+def test_calls_are_drawn_independently() -> None:
+    rows, scale = 1_500, 40.0
+    charged = Rho.at_least(Fraction(1, 2 * 40**2))
+    noise = np.array([add_noise([0, 0], norm=1, scale=scale, charged=charged) for _ in range(rows)])
+    bound = product_bound(rows // 2, FALSE_ALARM / 4)
+    first, second = noise[0::2], noise[1::2]
+    for a, b in itertools.product(range(2), repeat=2):
+        assert abs(float(first[:, a].astype(float) @ second[:, b].astype(float))) / scale**2 <= bound
+    assert len({tuple(pair) for pair in noise.tolist()}) > rows // 2
+
+
+def test_noise_is_added_to_each_value_in_its_place() -> None:
+    vector = [10**6 * index for index in range(-50, 50)]
+    noised = add_noise(vector, norm=1, scale=2.0, charged=Rho.at_least(Fraction(1, 8)))
+    assert len(noised) == len(vector)
+    assert all(type(value) is int for value in noised)
+    assert max(abs(a - b) for a, b in zip(vector, noised, strict=True)) < 40  # 20 scales: 1e-86 for all hundred
+    assert add_noise([], norm=1, scale=2.0, charged=Rho.at_least(Fraction(1, 8))) == ()
+
+
+def test_values_are_clamped_to_62_bits_however_large() -> None:
+    noised = add_noise([10**30, -(10**30), CLAMP, 0], norm=1, scale=2.0, charged=Rho.at_least(Fraction(1, 8)))
+    assert all(abs(value - expected) < 40 for value, expected in zip(noised, (CLAMP, -CLAMP, CLAMP, 0), strict=True))
+
+
+norms = st.integers(1, 10**9) | st.integers(2**52, 2**62)
+affordable = st.integers(10**3, 10**14).map(Rho)
+
+
+@settings(deadline=None)
+@given(norms, affordable, st.sampled_from(VectorShape), st.booleans())
+def test_what_the_accountant_charges_is_what_the_noise_accepts(
+    norm: int, rho: Rho, shape: VectorShape, alone: bool
+) -> None:
+    """The two routes agree to the last float, at the least scale that an epsilon buys, where rounding is tightest."""
+    scale = scale_for(norm=norm, shape=shape, tables_alone=alone, rho=rho)
+    room = charges(ReleaseNorm(norm, shape), scale=Fraction(scale), tables={TABLE})[0]
+    assert room.account == ROOM
+    assert len(add_noise([5], norm=norm, scale=scale, charged=room.rho)) == 1
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10**9), st.integers(10**6, 10**14).map(Rho))
+def test_sabotage_an_understated_charge_or_norm_stops_the_question(norm: int, rho: Rho) -> None:
+    scale = scale_for(norm=norm, shape=VectorShape.ONE_NON_NEGATIVE, tables_alone=True, rho=rho)
+    step_less = Rho(rho.pico - 1)
+    if Fraction(norm**2) / (2 * Fraction(scale) ** 2) > step_less.as_fraction():
+        with pytest.raises(InvariantBroken):
+            add_noise([5], norm=norm, scale=scale, charged=step_less)
+    with pytest.raises(InvariantBroken):
+        add_noise([5], norm=norm, scale=scale * (1 - 2**-40), charged=rho)
+    with pytest.raises(InvariantBroken):
+        add_noise([5], norm=2 * norm, scale=scale, charged=Rho(2 * rho.pico))
+
+
+def test_sabotage_a_map_that_finds_more_than_was_charged_stops_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenDP's second opinion counts: were the norm handed to it larger than the one charged, it says so."""
+    charged = Rho.at_least(Fraction(1, 8))
+    monkeypatch.setattr("cleanroom.query.noise._float_up", lambda norm: norm * 1.001)
+    with pytest.raises(InvariantBroken, match="OpenDP"):
+        add_noise([5], norm=1, scale=2.0, charged=charged)
+
+
+def test_the_slack_left_to_opendp_is_below_a_step_of_any_real_question() -> None:
+    assert Fraction(1, STEPS_PER_RHO) > (MAP_SLACK - 1) * 10
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf])
+def test_a_scale_without_meaning_is_our_bug(scale: float) -> None:
+    with pytest.raises(InvariantBroken):
+        add_noise([5], norm=1, scale=scale, charged=Rho(10**12))
+    with pytest.raises(InvariantBroken):
+        margin95(scale)
+
+
+@pytest.mark.parametrize("norm", [0, -1])
+def test_a_norm_without_meaning_is_our_bug(norm: int) -> None:
+    with pytest.raises(InvariantBroken):
+        add_noise([5], norm=norm, scale=1.0, charged=Rho(10**12))
+
+
+def covered(scale: float, margin: float) -> float:
+    support, probabilities = mass(scale)
+    return float(probabilities[np.abs(support) <= margin].sum())
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.floats(0.05, 4095) | st.floats(0.05, 20))
+def test_the_margin_is_the_least_that_holds_19_times_out_of_20(scale: float) -> None:
+    margin = margin95(scale)
+    assert margin == int(margin) >= 0
+    assert covered(scale, margin) >= 0.95 - 1e-12
+    if margin:
+        assert covered(scale, margin - 1) < 0.95 + 1e-12
+
+
+@pytest.mark.parametrize("scale", [4096.0, 5000.25, 77_777.7])
+def test_a_wide_margin_holds_and_is_a_step_or_two_above_the_least(scale: float) -> None:
+    margin = margin95(scale)
+    assert covered(scale, margin) >= 0.95
+    assert covered(scale, margin - 2) < 0.95
+
+
+def test_a_very_wide_margin_is_the_normal_one() -> None:
+    assert margin95(1e15) == pytest.approx(1.959963984540054e15, rel=1e-12)
