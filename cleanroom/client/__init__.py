@@ -1,1 +1,22 @@
-"""."""
+"""At the member's: normalise, tokenise, encrypt, sign. Ships without the engine: no DuckDB, no OpenDP."""
+
+from cleanroom.client.conform import RowFault, RowsRefused
+from cleanroom.client.linkage import LinkageKey, create_linkage_key, linkage_path, read_linkage_key
+from cleanroom.client.read_table import ArrowStream, Source
+from cleanroom.client.upload import PreparedUpload, RoomFacts, prepare
+from cleanroom.client.values import ReasonKind
+
+__all__ = [
+    "ArrowStream",
+    "LinkageKey",
+    "PreparedUpload",
+    "ReasonKind",
+    "RoomFacts",
+    "RowFault",
+    "RowsRefused",
+    "Source",
+    "create_linkage_key",
+    "linkage_path",
+    "prepare",
+    "read_linkage_key",
+]

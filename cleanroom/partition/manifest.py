@@ -248,10 +248,10 @@ class _Object:
             raise _WrongField(name)
         return value
 
-    def object(self, name: str) -> _Object:
+    def nested(self, name: str) -> _Object:
         return _Object(self._value.get(name))
 
-    def objects(self, name: str) -> list[_Object]:
+    def nested_list(self, name: str) -> list[_Object]:
         return [_Object(item) for item in self._list(name)]
 
     def _list(self, name: str) -> list[object]:
@@ -275,7 +275,7 @@ def _manifest(fields: _Object) -> Manifest:
         raise _WrongField("kind")
     if _HASH.fullmatch(fields.text("linkage_check")) is None:
         raise _WrongField("linkage_check")
-    file = fields.object("file")
+    file = fields.nested("file")
     file.only(("bytes", "digest", "footer_bytes", "footer_digest"))
     try:
         return Manifest(
@@ -285,7 +285,7 @@ def _manifest(fields: _Object) -> Manifest:
             epoch=Epoch(fields.text("epoch")),
             kind=IdentifierKind(fields.text("kind")),
             declaration=fields.digest("declaration"),
-            columns=tuple(_column(column) for column in fields.objects("columns")),
+            columns=tuple(_column(column) for column in fields.nested_list("columns")),
             group_rows=fields.counts("group_rows"),
             file=TableFileFacts(
                 file.count("bytes"), file.digest("digest"), file.count("footer_bytes"), file.digest("footer_digest")

@@ -155,7 +155,9 @@ def read_package(path: Path) -> Package:
         source.seek(0)
         if source.read(len(MAGIC)) != MAGIC:
             raise InvalidUpload(
-                Bilingual("ce fichier n'est pas un paquet de dépôt (en-tête)", "this file is no upload package (magic)"),
+                Bilingual(
+                    "ce fichier n'est pas un paquet de dépôt (en-tête)", "this file is no upload package (magic)"
+                ),
                 code="not_a_package",
             )
         index = source.read(_INDEX_BYTES)
@@ -171,9 +173,7 @@ def read_package(path: Path) -> Package:
         lengths = (manifest_bytes, sealed_bytes, signature_bytes)
         names = (PackagePart.MANIFEST, PackagePart.SEALED_KEY, PackagePart.SIGNATURE)
         digests = (index[at : at + _DIGEST_BYTES] for at in range(_LENGTHS.size, _INDEX_BYTES, _DIGEST_BYTES))
-        content, sealed_key, signature = (
-            _part(source, *part) for part in zip(names, lengths, digests, strict=False)
-        )
+        content, sealed_key, signature = (_part(source, *part) for part in zip(names, lengths, digests, strict=False))
         manifest = Manifest.parse(content)
         offset = source.tell()
         if size < offset + table_bytes:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from key_management.secret import SecretKey
 
 TOKEN_COLUMN: Final = TOKEN.name
@@ -75,10 +78,10 @@ def _arrow_type(storage: StorageType) -> pa.DataType:
             assert_never(storage)
 
 
-def token_array(tokens: bytes) -> pa.Array:
+def token_array(tokens: bytes | NDArray[np.uint8]) -> pa.Array:
     """Return consecutive 16-byte tokens as a UUID column, without copying them."""
-    count = len(tokens) // TOKEN_BYTES
-    storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(TOKEN_BYTES), count, [None, pa.py_buffer(tokens)])
+    buffer = pa.py_buffer(tokens)
+    storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(TOKEN_BYTES), buffer.size // TOKEN_BYTES, [None, buffer])
     return pa.ExtensionArray.from_storage(pa.uuid(), storage)
 
 
@@ -110,17 +113,6 @@ def group_bits_for(rows: int) -> int:
     """Return the least k such that 2^k row groups hold `rows` rows at 131 072 each."""
     groups = max(1, -(-rows // ROWS_PER_GROUP))
     return min((groups - 1).bit_length(), LARGEST_GROUP_BITS)
-
-
-def cut_at_prefixes(table: pa.Table, group_bits: int) -> Iterator[pa.Table]:
-    """Yield the 2^group_bits token ranges of a table sorted by token, as slices without copies, empty ones too."""
-    column = table.column(0).combine_chunks()
-    tokens = token_bytes(column)
-    start = 0
-    for prefix in range(1 << group_bits):
-        end = first_at_prefix(tokens, group_bits, prefix + 1)
-        yield table.slice(start, end - start)
-        start = end
 
 
 def write_table_file(

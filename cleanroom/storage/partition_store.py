@@ -7,6 +7,7 @@ directory, flushed, linked to its name, and the directory flushed: a crash leave
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 from contextlib import suppress
@@ -17,7 +18,7 @@ from cleanroom.errors import Bilingual, Fault, NotVerified
 from cleanroom.identifiers import Digest, TableName, UploadId
 from cleanroom.partition.manifest import Manifest
 from cleanroom.partition.package import open_new, sync_directory
-from cleanroom.partition.table_file import TOKEN_COLUMN, TableFile, file_facts, first_at_prefix, token_bytes
+from cleanroom.partition.table_file import TOKEN_COLUMN, TableFile, first_at_prefix, token_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -74,9 +75,10 @@ class PartitionStore:
         """
         stored = StoredPartition(verified.manifest)
         path = self.path(stored)
-        if not path.exists():
+        if path.exists():
+            self.verify(stored)
+        else:
             self._write(verified, path)
-        self.verify(stored)
         return stored
 
     def verify(self, stored: StoredPartition) -> None:
@@ -94,13 +96,7 @@ class PartitionStore:
         except FileNotFoundError:
             raise _missing(stored) from None
         if Digest(digest.digest()) != stored.manifest.file.digest:
-            raise NotVerified(
-                Bilingual(
-                    f"partition {stored.table}, dépôt {stored.upload} : l'empreinte n'est pas celle du manifeste",
-                    f"partition {stored.table}, upload {stored.upload}: the digest is not the manifest's",
-                ),
-                code="altered_partition",
-            )
+            raise _altered(stored)
 
     def open(self, stored: StoredPartition, data_key: SecretKey) -> PartitionReader:
         """Open a partition for reading by token ranges.
@@ -152,11 +148,102 @@ class PartitionStore:
     def _write(self, verified: VerifiedPackage, path: Path) -> None:
         self._make_directory(path.parent)
         temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp")
+        digest = hashlib.sha256()
         try:
-            copy_durably(verified, temporary)
-            with suppress(FileExistsError):
+            with verified.open_table_file() as source, open_new(temporary) as target:
+                while chunk := source.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    target.write(chunk)
+                target.flush()
+                os.fsync(target.fileno())
+            if Digest(digest.digest()) != verified.manifest.file.digest:
+                raise _altered(StoredPartition(verified.manifest))
+            try:
+                # Not a rename: that would replace another file of the same upload without a word.
                 path.hardlink_to(temporary)
+            except FileExistsError:
+                self.verify(StoredPartition(verified.manifest))
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
         sync_directory(path.parent)
+
+    def _make_directory(self, directory: Path) -> None:
+        for made in (self._root, directory.parent, directory):
+            if not made.is_dir():
+                made.mkdir(mode=0o700, parents=made == self._root, exist_ok=True)
+                sync_directory(made.parent)
+
+
+class PartitionReader:
+    """Read an open partition by ranges of tokens; not to be shared between threads: each slice worker opens its own.
+
+    The last row group read is kept, because slices finer than row groups ask for it many times in a row.
+    """
+
+    def __init__(self, stored: StoredPartition, table_file: TableFile) -> None:
+        self.stored = stored
+        self._table_file = table_file
+        self._held: tuple[int, tuple[str, ...], pa.Table] | None = None
+
+    def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> pa.Table:
+        """Return the rows whose token begins with the `prefix_bits` bits of `prefix`, sorted by token.
+
+        Args:
+            prefix_bits: 0 to 32; the partition is cut into 2^prefix_bits ranges.
+            prefix: which range, from 0.
+            columns: declared columns, without the token.
+
+        Raises:
+            NotVerified: a page does not decrypt: the file was altered.
+
+        Returns:
+            The token `u` first, then `columns` in the order asked. Chunks are row groups; a category's chunks may each
+            have their own dictionary, which is the member's bytes: the scan enforces the domain (S7).
+        """
+        if not 0 <= prefix_bits <= LARGEST_PREFIX_BITS or not 0 <= prefix < 1 << prefix_bits:
+            raise ValueError("no such range of tokens")
+        finer = prefix_bits - self.stored.manifest.group_bits
+        if finer <= 0:
+            return self._table_file.read_groups(prefix << -finer, (prefix + 1) << -finer, columns)
+        table = self._group(prefix >> finer, tuple(columns))
+        tokens = token_bytes(table.column(TOKEN_COLUMN).combine_chunks())
+        start = first_at_prefix(tokens, prefix_bits, prefix)
+        return table.slice(start, first_at_prefix(tokens, prefix_bits, prefix + 1) - start)
+
+    def _group(self, group: int, columns: tuple[str, ...]) -> pa.Table:
+        if self._held is None or self._held[:2] != (group, columns):
+            self._held = None
+            self._held = (group, columns, self._table_file.read_groups(group, group + 1, columns))
+        return self._held[2]
+
+    def close(self) -> None:
+        """Close the file and forget the rows kept."""
+        self._held = None
+        self._table_file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _missing(stored: StoredPartition) -> Fault:
+    return Fault(
+        Bilingual(
+            f"partition {stored.table}, dépôt {stored.upload} : le fichier manque",
+            f"partition {stored.table}, upload {stored.upload}: the file is missing",
+        ),
+        code="missing_partition",
+    )
+
+
+def _altered(stored: StoredPartition) -> NotVerified:
+    return NotVerified(
+        Bilingual(
+            f"partition {stored.table}, dépôt {stored.upload} : l'empreinte n'est pas celle du manifeste",
+            f"partition {stored.table}, upload {stored.upload}: the digest is not the manifest's",
+        ),
+        code="altered_partition",
+    )
