@@ -13,7 +13,7 @@ from audit_log.errors import LogDamaged, MalformedEntry, NotVerified
 from audit_log.note import Verifier
 from audit_log.rehash import Rehash
 from audit_log.tables import node_reader, read_head, read_leaf, read_tile
-from audit_log.tiles import WIDTH, Tile, tiles_of
+from audit_log.tiles import WIDTH, Tile, width_at
 from audit_log.verdict import Finding, Verdict
 from audit_log.verifier import check_remembered, judge_note, judge_tree
 
@@ -130,13 +130,11 @@ def _check_surplus(connection: sqlite3.Connection, size: int) -> Verdict | None:
     row = connection.execute("SELECT idx FROM audit_entry WHERE idx < 0 OR idx >= ? LIMIT 1", (size,)).fetchone()
     if row is not None:
         return Verdict(Finding.ROW_EXTRA, "audit_entry", row[0])
-    expected = ((tile.level, tile.number) for tile in tiles_of(size) if tile.level > 0 or tile.width == WIDTH)
-    stored = connection.execute("SELECT level, number FROM audit_tile ORDER BY level, number")
-    for wanted, found in zip_longest(expected, stored):
-        if wanted != found:
-            level, number = found if wanted is None else wanted
-            finding = Finding.ROW_EXTRA if wanted is None else Finding.ROW_MISSING
-            return Verdict(finding, f"audit_tile level {level}, number {number}", number)
+    # Those that are missing were found beside the tree; here, those that it does not have.
+    for level, number in connection.execute("SELECT level, number FROM audit_tile ORDER BY level, number"):
+        width = width_at(level, number, size) if level >= 0 and number >= 0 else 0
+        if width < (1 if level else WIDTH):
+            return Verdict(Finding.ROW_EXTRA, f"audit_tile level {level}, number {number}", number)
     return None
 
 

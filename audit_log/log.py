@@ -14,13 +14,7 @@ from audit_log.errors import (
     NoSuchEntry,
     NotVerified,
 )
-from audit_log.merkle import (
-    Frontier,
-    consistency_proof,
-    inclusion_proof,
-    leaf_hash,
-    verify_consistency,
-)
+from audit_log.merkle import Frontier, consistency_proof, inclusion_proof, leaf_hash, verify_consistency
 from audit_log.note import Signer, Verifier
 from audit_log.receipt import Receipt
 from audit_log.tables import (
@@ -99,7 +93,7 @@ class Log:
         details: Mapping[str, object],
         readers: Mapping[str, bytes],
     ) -> int:
-        """Append an entry and sign the new checkpoint; both are durable when the caller commits, not before.
+        """Append an entry and sign the new checkpoint; both are durable once the caller commits.
 
         Args:
             connection: durable, with an open transaction of the caller (BEGIN IMMEDIATE).
@@ -338,8 +332,7 @@ class Log:
     def verify_head(self, connection: sqlite3.Connection, remembered: Checkpoint | None = None) -> Checkpoint:
         """Make the head again from tiles and rightmost entries and compare; to be called when a room is opened.
 
-        It is quick (a few hundred hashes) and finds a torn or restored database, not every altered entry: that is
-        `verify_database`.
+        It is quick and finds a torn database, not every altered entry: that is `verify_database`.
 
         Args:
             connection: to the database.

@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from audit_log.checkpoint import Checkpoint, open_checkpoint
 from audit_log.entry import LEAF_BYTES
-from audit_log.errors import MalformedCheckpoint, MalformedNote, MalformedReceipt, MalformedTile, NotVerified
+from audit_log.errors import MalformedCheckpoint, MalformedNote, MalformedReceipt, NotVerified
 from audit_log.export import CHECKPOINT_FILE, KEY_FILE
 from audit_log.merkle import HASH_BYTES, NodeReader, consistency_proof, subtree_hash, verify_consistency
 from audit_log.note import Verifier
@@ -28,8 +29,9 @@ from audit_log.tiles import (
 from audit_log.verdict import Finding, Verdict
 
 # In a bundle each entry stands behind its length, two bytes (c2sp.org/tlog-tiles).
-_BUNDLED_BYTES = 2 + LEAF_BYTES
-_MAX_CHECKPOINT_BYTES = 2_000_000
+_BUNDLED_BYTES: Final = 2 + LEAF_BYTES
+_MAX_CHECKPOINT_BYTES: Final = 2_000_000
+_NO_FILE: Final = -1  # the length of what has a name but is no regular file, such as a link out of the directory
 
 
 def verify_directory(
@@ -53,9 +55,10 @@ def verify_directory(
     verifier = Verifier.from_vkey(vkey)
     present = _regular_files(directory)
     for name in (KEY_FILE, CHECKPOINT_FILE):
-        if name not in present:
+        if present.get(name, _NO_FILE) == _NO_FILE:
             return Verdict(Finding.FILE_MISSING, name)
-    if (directory / KEY_FILE).read_bytes() != f"{verifier.vkey}\n".encode():
+    key_line = f"{verifier.vkey}\n".encode()
+    if present[KEY_FILE] != len(key_line) or (directory / KEY_FILE).read_bytes() != key_line:
         return Verdict(Finding.KEY_DIFFERS, KEY_FILE)
     if present[CHECKPOINT_FILE] > _MAX_CHECKPOINT_BYTES:
         return Verdict(Finding.CHECKPOINT_MALFORMED, CHECKPOINT_FILE)
@@ -152,13 +155,13 @@ def judge_tree(
 
 
 def _regular_files(directory: Path) -> dict[str, int]:
-    """Return every name below the directory with its length in bytes; -1 for what is not a regular file."""
+    """Return every name below the directory with its length in bytes, `_NO_FILE` for links and devices."""
     present: dict[str, int] = {}
     for folder, folders, names in os.walk(directory):
         for name in names + [each for each in folders if (Path(folder) / each).is_symlink()]:
             path = Path(folder) / name
             regular = path.is_file() and not path.is_symlink()
-            present[path.relative_to(directory).as_posix()] = path.stat().st_size if regular else -1
+            present[path.relative_to(directory).as_posix()] = path.stat().st_size if regular else _NO_FILE
     return present
 
 
@@ -175,11 +178,11 @@ def _check_files(present: dict[str, int], checkpoint: Checkpoint) -> Verdict | N
     wrong_length: Verdict | None = None
     # A signed but absurd size ends this loop at the first file that is not there.
     for path, length, item, first in _expected_files(checkpoint.size):
-        if path not in present:
+        if present.get(path, _NO_FILE) == _NO_FILE:
             return Verdict(Finding.FILE_MISSING, path)
         extra.discard(path)
         if present[path] != length and wrong_length is None:
-            at = first + min(max(present[path], 0), length) // item if item else first
+            at = first + min(present[path], length) // item if item else first
             wrong_length = Verdict(Finding.FILE_LENGTH, path, at)
     if wrong_length is not None:
         return wrong_length
@@ -190,11 +193,12 @@ def _check_tree(directory: Path, checkpoint: Checkpoint) -> Verdict | None:
     rehash = Rehash(lambda tile: (directory / tile.path()).read_bytes())
     for number, width in bundles_of(checkpoint.size):
         path = bundle_path(number, width)
-        try:
-            leaves = parse_bundle((directory / path).read_bytes(), width)
-        except MalformedTile as error:
-            return Verdict(Finding.ENTRY_MALFORMED, path, number * WIDTH + min(error.offset, width - 1))
-        for leaf in leaves:
+        bundle = (directory / path).read_bytes()
+        # Every entry has the same length: a wrong one shows at its own place, not where parsing would stop.
+        for offset in range(width):
+            if bundle[offset * _BUNDLED_BYTES : offset * _BUNDLED_BYTES + 2] != LEAF_BYTES.to_bytes(2, "big"):
+                return Verdict(Finding.ENTRY_MALFORMED, path, number * WIDTH + offset)
+        for leaf in parse_bundle(bundle, width):
             rehash.add(leaf)
     rehash.finish()
     return judge_tree(
