@@ -220,7 +220,7 @@ def float_down(value: Fraction) -> float:
 def epsilon_of(rho: Rho, delta: Fraction) -> float:
     """Return an epsilon such that rho-zCDP implies (epsilon, delta)-DP: tight, never understated.
 
-    OpenDP's conversion (`make_zCDP_to_approxDP`; Canonne, Kamath and Steinke 2020, Proposition 12), and the same
+    OpenDP's conversion (`make_zCDP_to_approxDP`; Canonne, Kamath and Steinke 2020, section 2.3), and the same
     theorem evaluated here where OpenDP's search is loose or overflows. The float error is bounded by direction: rho
     enters rounded up, OpenDP's delta(epsilon) rounds up at every step but one, and the epsilon found is asked again for
     its delta and raised until that is at most `delta`. The one step is its 1/alpha, rounded to nearest: it moves
@@ -323,7 +323,7 @@ def _epsilon_above(rho: Fraction, delta: Fraction, order: float) -> float:
 
     For every order 1 + t, t > 0, rho-zCDP implies (epsilon, delta)-DP with
     epsilon = (1 + t) rho + ln(1/delta) / t + ln t - (1 + t) / t * ln(1 + t)
-    (Canonne, Kamath and Steinke 2020, Proposition 12, solved for epsilon). The sum is taken with 60 decimal digits; for
+    (Canonne, Kamath and Steinke 2020, section 2.3, solved for epsilon). The sum is taken with 60 decimal digits; for
     t ≥ 1e-9, as `_best_order` keeps it, no term exceeds 1e20, so the error is below 1e-38, and 1e-30 is added before
     rounding up to a float.
     """

@@ -31,7 +31,8 @@ BUDGETS = [
     for epsilon, delta in (("0.5", "1e-7"), ("1", "1e-6"))
     for window in Window
 ]
-UNIT = BUDGETS[0].rho_max.pico // 4
+ENDINGS = st.sampled_from(["commit", "commit", "commit", "roll back", "leave open"])
+UNIT = BUDGETS[0].rho_max.pico // 12
 
 
 @dataclass(frozen=True)
@@ -121,27 +122,40 @@ class TwoConnections(RuleBasedStateMachine):
             self.connections[who].execute("ROLLBACK")
         self.pending[who] = None
 
-    @rule(who=st.integers(0, 1), how=st.sampled_from(["BEGIN", "BEGIN IMMEDIATE"]), read=st.booleans())
-    def begin(self, who: int, how: str, read: bool) -> None:
-        connection = self.connections[who]
-        if connection.in_transaction:
-            return
+    def begun(self, who: int, how: str = "BEGIN") -> bool:
+        """Begin a transaction unless one is open; False if the other connection's lock forbids it."""
         try:
-            connection.execute(how)
+            if not self.connections[who].in_transaction:
+                self.connections[who].execute(how)
         except sqlite3.OperationalError:
-            return
-        if read:
-            ledger.balance(connection, ROOM, 0)
+            return False
+        return True
+
+    def end(self, who: int, ending: str) -> None:
+        if ending == "commit":
+            self.connections[who].execute("COMMIT")
+            self.book = self.pending[who] or self.book
+            self.pending[who] = None
+        elif ending == "roll back":
+            self.give_up(who)
+
+    @rule(who=st.integers(0, 1))
+    def read(self, who: int) -> None:
+        """Hold a snapshot, which grows old when the other commits."""
+        if self.begun(who):
+            ledger.balance(self.connections[who], ROOM, 0)
 
     @rule(
         who=st.integers(0, 1),
         party=st.sampled_from(PARTIES),
         tables=st.lists(st.sampled_from(TABLES), min_size=1, max_size=2, unique=True),
-        units=st.integers(1, 5),
+        units=st.integers(1, 6),
         extra=st.integers(-1, 1),
-        delta=st.sampled_from([Fraction(0), Fraction(1, 10**8), Fraction(1, 2 * 10**7)]),
-        capped=st.lists(st.tuples(st.sampled_from(ACCOUNTS), st.integers(1, 6), st.sampled_from(Window)), max_size=2),
+        delta=st.sampled_from([Fraction(0), Fraction(1, 10**8), Fraction(1, 2 * 10**8)]),
+        capped=st.lists(st.tuples(st.sampled_from(ACCOUNTS), st.integers(1, 20), st.sampled_from(Window)), max_size=2),
         day=st.integers(20_000, 20_100),
+        how=st.sampled_from(["BEGIN", "BEGIN IMMEDIATE"]),
+        ending=ENDINGS,
     )
     def reserve(
         self,
@@ -153,9 +167,11 @@ class TwoConnections(RuleBasedStateMachine):
         delta: Fraction,
         capped: list[tuple[AccountId, int, Window]],
         day: int,
+        how: str,
+        ending: str,
     ) -> None:
         connection = self.connections[who]
-        if not connection.in_transaction:
+        if not self.begun(who, how):
             return
         self.names += 1
         name, rho = f"q{self.names}", Rho(UNIT * units + extra)
@@ -186,10 +202,11 @@ class TwoConnections(RuleBasedStateMachine):
             assert made.at == book.last
             book.lines += lines
             book.states[name] = made.state
+        self.end(who, ending)
 
-    @rule(who=st.integers(0, 1), account=st.sampled_from(ACCOUNTS), budget=st.sampled_from(BUDGETS))
-    def redeclare(self, who: int, account: AccountId, budget: Budget) -> None:
-        if not self.connections[who].in_transaction:
+    @rule(who=st.integers(0, 1), account=st.sampled_from(ACCOUNTS), budget=st.sampled_from(BUDGETS), ending=ENDINGS)
+    def redeclare(self, who: int, account: AccountId, budget: Budget, ending: str) -> None:
+        if not self.begun(who):
             return
         try:
             ledger.open_account(self.connections[who], account, budget)
@@ -197,32 +214,33 @@ class TwoConnections(RuleBasedStateMachine):
             self.give_up(who)
             return
         self.written(who).budgets[account] = budget
+        self.end(who, ending)
 
-    @rule(who=st.integers(0, 1), data=st.data(), failing=st.booleans())
-    def settle(self, who: int, data: st.DataObject, failing: bool) -> None:
-        book = self.pending[who]
-        unsettled = sorted(name for name, state in book.states.items() if state == "reserved") if book else []
-        if book is None or not unsettled:
+    @rule(who=st.integers(0, 1), data=st.data(), failing=st.booleans(), ending=ENDINGS)
+    def settle(self, who: int, data: st.DataObject, failing: bool, ending: str) -> None:
+        book = self.pending[who] or self.book
+        unsettled = sorted(name for name, state in book.states.items() if state == "reserved")
+        if not unsettled or not self.begun(who):
             return
         name = data.draw(st.sampled_from(unsettled))
-        ledger.mark_data_read(self.connections[who], name)
+        try:
+            ledger.mark_data_read(self.connections[who], name)
+        except sqlite3.OperationalError:
+            self.give_up(who)
+            return
+        book = self.written(who)
         if failing:
             ledger.mark_failed(self.connections[who], name)
             book.states[name] = ReservationState.FAILED
         else:
             ledger.mark_released(self.connections[who], name)
             book.states[name] = ReservationState.RELEASED
+        self.end(who, ending)
 
-    @rule(who=st.integers(0, 1))
-    def commit(self, who: int) -> None:
+    @rule(who=st.integers(0, 1), ending=ENDINGS)
+    def finish(self, who: int, ending: str) -> None:
         if self.connections[who].in_transaction:
-            self.connections[who].execute("COMMIT")
-            self.book = self.pending[who] or self.book
-            self.pending[who] = None
-
-    @rule(who=st.integers(0, 1))
-    def roll_back(self, who: int) -> None:
-        self.give_up(who)
+            self.end(who, ending)
 
     @rule(who=st.integers(0, 1))
     def crash(self, who: int) -> None:
@@ -246,5 +264,5 @@ class TwoConnections(RuleBasedStateMachine):
         assert unfinished == {name for name, state in self.book.states.items() if state == "reserved"}
 
 
-TwoConnections.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TwoConnections.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestTwoConnections = TwoConnections.TestCase

@@ -86,7 +86,7 @@ def test_150_tables_at_epsilon_1_are_epsilon_16_for_a_person_in_all() -> None:
 
 
 def delta_at(epsilon: float, rho: float, order: float) -> float:
-    """Canonne, Kamath and Steinke 2020, Proposition 12, as printed; the log of delta for one order."""
+    """Canonne, Kamath and Steinke 2020, section 2.3, as printed; the log of delta for one order."""
     return (order - 1) * (order * rho - epsilon) + order * math.log1p(-1 / order) - math.log(order - 1)
 
 

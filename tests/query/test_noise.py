@@ -32,7 +32,7 @@ def drawn(count: int, scale: float) -> np.ndarray:
 
 
 def mass(scale: float, *, reach: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the support and the probabilities exp(-x²/2s²)/Σ, from the definition; beyond 14 s lies less than 1e-40."""
+    """Return the support and the probabilities exp(-x²/2s²)/Σ, by definition; beyond 14 s lies less than 1e-40."""
     reach = math.ceil(14 * scale) + 1 if reach is None else reach
     support = np.arange(-reach, reach + 1)
     weights = np.exp(-(support.astype(float) ** 2) / (2 * scale**2))
