@@ -48,6 +48,9 @@ from audit_log import (
     verify_database,
     verify_receipt,
 )
+from audit_log.merkle import Frontier, inclusion_proof, verify_inclusion
+from audit_log.tables import SCHEMA, node_reader, store_leaf
+from audit_log.tiles import tiles_of
 
 
 @pytest.fixture
@@ -90,6 +93,32 @@ def test_checkpoint_proofs_and_receipts_are_the_oracles(db):
         ):
             with pytest.raises(NoSuchEntry):
                 call()
+
+
+def test_tiles_of_three_levels_make_the_same_tree():
+    """65 536 entries complete the first tile of level 1; the last hash of level 2 rests on all of them."""
+    size = 256 * 256 + 300
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for statement in SCHEMA:
+            connection.execute(statement)
+        connection.execute("BEGIN")
+        frontier = Frontier.empty()
+        for index in range(size):
+            store_leaf(connection, index, b"%d" % index)
+            frontier = frontier.push(naive_leaf_hash(b"%d" % index))
+        read = node_reader(connection, size)
+        assert Frontier.of(size, read) == frontier
+        stored = connection.execute("SELECT level, number, length(hashes) / 32 FROM audit_tile ORDER BY 1, 2")
+        expected = [(each.level, each.number, each.width) for each in tiles_of(size)]
+        assert stored.fetchall() == [each for each in expected if each[0] > 0 or each[2] == 256]
+        for index in (0, 255, 256, 65535, 65536, size - 1):
+            verify_inclusion(
+                index=index,
+                size=size,
+                hashed_leaf=naive_leaf_hash(b"%d" % index),
+                proof=inclusion_proof(index, size, read),
+                root=frontier.root(),
+            )
 
 
 def test_a_partys_entries_are_counted_densely(db):
