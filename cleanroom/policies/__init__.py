@@ -1,1 +1,28 @@
-"""."""
+"""What is allowed: analysis rules, budgets, purposes, and the files that say so. Pure."""
+
+from cleanroom.policies.reader import read_declaration, read_settings
+from cleanroom.policies.rule import (
+    Analysis,
+    AnalysisRule,
+    BudgetTerms,
+    Declaration,
+    Dimension,
+    Function,
+    PartyTerms,
+    RoomSettings,
+    SpendingWindow,
+)
+
+__all__ = [
+    "Analysis",
+    "AnalysisRule",
+    "BudgetTerms",
+    "Declaration",
+    "Dimension",
+    "Function",
+    "PartyTerms",
+    "RoomSettings",
+    "SpendingWindow",
+    "read_declaration",
+    "read_settings",
+]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from cleanroom.identifiers import TableName
 
@@ -304,3 +304,22 @@ def scans(relation: Relation) -> tuple[Scan, ...]:
             return scans(source) + scans(other)
         case UnionAll(arms=arms):
             return tuple(scan for arm in arms for scan in scans(arm.relation))
+    assert_never(relation)
+
+
+def column_count(relation: Relation) -> int:
+    """Return how many columns a relation has, the unit not counted."""
+    match relation:
+        case Scan(columns=columns):
+            return len(columns)
+        case Select(columns=chosen):
+            return len(chosen)
+        case Join(left=left, right=right):
+            return column_count(left) + column_count(right)
+        case Semi(source=source):
+            return column_count(source)
+        case UnionAll(arms=arms):
+            return column_count(arms[0].relation)
+        case Persons():
+            return 0
+    assert_never(relation)

@@ -105,13 +105,15 @@ class _Printer:
                 return f'SELECT t."u"{listed} FROM ({body}) AS t{where}'  # noqa: S608
             case algebra.Join(left=left, right=right):
                 first, second = self.relation(left), self.relation(right)
-                width = column_count(left)
+                width = algebra.column_count(left)
                 listed = "".join(f', a."c{place}" AS "c{place}"' for place in range(width))
-                listed += "".join(f', b."c{place}" AS "c{width + place}"' for place in range(column_count(right)))
+                listed += "".join(
+                    f', b."c{place}" AS "c{width + place}"' for place in range(algebra.column_count(right))
+                )
                 return f'SELECT a."u"{listed} FROM ({first}) AS a INNER JOIN ({second}) AS b ON a."u" = b."u"'  # noqa: S608
             case algebra.Semi(source=source, other=other):
                 first, second = self.relation(source), self.relation(other)
-                listed = "".join(f', a."c{place}"' for place in range(column_count(source)))
+                listed = "".join(f', a."c{place}"' for place in range(algebra.column_count(source)))
                 inner = f'SELECT b."u" FROM ({second}) AS b WHERE b."u" = a."u"'  # noqa: S608
                 return f'SELECT a."u"{listed} FROM ({first}) AS a WHERE EXISTS ({inner})'  # noqa: S608
             case algebra.UnionAll(arms=arms):
@@ -169,21 +171,3 @@ def _recoded(place: int, codes: tuple[int, ...] | None) -> str:
         return f't."c{place}" AS "c{place}"'
     cases = " ".join(f'WHEN t."c{place}" = {old} THEN {new}' for old, new in enumerate(codes))
     return f'CASE {cases} END AS "c{place}"'
-
-
-def column_count(relation: algebra.Relation) -> int:
-    """Return how many columns a relation has, the unit not counted."""
-    match relation:
-        case algebra.Scan(columns=columns):
-            return len(columns)
-        case algebra.Select(columns=chosen):
-            return len(chosen)
-        case algebra.Join(left=left, right=right):
-            return column_count(left) + column_count(right)
-        case algebra.Semi(source=source):
-            return column_count(source)
-        case algebra.UnionAll(arms=arms):
-            return column_count(arms[0].relation)
-        case algebra.Persons():
-            return 0
-    assert_never(relation)

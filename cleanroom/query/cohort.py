@@ -1,0 +1,268 @@
+"""Find which owners can put a row into a cell, from declared domains alone (S43).
+
+A sector figure must not be one organisation's business: every cell and filter of a sector question must be within
+reach of enough owners. What is "within reach" is read from the catalog and the question, never from data, so it says
+nothing about people; it is an owner's rule and no privacy guarantee.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, assert_never
+
+from cleanroom.catalog import Category, Date, Number, Text, day_number
+from cleanroom.errors import InvariantBroken
+from cleanroom.query import algebra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cleanroom.catalog import TableCatalog
+    from cleanroom.identifiers import PartyId, TableName
+    from cleanroom.query.plan import Plan
+
+Intervals = tuple[tuple[int, int], ...]
+"""Disjoint closed intervals of codes, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a column may be: codes in these intervals, and NULL if `null`."""
+
+    codes: Intervals
+    null: bool
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left."""
+        return not self.codes and not self.null
+
+
+Spans = dict[int, Span]
+
+
+def fewest_owners(plan: Plan, catalogs: Mapping[TableName, TableCatalog], asker: PartyId) -> int:
+    """Return the least number of owners, the asker not counted, that can reach one cell of `plan`.
+
+    Cells that nobody can reach are known to be empty and do not count.
+    """
+    reaches: list[set[frozenset[PartyId]]] = []
+    for key in plan.keys:
+        found = {owners_reaching(plan.relation, {key.column: span}, catalogs) - {asker} for span in _values(key)} - {
+            frozenset()
+        }
+        reaches.append(found)
+    combined = {owners_reaching(plan.relation, {}, catalogs) - {asker}}
+    for found in reaches:
+        combined = {one & other for one in combined for other in found} - {frozenset()}
+    return min((len(owners) for owners in combined), default=0)
+
+
+def _values(key: algebra.Key) -> Iterator[Span]:
+    if key.nullable:
+        yield Span((), null=True)
+    match key:
+        case algebra.CategoryKey(domain=domain):
+            yield from (Span(((code, code),), null=False) for code in range(len(domain)))
+        case algebra.NumberKey(lower=lower, upper=upper):
+            # Bounds are intervals, so cells between two ends of arms are reached alike; the ends decide.
+            yield from (Span(((code, code),), null=False) for code in range(lower, upper + 1))
+        case algebra.MonthKey(first=first, months=months):
+            for month in range(first, first + months):
+                yield Span(((day_number(_month(month)), day_number(_month(month + 1)) - 1),), null=False)
+        case _:
+            assert_never(key)
+
+
+def _month(number: int) -> date:
+    return date(1970 + number // 12, number % 12 + 1, 1)
+
+
+def owners_reaching(
+    relation: algebra.Relation, spans: Spans, catalogs: Mapping[TableName, TableCatalog]
+) -> frozenset[PartyId]:
+    """Return the owners whose tables can give a row of `relation` with columns within `spans`."""
+    match relation:
+        case algebra.Scan(table=table, columns=columns):
+            for place, span in spans.items():
+                if _meet(span, _universe(catalogs[table], columns[place])).empty:
+                    return frozenset()
+            return frozenset({table.owner})
+        case algebra.Select(source=source, predicate=predicate, columns=columns):
+            wanted = possible(predicate, source, catalogs, negated=False)
+            if wanted is None:
+                return frozenset()
+            for place, span in spans.items():
+                column = columns[place]
+                wanted[column] = _meet(wanted[column], span) if column in wanted else span
+            if any(span.empty for span in wanted.values()):
+                return frozenset()
+            return owners_reaching(source, wanted, catalogs)
+        case algebra.Join(left=left, right=right):
+            width = algebra.column_count(left)
+            first = owners_reaching(left, {place: span for place, span in spans.items() if place < width}, catalogs)
+            second = owners_reaching(
+                right, {place - width: span for place, span in spans.items() if place >= width}, catalogs
+            )
+            return first | second if first and second else frozenset()
+        case algebra.Semi(source=source, other=other):
+            first, second = owners_reaching(source, spans, catalogs), owners_reaching(other, {}, catalogs)
+            return first | second if first and second else frozenset()
+        case algebra.UnionAll(arms=arms):
+            reached: frozenset[PartyId] = frozenset()
+            for arm in arms:
+                mine = {place: _decoded(span, arm.recodes[place]) for place, span in spans.items()}
+                if not any(span.empty for span in mine.values()):
+                    reached |= owners_reaching(arm.relation, mine, catalogs)
+            return reached
+        case algebra.Persons(source=source):
+            return owners_reaching(source, {}, catalogs)
+    assert_never(relation)
+
+
+def possible(
+    predicate: algebra.Predicate,
+    relation: algebra.Relation,
+    catalogs: Mapping[TableName, TableCatalog],
+    *,
+    negated: bool,
+) -> Spans | None:
+    """Return what columns may be where `predicate` is true (or false, if `negated`); None if it never is."""
+
+    def only(column: int, codes: Intervals) -> Spans | None:
+        whole = _column_universe(relation, column, catalogs)
+        kept = _without(whole.codes, codes) if negated else _both(whole.codes, codes)
+        return {column: Span(kept, null=False)} if kept else None
+
+    match predicate:
+        case algebra.Truth():
+            wanted = algebra.Truth.FALSE if negated else algebra.Truth.TRUE
+            return {} if predicate is wanted else None
+        case algebra.InRange(column=column, lower=lower, upper=upper):
+            least = lower if lower is not None else -(1 << 62)
+            most = upper if upper is not None else 1 << 62
+            return only(column, ((least, most),) if least <= most else ())
+        case algebra.InSet(column=column, codes=codes):
+            return only(column, tuple((code, code) for code in sorted(set(codes))))
+        case algebra.TextIn(values=values):
+            return {} if values or negated else None
+        case algebra.IsNull(column=column):
+            whole = _column_universe(relation, column, catalogs)
+            span = Span(whole.codes, null=False) if negated else Span((), null=whole.null)
+            return None if span.empty else {column: span}
+        case algebra.CompareColumns():
+            return {}
+        case algebra.Not(item=item):
+            return possible(item, relation, catalogs, negated=not negated)
+        case algebra.And(items=items) | algebra.Or(items=items):
+            parts = [possible(item, relation, catalogs, negated=negated) for item in items]
+            if isinstance(predicate, algebra.And) is not negated:
+                return _all_of(parts)
+            return _any_of(parts)
+    assert_never(predicate)
+
+
+def _all_of(parts: list[Spans | None]) -> Spans | None:
+    spans: Spans = {}
+    for part in parts:
+        if part is None:
+            return None
+        for column, span in part.items():
+            spans[column] = _meet(spans[column], span) if column in spans else span
+            if spans[column].empty:
+                return None
+    return spans
+
+
+def _any_of(parts: list[Spans | None]) -> Spans | None:
+    real = [part for part in parts if part is not None]
+    if not real:
+        return None
+    shared = set(real[0]).intersection(*real[1:])
+    return {
+        column: Span(_either([part[column].codes for part in real]), null=any(part[column].null for part in real))
+        for column in shared
+    }
+
+
+def _universe(catalog: TableCatalog, name: str) -> Span:
+    column = catalog.column(name)
+    if column is None:
+        raise InvariantBroken(f"{catalog.table} has no column {name}")
+    match column.type:
+        case Category(domain=domain, nullable=nullable):
+            return Span(((0, len(domain) - 1),), nullable)
+        case Date(lower=lower, upper=upper, nullable=nullable) | Number(lower=lower, upper=upper, nullable=nullable):
+            return Span(((lower, upper),), nullable)
+        case Text(nullable=nullable):
+            return Span(((-(1 << 62), 1 << 62),), nullable)
+    assert_never(column.type)
+
+
+def _column_universe(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, TableCatalog]) -> Span:
+    """Return everything that a column of `relation` may be, from the catalog alone."""
+    match relation:
+        case algebra.Scan(table=table, columns=columns):
+            return _universe(catalogs[table], columns[place])
+        case algebra.Select(source=source, columns=columns):
+            return _column_universe(source, columns[place], catalogs)
+        case algebra.Join(left=left, right=right):
+            width = algebra.column_count(left)
+            if place < width:
+                return _column_universe(left, place, catalogs)
+            return _column_universe(right, place - width, catalogs)
+        case algebra.Semi(source=source):
+            return _column_universe(source, place, catalogs)
+        case algebra.UnionAll(arms=arms):
+            spans = [_encoded(_column_universe(arm.relation, place, catalogs), arm.recodes[place]) for arm in arms]
+            return Span(_either([span.codes for span in spans]), null=any(span.null for span in spans))
+        case algebra.Persons():
+            raise InvariantBroken("a relation of persons has no columns")
+    assert_never(relation)
+
+
+def _encoded(span: Span, codes: tuple[int, ...] | None) -> Span:
+    """Translate an arm's codes into the union's."""
+    if codes is None:
+        return span
+    return Span(_either([((codes[old], codes[old]),) for old in range(len(codes))]), span.null)
+
+
+def _decoded(span: Span, codes: tuple[int, ...] | None) -> Span:
+    """Translate the union's codes into an arm's."""
+    if codes is None:
+        return span
+    mine = [old for old, new in enumerate(codes) if any(low <= new <= high for low, high in span.codes)]
+    return Span(tuple((code, code) for code in mine), span.null)
+
+
+def _meet(one: Span, other: Span) -> Span:
+    return Span(_both(one.codes, other.codes), one.null and other.null)
+
+
+def _both(one: Intervals, other: Intervals) -> Intervals:
+    found = [(max(a, c), min(b, d)) for a, b in one for c, d in other]
+    return tuple(sorted((low, high) for low, high in found if low <= high))
+
+
+def _either(parts: list[Intervals]) -> Intervals:
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(interval for part in parts for interval in part):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def _without(whole: Intervals, taken: Intervals) -> Intervals:
+    left = list(whole)
+    for low, high in taken:
+        left = [
+            piece
+            for start, end in left
+            for piece in ((start, min(end, low - 1)), (max(start, high + 1), end))
+            if piece[0] <= piece[1]
+        ]
+    return tuple(sorted(set(left)))
