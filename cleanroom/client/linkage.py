@@ -100,8 +100,8 @@ def read_linkage_key(path: Path) -> LinkageKey:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         raise _refused(path, "fichier absent ou illisible", "missing or unreadable file") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise _refused(path, "ce n'est pas un fichier", "not a regular file")
         if status.st_mode & 0o077 or status.st_uid != os.geteuid():
@@ -110,7 +110,9 @@ def read_linkage_key(path: Path) -> LinkageKey:
                 "d'autres peuvent le lire ; faites `chmod 600` sous votre propre compte",
                 "others can read it; use `chmod 600` under your own account",
             )
-        content = file.read(_LARGEST_FILE)
+        content = os.read(descriptor, _LARGEST_FILE)
+    finally:
+        os.close(descriptor)
     lines = content.decode("utf-8", errors="replace").split("\n")
     if len(lines) != 5 or lines[0] != _FILE_LABEL or _KEY.fullmatch(lines[3]) is None or lines[4]:
         raise _refused(path, "ce n'est pas une clé d'appariement", "this is no linkage key")

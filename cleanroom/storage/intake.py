@@ -156,7 +156,7 @@ def verify_package(
             code="sealed_key",
         ) from None
     verified = VerifiedPackage(package, data_key, issued=_ISSUED)
-    with TableFile.open(verified.open_table_file(), manifest, data_key) as table_file:
+    with verified.open_table_file() as source, TableFile.open(source, manifest, data_key) as table_file:
         for group in range(len(manifest.group_rows)):
             _check_group(table_file, group, manifest)
     return verified

@@ -1,0 +1,270 @@
+"""What intake takes and refuses: damage is named, forgery and mismatch too; no message holds a value of a row."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from partition_samples import (
+    CATALOG,
+    EPOCH,
+    LINKAGE,
+    ROOM,
+    SIGNING,
+    Forger,
+    claiming,
+    frame,
+    prepared,
+    rows,
+    verified,
+)
+
+from cleanroom.catalog import TableCatalog
+from cleanroom.errors import CleanroomError, InvalidUpload, NotVerified
+from cleanroom.identifiers import Digest, Epoch, IdentifierKind, RoomId, TableName
+from cleanroom.partition import MAGIC, Manifest, aad_prefix, arrow_schema, read_package, storage_schema
+from cleanroom.storage.intake import VerifiedPackage
+from key_management.transport import TransportKey
+
+LOW, MIDDLE, HIGH = b"\x01" + bytes(15), b"\x40" + bytes(15), b"\xc0" + bytes(15)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("member") / "visits.package"
+    prepared(frame(rows(5, people=3)), path)
+    return path
+
+
+def test_a_right_package_is_verified(package: Path) -> None:
+    taken = verified(package)
+    assert taken.manifest.row_count == 5
+    assert verified(package, linkage_check=None).manifest == taken.manifest
+    assert Manifest.parse(taken.manifest.encode()) == taken.manifest
+
+
+def test_a_verified_package_cannot_be_made_by_hand_or_copied(package: Path) -> None:
+    taken = verified(package)
+    with pytest.raises(TypeError):
+        VerifiedPackage(read_package(package), taken.data_key, issued=object())
+    for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError):
+            duplicate(taken)
+    with pytest.raises(AttributeError):
+        taken.other = 1  # type: ignore[attr-defined]
+
+
+def test_every_flipped_byte_is_detected_and_its_part_named(package: Path, tmp_path: Path) -> None:
+    content = package.read_bytes()
+    parts = read_package(package)
+    manifest_end = len(MAGIC) + 160 + len(parts.manifest.encode())
+    sealed_end = manifest_end + len(parts.sealed_key)
+    ends = {
+        "magic": len(MAGIC),
+        "index": len(MAGIC) + 160,
+        "manifest": manifest_end,
+        "sealed key": sealed_end,
+        "signature": sealed_end + 64,
+        "table file": len(content),
+    }
+    assert ends["signature"] == parts.table_file_offset
+    damaged = tmp_path / "damaged.package"
+    # Every byte of the head; the table file is digested whole, so every 37th byte of it will do.
+    places = [*range(parts.table_file_offset), *range(parts.table_file_offset, len(content), 37), len(content) - 1]
+    for place in places:
+        name = next(name for name, end in ends.items() if place < end)
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 0x20]) + content[place + 1 :])
+        with pytest.raises(CleanroomError) as refused:
+            verified(damaged)
+        assert isinstance(refused.value, InvalidUpload | NotVerified)
+        assert name in refused.value.message.en, place
+
+
+def test_every_truncation_and_any_extension_is_refused(package: Path, tmp_path: Path) -> None:
+    content = package.read_bytes()
+    cut = tmp_path / "cut.package"
+    for length in [*range(0, len(content), 41), len(content) - 1]:
+        cut.write_bytes(content[:length])
+        with pytest.raises(InvalidUpload):
+            verified(cut)
+    cut.write_bytes(content + b"\0")
+    with pytest.raises(InvalidUpload, match="impossible length: table file"):
+        verified(cut)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "said"),
+    [
+        ({"member_key": Ed25519PrivateKey.generate().public_key()}, "wrong_signature", "not 'tnm''s"),
+        ({"open_sealed": TransportKey.generate().open}, "sealed_key", "sealed to another room"),
+        ({"room": RoomId("autre")}, "mismatched_upload", "room"),
+        ({"epoch": Epoch("2026")}, "mismatched_upload", "epoch"),
+        ({"declaration_digest": Digest.of(b"another")}, "mismatched_upload", "declaration"),
+        ({"catalog": replace(CATALOG, table=TableName.parse("tnm.sales"))}, "mismatched_upload", "table"),
+        ({"catalog": replace(CATALOG, columns=CATALOG.columns[1:])}, "mismatched_upload", "columns"),
+        (
+            {"catalog": replace(CATALOG, unit=replace(CATALOG.unit, kind=IdentifierKind.OPAQUE))},
+            "mismatched_upload",
+            "kind",
+        ),
+        ({"linkage_check": bytes(32)}, "wrong_linkage_key", "another linkage key"),
+    ],
+)
+def test_what_is_not_meant_for_this_room_is_refused(
+    package: Path, changed: dict[str, object], code: str, said: str
+) -> None:
+    with pytest.raises((InvalidUpload, NotVerified)) as refused:
+        verified(package, **changed)
+    assert refused.value.code == code
+    assert said in refused.value.message.en
+    assert refused.value.message.fr != refused.value.message.en
+
+
+def test_a_forger_can_make_a_right_package(tmp_path: Path) -> None:
+    forger = Forger(tmp_path)
+    taken = verified(forger.package([forger.table([LOW, MIDDLE]), forger.table([HIGH])]))
+    assert taken.manifest.group_rows == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ([[MIDDLE, LOW]], "token range 0: unsorted tokens"),
+        ([[HIGH, HIGH, bytes(15) + b"\1", bytes(16)]], "token range 0: unsorted tokens"),
+        ([[bytes(15) + b"\2", bytes(15) + b"\1"]], "token range 0: unsorted tokens"),
+        ([[LOW, HIGH], [HIGH]], "token range 0: token outside its range"),
+        ([[LOW], [MIDDLE, HIGH]], "token range 1: token outside its range"),
+        ([[HIGH], [LOW]], "token range 0: token outside its range"),
+        ([[], [LOW]], "token range 1: token outside its range"),
+        ([[LOW], [], [MIDDLE], [HIGH]], "token range 2: token outside its range"),
+    ],
+)
+def test_unsorted_tokens_and_wrongly_cut_groups_are_refused(
+    tmp_path: Path, groups: list[list[bytes]], said: str
+) -> None:
+    forger = Forger(tmp_path)
+    with pytest.raises(InvalidUpload) as refused:
+        verified(forger.package([forger.table(tokens) for tokens in groups]))
+    assert refused.value.message.en == said
+    assert refused.value.message.fr.startswith("plage de jetons")
+
+
+def test_a_disorder_between_batches_is_seen(tmp_path: Path) -> None:
+    forger = Forger(tmp_path)
+    tokens = [number.to_bytes(16, "big") for number in range(131_073)]
+    verified(forger.package([forger.table(tokens)]))
+    tokens[131_071], tokens[131_072] = tokens[131_072], tokens[131_071]
+    with pytest.raises(InvalidUpload, match="unsorted tokens"):
+        verified(forger.package([forger.table(tokens)]))
+
+
+def test_another_schema_under_a_right_manifest_is_refused(tmp_path: Path) -> None:
+    forger = Forger(tmp_path)
+    columns = storage_schema(CATALOG)
+    nullable = (replace(columns[0], nullable=True), *columns[1:])
+    table = forger.table([LOW]).cast(arrow_schema(nullable))
+    with pytest.raises(InvalidUpload, match="not the manifest's: columns"):
+        verified(forger.package([table], written_as=nullable))
+    with pytest.raises(InvalidUpload, match="not the manifest's: columns"):
+        verified(forger.package([forger.table([LOW]).select(range(3))], written_as=columns[:3]))
+
+
+@pytest.mark.parametrize("group_rows", [(1,), (3,), (2, 0), (0, 2), (1, 1, 0, 0)])
+def test_a_manifest_that_counts_other_groups_is_refused(tmp_path: Path, group_rows: tuple[int, ...]) -> None:
+    honest = Forger(tmp_path).table([LOW, LOW])
+    if group_rows == (2, 0):  # the same row group, said to be half the tokens: that is right
+        verified(claiming(tmp_path, group_rows=group_rows).package([honest]))
+        return
+    with pytest.raises(InvalidUpload):
+        verified(claiming(tmp_path, group_rows=group_rows).package([honest]))
+
+
+def test_a_table_file_of_another_upload_does_not_open(tmp_path: Path) -> None:
+    forger = Forger(tmp_path)
+    other = aad_prefix(ROOM, CATALOG.table, forger.upload.replace("f", "e"))  # type: ignore[arg-type]
+    with pytest.raises(NotVerified, match="footer or data key"):
+        verified(forger.package([forger.table([LOW])], aad=other))
+
+
+def test_a_lying_footer_digest_is_refused(tmp_path: Path) -> None:
+    forger = Forger(tmp_path, claim=lambda said: replace(said, file=replace(said.file, footer_digest=Digest.of(b""))))
+    with pytest.raises(NotVerified, match="footer"):
+        verified(forger.package([forger.table([LOW])]))
+
+
+def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    forger = Forger(tmp_path)
+    table = forger.table([LOW])
+    wrong = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe"))
+    table = table.set_column(4, table.schema.field(4), wrong)
+    with pytest.raises((InvalidUpload, NotVerified)) as refused:
+        verified(forger.package([table]))
+    assert refused.value.message.en == "token range 0: malformed values"
+
+
+def test_manifests_have_one_encoding() -> None:
+    content = Manifest(
+        room=ROOM,
+        table=CATALOG.table,
+        upload="0" * 32,  # type: ignore[arg-type]
+        epoch=EPOCH,
+        kind=IdentifierKind.EMAIL,
+        declaration=Digest.of(b""),
+        columns=storage_schema(CATALOG),
+        group_rows=(1, 0),
+        file=_facts(),
+        linkage_check=LINKAGE.check(),
+    ).encode()
+    assert Manifest.parse(content).encode() == content
+    for other in (
+        content + b"\n",
+        content.replace(b":[1,0]", b":[1,0.0]"),
+        content.replace(b":[1,0]", b":[1, 0]"),
+        content.replace(b":[1,0]", b":[1,0,0]"),
+        content.replace(b":[1,0]", b":[true,0]"),
+        content.replace(b":[1,0]", b":[-1,0]"),
+        content.replace(b'"kind":"email"', b'"kind":"email","kind":"email"'),
+        content.replace(b'"kind":"email"', b'"kind":"phone"'),
+        content.replace(b'"kind":"email",', b""),
+        content.replace(b'"kind":', b'"kin":1,"kind":'),
+        content.replace(b'"owner":"tnm"', b'"owner":"TNM"'),
+        content.replace(b"sha256:", b"sha512:"),
+        content.replace(b"partition/v1", b"partition/v2"),
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+    ):
+        assert other != content
+        with pytest.raises(InvalidUpload, match="invalid manifest"):
+            Manifest.parse(other)
+
+
+def _facts() -> object:
+    from cleanroom.partition import TableFileFacts
+
+    return TableFileFacts(100, Digest.of(b"a"), 10, Digest.of(b"b"))
+
+
+def test_no_column_may_be_called_as_the_token_is() -> None:
+    from cleanroom.errors import UsageError
+
+    named: TableCatalog = replace(CATALOG, columns=(replace(CATALOG.columns[0], name="u"),))
+    with pytest.raises(UsageError, match="person's token"):
+        storage_schema(named)
+
+
+def test_the_signature_covers_the_sealed_key(package: Path, tmp_path: Path) -> None:
+    from cleanroom.partition import verify_signature
+
+    parts = read_package(package)
+    verify_signature(parts, SIGNING.public_key())
+    with pytest.raises(NotVerified):
+        verify_signature(replace(parts, sealed_key=parts.sealed_key[:-1] + b"\0"), SIGNING.public_key())
+    with pytest.raises(NotVerified):
+        verify_signature(replace(parts, manifest=replace(parts.manifest, epoch=Epoch("2026"))), SIGNING.public_key())

@@ -1,0 +1,240 @@
+"""The way of a table, from a member's rows to slices of the store, and what the store notices."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from partition_samples import (
+    CATALOG,
+    LINKAGE,
+    NAMES,
+    REGIONS,
+    Forger,
+    Row,
+    frame,
+    prepared,
+    read_form,
+    rows,
+    stored_form,
+    verified,
+)
+
+from cleanroom.client.tokens import token
+from cleanroom.errors import Fault, NotVerified
+from cleanroom.identifiers import IdentifierKind, UploadId
+from cleanroom.partition import table_file
+from cleanroom.storage.partition_store import PartitionReader, PartitionStore, StoredPartition
+from key_management.secret import SecretKey
+
+SHAPES = {
+    "several people": rows(300, people=40),
+    "no rows": [],
+    "one row": rows(1, people=1),
+    "one person": rows(120, people=1),
+}
+
+
+def placed(made: list[Row], tmp_path: Path) -> tuple[PartitionStore, StoredPartition, SecretKey]:
+    path = tmp_path / "a.package"
+    prepared(frame(made), path)
+    taken = verified(path)
+    store = PartitionStore(tmp_path / "store")
+    return store, store.place(taken), taken.data_key
+
+
+@pytest.fixture(params=SHAPES)
+def made(request: pytest.FixtureRequest) -> list[Row]:
+    return SHAPES[request.param]
+
+
+@pytest.fixture(params=[131_072, 32])
+def rows_per_group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(table_file, "ROWS_PER_GROUP", request.param)
+    return int(request.param)
+
+
+def test_what_goes_in_comes_out(made: list[Row], rows_per_group: int, tmp_path: Path) -> None:
+    expected = stored_form(made)
+    store, stored, data_key = placed(made, tmp_path)
+    assert stored.rows == len(made)
+    assert StoredPartition(type(stored.manifest).parse(stored.manifest.encode())) == stored
+    groups = len(stored.manifest.group_rows)
+    assert groups == 1 or len(made) > rows_per_group * groups // 2
+    with store.open(stored, data_key) as reader:
+        assert read_form(reader.read(0, 0, NAMES)) == expected
+        for bits in (1, 3, 5, 32):
+            prefixes = range(1 << bits) if bits < 32 else {int.from_bytes(row[0][:4], "big") for row in expected}  # type: ignore[index]
+            held = [row for prefix in sorted(prefixes) for row in read_form(reader.read(bits, prefix, NAMES))]
+            assert held == expected
+
+
+def test_each_range_holds_its_tokens_only_and_columns_come_as_asked(tmp_path: Path, rows_per_group: int) -> None:
+    store, stored, data_key = placed(SHAPES["several people"], tmp_path)
+    with store.open(stored, data_key) as reader:
+        for prefix in range(16):
+            table = reader.read(4, prefix, ["montant", "region"])
+            assert table.column_names == ["u", "montant", "region"]
+            assert {unit.bytes[0] >> 4 for unit in table.column("u").to_pylist()} <= {prefix}
+        assert reader.read(4, 3, []).column_names == ["u"]
+        for bits, prefix in ((-1, 0), (33, 0), (2, 4), (2, -1)):
+            with pytest.raises(ValueError, match="no such range"):
+                reader.read(bits, prefix, [])
+
+
+def test_slices_of_one_group_share_its_memory(tmp_path: Path) -> None:
+    store, stored, data_key = placed(SHAPES["several people"], tmp_path)
+    with store.open(stored, data_key) as reader:
+        buffers = {
+            reader.read(3, prefix, ["montant"]).column("montant").chunk(0).buffers()[1].address
+            for prefix in range(8)
+            if reader.read(3, prefix, ["montant"]).num_rows
+        }
+    assert len(buffers) == 1
+
+
+def test_only_the_groups_of_a_range_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_file, "ROWS_PER_GROUP", 32)
+    store, stored, data_key = placed(SHAPES["several people"], tmp_path)
+    bits = stored.manifest.group_bits
+    assert bits == 4
+    path = store.path(stored)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # in a page of one group
+    path.chmod(0o600)
+    path.write_bytes(content)
+    broken = []
+    for prefix in range(1 << bits):
+        with store.open(stored, data_key) as reader:
+            try:
+                reader.read(bits, prefix, NAMES)
+            except NotVerified as altered:
+                broken.append((prefix, altered.message.en))
+    assert len(broken) == 1
+    assert broken[0][1] == f"the table file was altered: token ranges {broken[0][0]} to {broken[0][0]}"
+
+
+def test_tokens_of_one_prefix_make_one_group_of_many(tmp_path: Path) -> None:
+    forger = Forger(tmp_path)
+    crowd = forger.table([b"\x50" + bytes(13) + number.to_bytes(2, "big") for number in range(1000)])
+    empty = crowd.slice(0, 0)
+    taken = verified(forger.package([empty, crowd, empty, empty]))
+    store = PartitionStore(tmp_path / "store")
+    stored = store.place(taken)
+    assert stored.manifest.group_rows == (0, 1000, 0, 0)
+    with store.open(stored, taken.data_key) as reader:
+        assert [reader.read(2, prefix, ["salle"]).num_rows for prefix in range(4)] == [0, 1000, 0, 0]
+        assert reader.read(1, 0, ["salle"]).num_rows == 1000
+        assert reader.read(1, 1, ["region"]).schema == crowd.schema.empty_table().select(["u", "region"]).schema
+        assert [reader.read(8, prefix, []).num_rows for prefix in (0x4F, 0x50, 0x51)] == [0, 1000, 0]
+        assert reader.read(0, 0, NAMES).num_rows == 1000
+
+
+@pytest.mark.parametrize("shape", ["one row", "no rows"])
+def test_every_flipped_byte_of_a_partition_is_noticed_at_reading(shape: str, tmp_path: Path) -> None:
+    store, stored, data_key = placed(SHAPES[shape], tmp_path)
+    path = store.path(stored)
+    content = path.read_bytes()
+
+    def read() -> None:
+        with store.open(stored, data_key) as reader:
+            reader.read(0, 0, NAMES)
+
+    read()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x80]) + content[place + 1 :])
+        with pytest.raises(NotVerified, match="the table file was altered"):
+            read()
+        with pytest.raises(NotVerified, match="the digest is not the manifest's"):
+            store.verify(stored)
+    for other in (content[:-1], content + b"\0", b""):
+        path.write_bytes(other)
+        with pytest.raises(NotVerified, match="length"):
+            read()
+
+
+def test_another_key_or_a_missing_file(tmp_path: Path) -> None:
+    store, stored, _ = placed(SHAPES["one row"], tmp_path)
+    with pytest.raises(NotVerified, match="footer or data key"):
+        store.open(stored, SecretKey.generate())
+    store.remove(stored)
+    store.remove(stored)
+    for use in (lambda: store.open(stored, SecretKey.generate()), lambda: store.verify(stored)):
+        with pytest.raises(Fault, match="the file is missing"):
+            use()
+
+
+def test_placing_again_does_nothing_and_another_file_is_refused(tmp_path: Path) -> None:
+    package = tmp_path / "a.package"
+    prepared(frame(SHAPES["one row"]), package)
+    store = PartitionStore(tmp_path / "store")
+    stored = store.place(verified(package))
+    path = store.path(stored)
+    before = path.stat()
+    assert store.place(verified(package)) == stored
+    assert path.stat().st_ino == before.st_ino
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+    forger = Forger(tmp_path, upload=stored.upload)
+    with pytest.raises(NotVerified, match="the digest is not the manifest's"):
+        store.place(verified(forger.package([forger.table([bytes(16)])])))
+    store.verify(stored)
+
+
+def test_a_package_changed_after_it_was_verified_is_not_placed(tmp_path: Path) -> None:
+    package = tmp_path / "a.package"
+    prepared(frame(SHAPES["one row"]), package)
+    taken = verified(package)
+    content = bytearray(package.read_bytes())
+    content[-100] ^= 1
+    package.write_bytes(content)
+    store = PartitionStore(tmp_path / "store")
+    with pytest.raises(NotVerified):
+        store.place(taken)
+    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
+def test_orphans_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    store, stored, _ = placed(SHAPES["one row"], tmp_path)
+    directory = store.path(stored).parent
+    orphan = directory / f"{'0' * 32}.parquet"
+    temporary = directory / f".{'1' * 32}.{'2' * 16}.tmp"
+    foreign = directory / "notes.txt"
+    for path in (orphan, temporary, foreign):
+        path.write_bytes(b"x")
+    assert set(store.remove_orphans([stored.upload])) == {orphan, temporary}
+    assert set(directory.iterdir()) == {foreign, store.path(stored)}
+    assert store.remove_orphans([stored.upload, UploadId("3" * 32)]) == ()
+    assert PartitionStore(tmp_path / "absent").remove_orphans([]) == ()
+
+
+def test_nothing_readable_is_on_the_disk(tmp_path: Path) -> None:
+    made = SHAPES["several people"]
+    store, stored, data_key = placed(made, tmp_path)
+    email = str(made[0][0])
+    secrets = [
+        *(b"marqueur", b"exemple.ca", email.encode(), "québec".encode(), b"grande salle", b"web"),
+        *(region.encode() for region in REGIONS),
+        token(LINKAGE.secret, kind=IdentifierKind.EMAIL, epoch=LINKAGE.epoch, value=email),
+        data_key.reveal_secret_bytes(),
+        data_key.reveal_secret_bytes().hex().encode(),
+        LINKAGE.secret.reveal_secret_bytes(),
+        LINKAGE.secret.reveal_secret_bytes().hex().encode(),
+    ]
+    files = [Path(at) / name for at, _, names in os.walk(tmp_path) for name in names]
+    assert {path.name for path in files} == {"a.package", store.path(stored).name}
+    for path in files:
+        content = path.read_bytes()
+        assert [secret for secret in secrets if secret in content] == []
+
+
+def test_a_reader_is_closed(tmp_path: Path) -> None:
+    store, stored, data_key = placed(SHAPES["one row"], tmp_path)
+    with store.open(stored, data_key) as reader:
+        assert isinstance(reader, PartitionReader)
+        assert reader.read(0, 0, []).num_rows == 1
+    with pytest.raises((NotVerified, ValueError)):
+        reader.read(0, 0, ["salle"])
+    assert CATALOG.table == stored.table
