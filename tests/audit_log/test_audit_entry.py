@@ -216,6 +216,20 @@ def test_the_commitment_binds_even_under_a_right_key():
         open_details(lying, ciphertext, sealed.wraps["auditor"], reader="auditor", kek=KEK)
 
 
+def test_only_the_sealed_ciphertext_opens():
+    """The same details encrypted again, under the entry's own key, are not what the leaf seals."""
+    from audit_log import details as module
+
+    envelope, sealed = seal(event(), DETAILS, {"auditor": KEK})
+    key = module._unwrap(envelope, sealed.wraps["auditor"], reader="auditor", kek=KEK)
+    cipher, nonce = module._cipher(key)
+    canonical = canonical_details(DETAILS)
+    padded = (len(canonical).to_bytes(4, "big") + canonical).ljust(8192, b"\0")
+    again = cipher.encrypt(nonce, padded, module._binding(envelope))
+    with pytest.raises(NotVerified, match="seals"):
+        open_details(envelope, again, sealed.wraps["auditor"], reader="auditor", kek=KEK)
+
+
 def test_keys_are_wrapped_again_for_others():
     envelope, sealed = seal(event(), DETAILS, {"auditor": KEK})
     wraps = rewrap(envelope, sealed.wraps["auditor"], reader="auditor", kek=KEK, readers={"next": bytes(32)})

@@ -42,6 +42,7 @@ from audit_log import (
     verify_receipt,
 )
 from audit_log.checkpoint import sign_checkpoint
+from audit_log.note import sign_note
 
 GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text(encoding="utf-8"))
 
@@ -261,6 +262,7 @@ def test_rollback_and_rewritten_history_are_told_apart(tmp_path):
         receipts = [
             ("late", [receipt, late_receipt], (Finding.VERIFIED, "", -1)),
             ("early", [receipt, late_receipt], (Finding.ROLLED_BACK, "receipt 1", 5)),
+            ("early", [log.receipt(connection, 2)], (Finding.ROLLED_BACK, "receipt 0", 5)),
             ("other", [receipt], (Finding.RECEIPT_WRONG, "receipt 0", 2)),
             ("late", [receipt, receipt[:-2]], (Finding.RECEIPT_MALFORMED, "receipt 1", -1)),
             ("late", [receipt.replace(b"index 2", b"index 3")], (Finding.RECEIPT_WRONG, "receipt 0", 3)),
@@ -351,6 +353,16 @@ def test_tampering_with_each_table_is_named(large, tmp_path, statement, code, pl
         assert verdict.place.startswith(place)
         assert verdict.index == index
         assert not connection.in_transaction
+
+
+def test_a_head_with_another_note_than_the_last_signed_is_named(tmp_path):
+    connection, log = new_log(tmp_path / "room.db", 2)
+    with closing(connection):
+        stranger = Signer("w.example/1", Ed25519PrivateKey.generate())
+        checkpoint = open_checkpoint(log.checkpoint(connection), log.verifier)
+        note = sign_note(checkpoint.text(), [signer(), stranger])
+        connection.execute("UPDATE audit_head SET note = ?", (note,))
+        assert found(verify_database(connection, VKEY)) == (Finding.HEAD_DIFFERS, "audit_head", -1)
 
 
 def test_details_removed_without_a_logged_erasure_are_named(tmp_path):
