@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from cleanroom.client.columns import conform_column
+from cleanroom.client.columns import ConformedColumn, conform_column
 from cleanroom.client.normalise import is_blank, normalise_column
 from cleanroom.client.values import ReasonKind
 from cleanroom.errors import Bilingual, InvalidUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cleanroom.catalog import TableCatalog
     from cleanroom.client.read_table import SourceTable
 
 SHOWN: Final = 10
 """How many broken rows are spelled out."""
+
+SLICE_ROWS: Final = 1 << 18
+"""Rows converted at a time: what conversion needs besides its result stays below 200 MB."""
 
 _LONGEST_VALUE: Final = 60
 
@@ -88,40 +91,44 @@ class Conformed:
     without_person: int
 
 
-def conform(source: SourceTable, catalog: TableCatalog) -> Conformed:
-    """Check and convert one source.
+def conform(source: SourceTable, catalog: TableCatalog) -> Iterator[Conformed]:
+    """Check and convert one source, a slice of rows after another, so that little more than its values is in memory.
+
+    After the first broken row nothing is yielded any more; the rest is read for the counts.
 
     Raises:
         RowsRefused: at least one value breaks the declaration.
     """
     faults: list[RowFault] = []
     counts: Counter[tuple[str, ReasonKind]] = Counter()
-
-    def note(column: str, reason: ReasonKind, wrong: pl.Series) -> None:
-        rows = wrong.arg_true()
-        if rows.is_empty():
-            return
-        counts[column, reason] += len(rows)
-        values = source.frame[column].gather(rows.head(SHOWN))
-        for row, value in zip(rows.head(SHOWN), values, strict=True):
-            faults.append(RowFault(source.name, row + 1, column, _shown(value), reason))
-
-    unit = catalog.unit
-    raw = source.frame[unit.source]
-    identifiers = raw if raw.dtype == pl.String else raw.cast(pl.String)
-    note(unit.source, ReasonKind.NO_IDENTIFIER, is_blank(identifiers))
-    columns: list[pl.Series] = []
-    for column in catalog.columns:
-        conformed = conform_column(source.frame[column.name], column.type)
-        for reason, wrong in conformed.faults:
-            note(column.name, reason, wrong)
-        columns.append(conformed.values.alias(column.name))
+    for start in range(0, max(1, source.frame.height), SLICE_ROWS):
+        frame = source.frame.slice(start, SLICE_ROWS)
+        identifiers = frame[catalog.unit.source].cast(pl.String)
+        columns = {column.name: conform_column(frame[column.name], column.type) for column in catalog.columns}
+        found = (
+            (catalog.unit.source, ReasonKind.NO_IDENTIFIER, is_blank(identifiers)),
+            *((name, reason, wrong) for name, column in columns.items() for reason, wrong in column.faults),
+        )
+        for name, reason, wrong in found:
+            rows = wrong.arg_true()
+            if not rows.is_empty():
+                counts[name, reason] += len(rows)
+                faults += [
+                    RowFault(source.name, start + row + 1, name, _shown(frame[name][row]), reason)
+                    for row in rows.head(SHOWN)
+                ]
+        if not faults:
+            yield _of_persons(identifiers, columns, catalog)
     if faults:
         faults.sort(key=lambda fault: fault.row)
         raise RowsRefused(faults[:SHOWN], counts)
-    normal = normalise_column(unit.kind, identifiers)
+
+
+def _of_persons(identifiers: pl.Series, columns: dict[str, ConformedColumn], catalog: TableCatalog) -> Conformed:
+    """Leave out the rows whose identifier is not of its kind."""
+    normal = normalise_column(catalog.unit.kind, identifiers)
+    frame = pl.DataFrame([column.values.alias(name) for name, column in columns.items()])
     known = normal.is_not_null()
-    frame = pl.DataFrame(columns)
     if known.all():
         return Conformed(normal, frame, 0)
     return Conformed(normal.filter(known), frame.filter(known), len(known) - int(known.sum()))

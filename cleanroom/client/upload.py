@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.client.conform import conform
@@ -99,16 +99,8 @@ def prepare(
             code="wrong_linkage_key",
         )
     columns = storage_schema(catalog)
-    parts: list[pl.DataFrame] = []
-    dropped: list[str] = []
-    without_person = 0
-    for table in read_sources(source, catalog):
-        conformed = conform(table, catalog)
-        parts.append(tokenised(conformed, kind=catalog.unit.kind, linkage_key=linkage_key))
-        without_person += conformed.without_person
-        dropped += [name for name in table.dropped if name not in dropped]
-    # One list that is emptied, so that the unsorted rows are freed as soon as they are sorted.
-    rows = in_token_order(parts)
+    gathered = _gather(source, catalog, linkage_key)
+    rows = in_token_order(gathered.parts)
     upload = UploadId(secrets.token_hex(_UPLOAD_ID_BYTES))
     data_key = SecretKey.generate()
     encrypted = destination.with_name(f".{destination.name}.{upload}.tmp")
@@ -148,9 +140,28 @@ def prepare(
         table=catalog.table,
         size_bytes=destination.stat().st_size,
         rows=rows.height,
-        without_person=without_person,
-        dropped_columns=tuple(dropped),
+        without_person=gathered.without_person,
+        dropped_columns=tuple(gathered.dropped),
     )
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What the sources held: rows under tokens, in parts; and what stays at home."""
+
+    parts: list[pl.DataFrame] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    without_person: int = 0
+
+
+def _gather(source: Source | Sequence[Source], catalog: TableCatalog, linkage_key: LinkageKey) -> _Gathered:
+    gathered = _Gathered()
+    for table in read_sources(source, catalog):
+        gathered.dropped += [name for name in table.dropped if name not in gathered.dropped]
+        for conformed in conform(table, catalog):
+            gathered.parts.append(tokenised(conformed, kind=catalog.unit.kind, linkage_key=linkage_key))
+            gathered.without_person += conformed.without_person
+    return gathered
 
 
 def _seal(facts: RoomFacts, data_key: SecretKey, info: bytes) -> bytes:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanroom.catalog import Category, Column, Contribution, Date, Number, PrivacyUnit, TableCatalog, Text
+from cleanroom.client import conform as conform_module
 from cleanroom.client.columns import conform_column
-from cleanroom.client.conform import RowsRefused, conform
+from cleanroom.client.conform import Conformed, RowsRefused, conform
 from cleanroom.client.read_table import SourceTable
 from cleanroom.client.values import ReasonKind, category_value, clean, date_value, number_value
 from cleanroom.errors import Language
@@ -174,9 +175,19 @@ def table(rows: list[tuple[str | None, str | None, str | None, str | None]]) -> 
     return SourceTable("ventes.csv", frame, ())
 
 
+def converted(source: SourceTable) -> list[Conformed]:
+    return list(conform(source, CATALOG))
+
+
+@pytest.fixture(params=[1 << 18, 2], ids=["whole", "in slices"])
+def _slices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conform_module, "SLICE_ROWS", request.param)
+
+
+@pytest.mark.usefixtures("_slices")
 def test_every_broken_row_is_counted_and_the_first_are_named_in_both_languages() -> None:
     with pytest.raises(RowsRefused) as refused:
-        conform(
+        converted(
             table(
                 [
                     ("a@b.ca", "laval", "1", None),
@@ -185,8 +196,7 @@ def test_every_broken_row_is_counted_and_the_first_are_named_in_both_languages()
                     ("a@b.ca", "gatineau", "12.345", None),
                     ("a@b.ca", None, "x" * 99, None),
                 ]
-            ),
-            CATALOG,
+            )
         )
     assert refused.value.code == "rows_refused"
     assert dict(refused.value.counts) == {
@@ -212,16 +222,17 @@ def test_every_broken_row_is_counted_and_the_first_are_named_in_both_languages()
     assert "2 × 'courriel': empty identifier" in english
 
 
+@pytest.mark.usefixtures("_slices")
 def test_only_the_first_broken_rows_are_spelled_out() -> None:
     with pytest.raises(RowsRefused) as refused:
-        conform(table([("a@b.ca", "paris", "1", None)] * 1000), CATALOG)
+        converted(table([("a@b.ca", "paris", "1", None)] * 1000))
     assert [fault.row for fault in refused.value.first] == list(range(1, 11))
     assert refused.value.counts.total() == 1000
 
 
 def test_rows_of_nobody_are_left_out_and_counted() -> None:
-    conformed = conform(
-        table([("n/a", "laval", "1", "x"), ("A@b.ca", "estrie", "2,50", " "), ("c@d.ca", "laval", "3", "y")]), CATALOG
+    (conformed,) = converted(
+        table([("n/a", "laval", "1", "x"), ("A@b.ca", "estrie", "2,50", " "), ("c@d.ca", "laval", "3", "y")])
     )
     assert conformed.without_person == 1
     assert conformed.identifiers.to_list() == ["a@b.ca", "c@d.ca"]
