@@ -113,6 +113,24 @@ def test_epsilon_is_the_proposition_s_and_not_more_than_its_float_error_above(rh
         assert smallest_delta(below, exact) > math.log(delta)
 
 
+@pytest.mark.parametrize("rho", ["0.001", "0.02", "1", "5000", "16000", "17000", "1000000", "9000000"])
+@pytest.mark.parametrize("delta", ["1e-100", "5e-8", "1e-3", "0.5", "0.99"])
+def test_epsilon_is_the_printed_formula_s_least_to_nine_digits(rho: str, delta: str) -> None:
+    """At small losses OpenDP answers, at large ones and at large deltas its search is loose and ours answers."""
+    low, high = -20.0, 28.0
+
+    def at_order(log_order: float) -> float:
+        t = math.exp(log_order)
+        return (1 + t) * float(rho) + (-math.log(float(delta)) - math.log1p(t) + t * math.log(t / (1 + t))) / t
+
+    for _ in range(200):
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, right) if at_order(left) < at_order(right) else (left, high)
+    least = max(0.0, at_order((low + high) / 2))
+    epsilon = epsilon_of(Rho.at_least(Fraction(rho)), Fraction(delta))
+    assert least * (1 - 1e-12) <= epsilon <= least * (1 + 1e-9)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(10**6, 50 * 10**12).map(Rho), st.integers(2, 12).map(lambda k: Fraction(1, 10**k)))
 def test_epsilon_covers_the_gaussian_mechanism(rho: Rho, delta: Fraction) -> None:

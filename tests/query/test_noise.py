@@ -147,6 +147,13 @@ def test_sabotage_an_understated_charge_or_norm_stops_the_question(norm: int, rh
         add_noise([5], norm=2 * norm, scale=scale, charged=Rho(2 * rho.pico))
 
 
+def test_sabotage_a_charge_one_step_short_stops_the_question_below_any_float_s_precision() -> None:
+    """128²/2 = 8192 exactly; a step less is 1.2e-16 less, within the slack of OpenDP's float, not of our fractions."""
+    assert len(add_noise([5], norm=128, scale=1.0, charged=Rho(8192 * STEPS_PER_RHO))) == 1
+    with pytest.raises(InvariantBroken, match="costs more"):
+        add_noise([5], norm=128, scale=1.0, charged=Rho(8192 * STEPS_PER_RHO - 1))
+
+
 def test_sabotage_a_map_that_finds_more_than_was_charged_stops_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenDP's second opinion counts: were the norm handed to it larger than the one charged, it says so."""
     charged = Rho.at_least(Fraction(1, 8))
