@@ -34,6 +34,7 @@ EMAILS = st.builds(
         ("j.d@googlemail.com", "j.d@googlemail.com"),  # no other published rule
         ("e\u0301lise@exemple.ca", "élise@exemple.ca"),
         ("\u00c9lise@exemple.ca", "Élise@exemple.ca"),  # ASCII letters only
+        ("H\u0331x@exemple.ca", "\u1e96x@exemple.ca"),  # composes in lower case only
         ("+x@gmail.com", None),
         ("...@gmail.com", None),
         ("", None),

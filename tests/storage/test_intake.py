@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from partition_samples import (
     CATALOG,
     EPOCH,
+    FORGED,
     LINKAGE,
     ROOM,
     SIGNING,
@@ -26,7 +27,7 @@ from partition_samples import (
 from cleanroom.catalog import TableCatalog
 from cleanroom.errors import CleanroomError, InvalidUpload, NotVerified
 from cleanroom.identifiers import Digest, Epoch, IdentifierKind, RoomId, TableName
-from cleanroom.partition import MAGIC, Manifest, aad_prefix, arrow_schema, read_package, storage_schema
+from cleanroom.partition import MAGIC, Manifest, aad_prefix, arrow_schema, read_package, sealing_info, storage_schema
 from cleanroom.storage.intake import VerifiedPackage
 from key_management.transport import TransportKey
 
@@ -257,6 +258,18 @@ def test_no_column_may_be_called_as_the_token_is() -> None:
     named: TableCatalog = replace(CATALOG, columns=(replace(CATALOG.columns[0], name="u"),))
     with pytest.raises(UsageError, match="person's token"):
         storage_schema(named)
+
+
+def test_the_sealed_key_is_bound_to_the_whole_manifest(package: Path) -> None:
+    manifest = read_package(package).manifest
+    others = [
+        replace(manifest, room=RoomId("autre")),
+        replace(manifest, table=TableName.parse("tnm.sales")),
+        replace(manifest, upload=FORGED),
+        replace(manifest, epoch=Epoch("2026")),
+        replace(manifest, file=replace(manifest.file, digest=Digest.of(b""))),
+    ]
+    assert len({sealing_info(each) for each in (manifest, *others)}) == 6
 
 
 def test_the_signature_covers_the_sealed_key(package: Path, tmp_path: Path) -> None:

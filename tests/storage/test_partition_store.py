@@ -228,6 +228,8 @@ def test_nothing_readable_is_on_the_disk(tmp_path: Path) -> None:
     for path in files:
         content = path.read_bytes()
         assert [secret for secret in secrets if secret in content] == []
+    # The store's file does not even say where it belongs: the AAD prefix is not stored.
+    assert b"visits" not in store.path(stored).read_bytes()
 
 
 def test_a_reader_is_closed(tmp_path: Path) -> None:
