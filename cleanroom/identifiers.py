@@ -52,6 +52,11 @@ def identifier(text: str) -> str:
     return text
 
 
+def fold(name: str) -> str:
+    """Fold the case of ASCII letters, and of no other: U+212A is no k (DESIGN §9)."""
+    return "".join(chr(ord(letter) + 32) if "A" <= letter <= "Z" else letter for letter in name)
+
+
 def party_id(text: str) -> PartyId:
     """Return the party called `text`, else raise `InvalidName`."""
     if text == RESERVED_PARTY:

@@ -16,6 +16,8 @@ CATALOG_KEYS: Final = ("table", "unit", "columns", "limits", "defaults")
 LARGEST_ROW_LIMIT: Final = 65_535
 LARGEST_GROUP_LIMIT: Final = 65_535
 LONGEST_VALUE: Final = 200
+RESERVED_COLUMN: Final = "u"
+"""What the token is called in a partition (docs/spec/partition.md)."""
 
 
 def read_catalog(declaration: Mapping) -> TableCatalog:
@@ -77,6 +79,8 @@ def _unit(node: Mapping) -> PrivacyUnit:
 def _columns(node: Mapping, unit: PrivacyUnit) -> tuple[Column, ...]:
     columns: list[Column] = []
     for name, description in node.entries:
+        if name == RESERVED_COLUMN:
+            raise _wrong(description, f"« {name} » est réservé au jeton", f"{name!r} is reserved for the token")
         if _identifier(name, description) == unit.name or name == unit.source:
             raise _wrong(
                 description,

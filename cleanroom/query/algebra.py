@@ -7,6 +7,7 @@ Each relation here is *personal*: the rows of a person are a function of that pe
 - `Scan`: the member's rows, as the catalog admits them;
 - `Select`: a row-wise filter and a choice of columns; the unit passes through;
 - `Join`: rows of the same unit on both sides; fan-out stays inside one person;
+- `FirstRows`: of each unit the first rows in an order that all columns decide;
 - `Semi`: the left rows whose unit occurs on the right;
 - `UnionAll`: the rows of every arm, each with its own unit;
 - `Persons`: one row for each unit.
@@ -135,6 +136,14 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstRows:
+    """The first `most` rows of each unit, in the order of all columns; rows that tie are equal (S20, S23)."""
+
+    source: Relation
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Semi:
     """The rows of `source` whose unit has a row in `other` (IN, INTERSECT; S16)."""
 
@@ -168,7 +177,7 @@ class Persons:
     source: Relation
 
 
-Relation = Scan | Select | Join | Semi | UnionAll | Persons
+Relation = Scan | Select | Join | FirstRows | Semi | UnionAll | Persons
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +305,7 @@ def scans(relation: Relation) -> tuple[Scan, ...]:
     match relation:
         case Scan():
             return (relation,)
-        case Select(source=source) | Persons(source=source):
+        case Select(source=source) | Persons(source=source) | FirstRows(source=source):
             return scans(source)
         case Join(left=left, right=right):
             return scans(left) + scans(right)
@@ -316,10 +325,26 @@ def column_count(relation: Relation) -> int:
             return len(chosen)
         case Join(left=left, right=right):
             return column_count(left) + column_count(right)
-        case Semi(source=source):
+        case Semi(source=source) | FirstRows(source=source):
             return column_count(source)
         case UnionAll(arms=arms):
             return column_count(arms[0].relation)
         case Persons():
             return 0
+    assert_never(relation)
+
+
+def depth(relation: Relation) -> int:
+    """Return how deep relations nest."""
+    match relation:
+        case Scan():
+            return 1
+        case Select(source=source) | Persons(source=source) | FirstRows(source=source):
+            return 1 + depth(source)
+        case Join(left=left, right=right):
+            return 1 + max(depth(left), depth(right))
+        case Semi(source=source, other=other):
+            return 1 + max(depth(source), depth(other))
+        case UnionAll(arms=arms):
+            return 2 + max(depth(arm.relation) for arm in arms)
     assert_never(relation)

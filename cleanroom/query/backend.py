@@ -24,12 +24,25 @@ ROWS_PER_SLICE: Final = 1 << 20
 MOST_SLICE_BITS: Final = 12
 
 
+FINEST_SLICE_BITS: Final = 32
+
+
+class SliceTooLarge(Exception):
+    """The rows of a slice do not fit in the memory allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """The persons whose token's first `bits` bits, as a number, are `prefix`."""
 
     bits: int
     prefix: int
+
+    def halves(self) -> tuple[Slice, Slice]:
+        """Return the two slices that this one is made of; `SliceTooLarge` when it is the finest."""
+        if self.bits >= FINEST_SLICE_BITS:
+            raise SliceTooLarge
+        return Slice(self.bits + 1, 2 * self.prefix), Slice(self.bits + 1, 2 * self.prefix + 1)
 
 
 def slices_for(rows: int) -> Iterator[Slice]:
@@ -71,5 +84,9 @@ class Backend(Protocol):
         ...
 
     def rows(self, relation: Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
-        """Return the rows of `relation` in one slice, ordered by person, with these of its columns."""
+        """Return the rows of `relation` in one slice, ordered by person, with these of its columns.
+
+        Raises:
+            SliceTooLarge: it does not fit in memory; its halves may.
+        """
         ...

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from cleanroom.identifiers import fold
+from cleanroom.query.parse import is_plain_number
+from cleanroom.query.predicates import iso_date
 from cleanroom.query.refusals import refusal
 from cleanroom.query.resolved import ColumnUse, Constant, MonthUse, Operand, ResolvedRelation, UnitUse
 
@@ -22,11 +25,23 @@ if TYPE_CHECKING:
     from cleanroom.query.parse import ParsedQuery
 
 
+MONTH_CALL: Final = re.compile(
+    r"""\s*\(\s*'month'\s*,\s*("?\w+"?\s*\.\s*){0,2}"?\w+"?\s*\)""", re.ASCII | re.IGNORECASE
+)
+
+
 @dataclass
 class Source:
-    """A relation of a FROM clause while its names are being bound; `used` collects the columns that occur."""
+    """A relation of a FROM clause while its names are being bound.
+
+    Args:
+        label: its alias, else its table's name without the owner.
+        owner: the table's owner where it has no alias, since `tnm.visits` and `francos.visits` differ; else "".
+        used: the columns that occur, collected while binding.
+    """
 
     label: str
+    owner: str
     unit: str | None
     columns: tuple[str, ...]
     table: TableCatalog | None
@@ -61,7 +76,7 @@ class Binder:
             case exp.TimestampTrunc() | exp.DateTrunc():
                 unit = node.args.get("unit")
                 column = self.operand(node.this, sources)
-                if str(getattr(unit, "this", "")).upper() == "MONTH" and isinstance(column, ColumnUse):
+                if self.written_month(node, unit) and isinstance(column, ColumnUse):
                     return MonthUse(column, position)
                 self.refuse(
                     "not_admitted",
@@ -84,28 +99,38 @@ class Binder:
                 exact = Decimal(given) if isinstance(given, int) and not isinstance(given, bool) else given
                 return Constant(exact, position)
             case exp.Cast(this=exp.Literal(is_string=True)) if node.to.this is exp.DataType.Type.DATE:
-                try:
-                    return Constant(date.fromisoformat(str(node.this.this)), position)
-                except ValueError:
+                day = iso_date(str(node.this.this))
+                if day is None:
                     self.refuse("comparison_types", node, type_fr="une date illisible", type_en="an unreadable date")
-                    return Constant(None, position)
+                return Constant(day, position)
         self.refuse("not_admitted", node, what=shown(node))
         return Constant(None, position)
+
+    def written_month(self, node: exp.Expr, unit: object) -> bool:
+        """Return whether the text says date_trunc('month', …) with two arguments.
+
+        sqlglot takes a column for the unit as its name, and drops a third argument (docs/adr/0002), so the tokens
+        that it read are looked at again.
+        """
+        place = next((int(each.meta["end"]) + 1 for each in (node,) if "end" in each.meta), None)
+        if place is None or str(getattr(unit, "this", "")).upper() != "MONTH":
+            return False
+        return MONTH_CALL.match(self.query.text, place) is not None
 
     def number(self, node: exp.Expr) -> Decimal | None:
         try:
             value = Decimal(str(node.this))
         except InvalidOperation:
             value = Decimal("NaN")
-        if value.is_finite() and abs(value) < Decimal(10) ** 18 and value.as_tuple().exponent >= -18:  # type: ignore[operator]
+        if is_plain_number(value):
             return value
         self.refuse("not_admitted", node, what=str(node.this)[:40])
         return None
 
     def name(self, node: exp.Column, sources: list[Source]) -> Operand:
         position = self.query.position(node)
-        name, table = str(node.name).lower(), str(node.table).lower()
-        database = str(node.args["db"].this).lower() if node.args.get("db") is not None else ""
+        name, table = fold(str(node.name)), fold(str(node.table))
+        database = fold(str(node.args["db"].this)) if node.args.get("db") is not None else ""
         if isinstance(node.this, exp.Star):
             self.refuse("row_output", node)
             return Constant(None, position)
@@ -127,8 +152,9 @@ class Binder:
             return UnitUse(None, position)
         shown = ".".join(part for part in (database, table, name) if part)[:140]
         if found:
-            labels = [sources[each.source].label for each in found if isinstance(each, ColumnUse)]
-            hint = (f"écrivez {labels[0]}.{name}", f"write {labels[0]}.{name}") if labels else None
+            uses = [sources[each.source] for each in found if isinstance(each, ColumnUse)]
+            written = [f"{each.owner}.{each.label}.{name}" if each.owner else f"{each.label}.{name}" for each in uses]
+            hint = (f"écrivez {written[0]}", f"write {written[0]}") if written else None
             self.refuse("ambiguous_name", node, name=shown, hint=hint)
         elif all(source.table is not None or source.relation is not None for source in sources):
             # When a relation is itself unknown, that is the reason given.

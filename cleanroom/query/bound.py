@@ -17,7 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.errors import Refused
-from cleanroom.query.algebra import CountPersons, CountRows, Mean, Statistic, Sum
+from cleanroom.query.algebra import CountPersons, CountRows, Mean, Statistic, Sum, depth
 from cleanroom.query.refusals import refusal
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from cleanroom.query.unit import TypedQuery
 
 MAX_CELLS: Final = 100_000
+MAX_ENTRIES: Final = 1 << 20
+MAX_RELATION_DEPTH: Final = 32
+"""How deep relations may nest: what is printed of them is read again by a recursive parser."""
+
 LATTICE_BITS: Final = 10
 LARGEST_ENTRY: Final = 1 << 50
 """An entry of a person's vector stays below 2^50 steps: squares sum exactly in 128 bits, and doubles hold it."""
@@ -128,6 +132,8 @@ def bound(query: TypedQuery, contributions: Iterable[Contribution], threshold: i
     Raises:
         Refused: too many cells, or bounds that do not sum exactly.
     """
+    if depth(query.source.relation) > MAX_RELATION_DEPTH:
+        raise Refused((refusal("too_deep", limit=MAX_RELATION_DEPTH),))
     cells = math.prod(key.size for key in query.keys)
     if cells > MAX_CELLS:
         raise Refused(
@@ -147,6 +153,8 @@ def bound(query: TypedQuery, contributions: Iterable[Contribution], threshold: i
     asked = any(isinstance(statistic, CountPersons) for statistic in query.statistics)
     if threshold and not asked:
         natural.append(_PERSONS)
+    if cells * (len(natural)) > MAX_ENTRIES:
+        raise Refused((refusal("too_many_cells", cells=cells * len(natural), limit=MAX_ENTRIES),))
     largest = max(component.natural for component in natural)
     if (largest * SPREAD) << LATTICE_BITS > LARGEST_ENTRY:
         raise Refused((refusal("bounds_too_wide"),))

@@ -116,6 +116,8 @@ def owners_reaching(
                 if not any(span.empty for span in mine.values()):
                     reached |= owners_reaching(arm.relation, mine, catalogs)
             return reached
+        case algebra.FirstRows(source=source):
+            return owners_reaching(source, spans, catalogs)
         case algebra.Persons(source=source):
             return owners_reaching(source, {}, catalogs)
     assert_never(relation)
@@ -212,7 +214,7 @@ def _column_universe(relation: algebra.Relation, place: int, catalogs: Mapping[T
             if place < width:
                 return _column_universe(left, place, catalogs)
             return _column_universe(right, place - width, catalogs)
-        case algebra.Semi(source=source):
+        case algebra.Semi(source=source) | algebra.FirstRows(source=source):
             return _column_universe(source, place, catalogs)
         case algebra.UnionAll(arms=arms):
             spans = [_encoded(_column_universe(arm.relation, place, catalogs), arm.recodes[place]) for arm in arms]

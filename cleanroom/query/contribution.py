@@ -26,6 +26,7 @@ from numba import njit
 
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.algebra import CategoryKey, Key, MonthKey, NumberKey
+from cleanroom.query.backend import SliceTooLarge
 from cleanroom.query.bound import LARGEST_ENTRY, Bounds, Measured
 
 if TYPE_CHECKING:
@@ -74,8 +75,16 @@ def exact_vector(plan: Plan, backend: Backend) -> ExactVector:
     """Add up the bounded contributions of every person of the room to `plan`."""
     columns = needed_columns(plan)
     total = ExactVector((0,) * (plan.bounds.cells * len(plan.bounds.components)))
-    for part in backend.slices():
-        total += contributions(plan, backend.rows(plan.relation, columns, part))
+    waiting = list(backend.slices())[::-1]
+    while waiting:
+        part = waiting.pop()
+        try:
+            rows = backend.rows(plan.relation, columns, part)
+        except SliceTooLarge:
+            # One person's rows are bounded (S23), so memory that some row fills must not become an answer withheld.
+            waiting.extend(part.halves()[::-1])
+            continue
+        total += contributions(plan, rows)
     return total
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numba import njit
 
 from cleanroom.query import algebra
-from cleanroom.query.backend import Codes, PersonRows, Slice, slices_for
+from cleanroom.query.backend import Codes, PersonRows, Slice, SliceTooLarge, slices_for
 from cleanroom.query.duckdb_sql import Statement, keeps_order, read_again, statement
 from cleanroom.storage.scan import ScannedTable, SliceReader, scan
 
@@ -86,6 +86,8 @@ class DuckDBBackend:
             self._connection.register(f"s{number}", pa.Table.from_arrays(arrays, names=names))
         try:
             return self._run(printed, columns)
+        except (duckdb.OutOfMemoryException, MemoryError):
+            raise SliceTooLarge from None
         finally:
             for number in range(len(printed.tables)):
                 self._connection.unregister(f"s{number}")

@@ -24,7 +24,7 @@ PRINTED: Final = frozenset(
         exp.Select, exp.From, exp.Table, exp.TableAlias, exp.Subquery, exp.Identifier, exp.Column, exp.Alias, exp.Where,
         exp.Join, exp.Union, exp.Paren, exp.And, exp.Or, exp.Not, exp.EQ, exp.LT, exp.LTE, exp.GTE, exp.Is, exp.Null,
         exp.Boolean, exp.In, exp.Placeholder, exp.Literal, exp.Case, exp.If, exp.Distinct, exp.Order, exp.Ordered,
-        exp.Cast, exp.DataType, exp.DataTypeParam, exp.Exists,
+        exp.Cast, exp.DataType, exp.DataTypeParam, exp.Exists, exp.Window, exp.RowNumber,
     }
 )  # fmt: skip
 """Node classes that a printed statement may hold."""
@@ -116,6 +116,15 @@ class _Printer:
                 listed = "".join(f', a."c{place}"' for place in range(algebra.column_count(source)))
                 inner = f'SELECT b."u" FROM ({second}) AS b WHERE b."u" = a."u"'  # noqa: S608
                 return f'SELECT a."u"{listed} FROM ({first}) AS a WHERE EXISTS ({inner})'  # noqa: S608
+            case algebra.FirstRows(source=source, most=most):
+                body = self.relation(source)
+                names = [f't."c{place}"' for place in range(algebra.column_count(source))]
+                order = f" ORDER BY {', '.join(names)}" if names else ""
+                listed = "".join(f", {name}" for name in names)
+                number = f'ROW_NUMBER() OVER (PARTITION BY t."u"{order}) AS "place"'
+                inner = f'SELECT t."u"{listed}, {number} FROM ({body}) AS t'  # noqa: S608
+                kept = "".join(f', n."c{place}"' for place in range(len(names)))
+                return f'SELECT n."u"{kept} FROM ({inner}) AS n WHERE n."place" <= {most}'  # noqa: S608
             case algebra.UnionAll(arms=arms):
                 return " UNION ALL ".join(f"({self.arm(arm)})" for arm in arms)
             case algebra.Persons(source=source):
@@ -158,6 +167,8 @@ class _Printer:
         return f'(t."c{column}" IN ({", ".join(self.bind(value) for value in values)}))'
 
     def bind(self, value: int | str) -> str:
+        if isinstance(value, int) and abs(value) >= 1 << 62:
+            raise InvariantBroken("a literal beyond 62 bits")
         self.parameters.append(value)
         return "CAST(? AS BIGINT)" if isinstance(value, int) else "CAST(? AS VARCHAR)"
 

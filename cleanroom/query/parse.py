@@ -19,6 +19,7 @@ from sqlglot.errors import ErrorLevel, ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from cleanroom.errors import Position, Refused
+from cleanroom.identifiers import fold
 from cleanroom.query.refusals import refusal
 
 if TYPE_CHECKING:
@@ -27,11 +28,16 @@ if TYPE_CHECKING:
 MAX_CHARACTERS: Final = 16_384
 MAX_TOKENS: Final = 2_000
 MAX_DEPTH: Final = 30
+LONGEST_TEXT: Final = 1_000
+LARGEST_NUMBER: Final = 10**18
 MAX_OPERANDS: Final = 200
 """Operators in a row; sqlglot nests them to the left, so they count as depth of the tree."""
 
 ParameterValue = str | int | Decimal | bool
 Parameters = Sequence[ParameterValue] | Mapping[str, ParameterValue] | None
+
+_POSITIONAL: Final = "?"
+"""What the name of a positional parameter begins with; no written name can."""
 
 _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END})
@@ -96,7 +102,7 @@ class ParsedQuery:
 
     def parameter(self, node: exp.Placeholder) -> ParameterValue:
         """Return the value that stands for a placeholder of this tree."""
-        return self.parameters[str(node.this).lower()]
+        return self.parameters[fold(str(node.this))]
 
     def position(self, node: exp.Expr) -> Position | None:
         """Return where `node` begins in the text."""
@@ -182,16 +188,29 @@ def _refuse_odd_characters(text: str, tokens: list[Token]) -> None:
     """Refuse what is not ASCII, except in strings, quoted names and comments (attacks: invisible characters)."""
     end = 0
     for token in tokens:
-        gap = text[end : token.start]
-        comment = min((place for place in (gap.find("--"), gap.find("/*")) if place >= 0), default=len(gap))
-        for offset, character in enumerate(gap[:comment]):
-            if not character.isascii():
-                raise _odd_character(text, end + offset)
+        _refuse_odd_gap(text, end, token.start)
         if token.token_type not in _QUOTED:
             for offset, character in enumerate(text[token.start : token.end + 1]):
                 if not character.isascii():
                     raise _odd_character(text, token.start + offset)
         end = token.end + 1
+    _refuse_odd_gap(text, end, len(text))
+
+
+def _refuse_odd_gap(text: str, start: int, end: int) -> None:
+    """Refuse what is not ASCII between two tokens, outside comments."""
+    at = start
+    while at < end:
+        if text.startswith("--", at):
+            newline = text.find("\n", at, end)
+            at = end if newline < 0 else newline
+        elif text.startswith("/*", at):
+            close = text.find("*/", at + 2, end)
+            at = end if close < 0 else close + 2
+        elif not text[at].isascii():
+            raise _odd_character(text, at)
+        else:
+            at += 1
 
 
 def _odd_character(text: str, offset: int) -> Refused:
@@ -235,7 +254,7 @@ def _name_placeholders(tokens: list[Token]) -> list[Token]:
         if token.token_type is TokenType.PLACEHOLDER:
             number += 1
             named.append(Token(TokenType.PARAMETER, "$", token.line, token.col, token.start, token.end))
-            named.append(Token(TokenType.VAR, f"p{number}", token.line, token.col, token.start, token.end))
+            named.append(Token(TokenType.VAR, f"{_POSITIONAL}{number}", token.line, token.col, token.start, token.end))
         else:
             named.append(token)
     return named
@@ -248,17 +267,41 @@ def _bind(tree: exp.Expr, parameters: Parameters) -> dict[str, ParameterValue]:
     if parameters is None:
         values = {}
     elif isinstance(parameters, Mapping):
-        values = {str(name).lower(): value for name, value in parameters.items()}
+        values = {fold(str(name)): value for name, value in parameters.items()}
+        if len(values) != len(parameters):
+            raise _unfit("deux paramètres ont le même nom", "two parameters have the same name")
     elif isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes)):
-        values = {f"p{number}": value for number, value in enumerate(parameters, start=1)}
+        values = {f"{_POSITIONAL}{number}": value for number, value in enumerate(parameters, start=1)}
     else:
         raise _unfit("une liste (?) ou un objet ($nom) est attendu", "a list (?) or an object ($name) is expected")
-    if {name.lower() for name in names} != set(values):
+    if {fold(name) for name in names} != set(values):
         raise _unfit("une valeur pour chaque paramètre, aucune de plus", "one value for each parameter, none over")
     for value in values.values():
-        if not isinstance(value, (str, int, Decimal)) or (isinstance(value, Decimal) and not value.is_finite()):
-            raise _unfit("texte, nombre exact ou booléen seulement", "text, exact numbers or booleans only")
+        _require_plain(value)
     return values
+
+
+def _require_plain(value: ParameterValue) -> None:
+    """Refuse values that a literal could not have: too large, too fine, too long, or not characters."""
+    match value:
+        case bool():
+            return
+        case str() if len(value) <= LONGEST_TEXT and value.isprintable():
+            return
+        case int() if abs(value) < LARGEST_NUMBER:
+            return
+        case Decimal() if is_plain_number(value):
+            return
+    raise _unfit(
+        f"texte de {LONGEST_TEXT} caractères au plus, nombre exact de 18 chiffres au plus, ou booléen",
+        f"text of at most {LONGEST_TEXT} characters, exact number of at most 18 digits, or boolean",
+    )
+
+
+def is_plain_number(value: Decimal) -> bool:
+    """Return whether a number is finite, below 10^18 and has at most 18 decimals; cheap for any exponent."""
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -18 and (not value or value.adjusted() < 18)
 
 
 def _unfit(fr: str, en: str) -> Refused:

@@ -7,6 +7,7 @@ A comparison with a literal outside the column's domain is not an error and show
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -39,6 +40,22 @@ _TYPE_WORDS: Final[dict[type, tuple[str, str]]] = {
 }
 
 ConstantValue = str | Decimal | date | bool | None
+
+BEYOND: Final = Fraction(1 << 40)
+"""Beyond every code that a scan can give (below 2^32): a bound is cut to it, so that what is printed fits 64 bits
+and a comparison cannot fail on the rows that reach it."""
+
+_ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def iso_date(text: str) -> date | None:
+    """Read `YYYY-MM-DD` and nothing else, or return None."""
+    if _ISO_DATE.fullmatch(text) is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def compare_constant(
@@ -123,16 +140,12 @@ def compare_columns(
 def _as_date(value: ConstantValue) -> date | None:
     if isinstance(value, date):
         return value
-    if isinstance(value, str) and len(value) == 10:
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            return None
-    return None
+    return iso_date(value) if isinstance(value, str) else None
 
 
 def _ordered(operator: Operator, column: int, bound: Fraction) -> Predicate:
     """Compare codes, which are whole, with an exact bound."""
+    bound = max(-BEYOND, min(BEYOND, bound))
     below, above = math.floor(bound), math.ceil(bound)
     match operator:
         case Operator.EQ | Operator.NE:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from cleanroom.errors import Refused
-from cleanroom.identifiers import InvalidName, TableName
+from cleanroom.identifiers import InvalidName, TableName, fold
 from cleanroom.query.binder import Binder, Source, shown
 from cleanroom.query.resolved import (
     Aggregate,
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from cleanroom.errors import Position
     from cleanroom.query.parse import ParsedQuery
 
+
+LONGEST_LABEL: Final = 63
 
 _OPERATORS: Final[dict[type[exp.Expr], Operator]] = {
     exp.EQ: Operator.EQ,
@@ -133,12 +135,11 @@ class _Resolver(Binder):
         for join in node.args.get("joins") or ():
             sources.append(self.source(join.this))
             joins.append(self.join(join, sources))
-        labels = [source.label for source in sources]
+        labels = [(source.label, source.owner) for source in sources]
         for index, label in enumerate(labels):
             if label in labels[:index]:
-                self.refuse(
-                    "duplicate_name", node, name=label, hint=("donnez un alias : … AS b", "give an alias: … AS b")
-                )
+                hint = ("donnez un alias : … AS b", "give an alias: … AS b")
+                self.refuse("duplicate_name", node, name=label[0] or "(SELECT …)", hint=hint)
         where_node = node.args.get("where")
         where = self.condition(where_node.this, sources) if where_node is not None else Literally(value=True)
         outputs = tuple(self.output(each, sources) for each in node.expressions)
@@ -168,7 +169,7 @@ class _Resolver(Binder):
     def source(self, node: exp.Expr) -> Source:
         position = self.query.position(node)
         alias_node = node.args.get("alias")
-        alias = str(alias_node.this.this).lower() if alias_node is not None and alias_node.this is not None else None
+        alias = fold(str(alias_node.this.this)) if alias_node is not None and alias_node.this is not None else None
         match node:
             case exp.Table():
                 return self.table(node, alias, position)
@@ -177,26 +178,27 @@ class _Resolver(Binder):
                 first: ResolvedRelation = relation
                 while isinstance(first, ResolvedSet):
                     first = first.arms[0]
-                names = tuple(o.label.lower() for o in first.outputs if not isinstance(o.expression, UnitUse))
-                unit = next((o.label.lower() for o in first.outputs if isinstance(o.expression, UnitUse)), None)
-                for name in {each for each in names if names.count(each) > 1}:
+                names = tuple(fold(o.label) for o in first.outputs if not isinstance(o.expression, UnitUse))
+                unit = next((fold(o.label) for o in first.outputs if isinstance(o.expression, UnitUse)), None)
+                every = names if unit is None else (*names, unit)
+                for name in sorted({each for each in every if every.count(each) > 1}):
                     self.refuse("ambiguous_name", node, name=name)
-                return Source(alias or "", unit, names, None, relation, position, set())
+                return Source(alias or "", "", unit, names, None, relation, position, set())
         self.refuse("not_admitted", node, what=type(node).__name__)
-        return Source(alias or "", None, (), None, None, position, set())
+        return Source(alias or "", "", None, (), None, None, position, set())
 
     def table(self, node: exp.Table, alias: str | None, position: Position | None) -> Source:
         name = str(node.this.this) if isinstance(node.this, exp.Identifier) else ""
         owner = node.args.get("db")
         if not name or node.args.get("catalog") is not None:
             self.refuse("not_admitted", node, what=type(node.this).__name__)
-            return Source(alias or "", None, (), None, None, position, set())
+            return Source(alias or "", "", None, (), None, None, position, set())
         if owner is None:
-            found = [str(table) for table in self.visible if table.name == name.lower()]
+            found = [str(table) for table in self.visible if table.name == fold(name)]
             hint = (f"par exemple {found[0]}", f"for example {found[0]}") if found else None
             self.refuse("unqualified_table", node, name=name[:80], hint=hint)
-            return Source(alias or name.lower(), None, (), None, None, position, set())
-        written = f"{str(owner.this).lower()}.{name.lower()}"
+            return Source(alias or fold(name), "", None, (), None, None, position, set())
+        written = f"{fold(str(owner.this))}.{fold(name)}"
         catalog = None
         with contextlib.suppress(InvalidName):
             catalog = self.visible.get(TableName.parse(written))
@@ -204,9 +206,18 @@ class _Resolver(Binder):
             self.refuse(
                 "unknown_name", node, name=written[:140], hint=self.near(written, [str(t) for t in self.visible])
             )
-            return Source(alias or name.lower(), None, (), None, None, position, set())
+            return Source(alias or fold(name), "", None, (), None, None, position, set())
         columns = tuple(column.name for column in catalog.columns)
-        return Source(alias or name.lower(), catalog.unit.name, columns, catalog, None, position, set())
+        return Source(
+            alias or fold(name),
+            "" if alias else catalog.table.owner,
+            catalog.unit.name,
+            columns,
+            catalog,
+            None,
+            position,
+            set(),
+        )
 
     def join(self, node: exp.Join, sources: list[Source]) -> ResolvedJoin:
         position = self.query.position(node)
@@ -218,10 +229,10 @@ class _Resolver(Binder):
                 what=f"{kind} JOIN",
                 hint=("INNER JOIN … USING (person)", "INNER JOIN … USING (person)"),
             )
-        using = [str(each.name).lower() for each in node.args.get("using") or ()]
-        unit_names = {source.unit for source in sources}
+        using = [fold(str(each.name)) for each in node.args.get("using") or ()]
+        before = {source.unit for source in sources[:-1]}
         for name in using:
-            if name not in unit_names:
+            if name != sources[-1].unit or name not in before:
                 self.refuse("join_without_unit", node, hint=self._unit_hint(sources))
         on = node.args.get("on")
         conditions = conjuncts(self.condition(on, sources)) if on is not None else ()
@@ -235,6 +246,9 @@ class _Resolver(Binder):
     def output(self, node: exp.Expr, sources: list[Source]) -> ResolvedOutput:
         inner = node.this if isinstance(node, exp.Alias) else node
         label = str(node.alias) if isinstance(node, exp.Alias) else None
+        if label is not None and not (0 < len(label) <= LONGEST_LABEL and label.isprintable()):
+            self.refuse("not_admitted", node, what="alias")
+            label = "alias"
         expression = self.output_expression(inner, sources)
         if label is None:
             # The printed expression, from the bound names: never the text.
@@ -278,9 +292,9 @@ class _Resolver(Binder):
                 return None
             return self._as_key(outputs[ordinal - 1].expression, node)
         if isinstance(node, exp.Column) and not node.table:
-            name = str(node.name).lower()
+            name = fold(str(node.name))
             if not any(name in source.columns or name == source.unit for source in sources):
-                named = [output for output in outputs if output.label.lower() == name]
+                named = [output for output in outputs if fold(output.label) == name]
                 if len(named) == 1:
                     return self._as_key(named[0].expression, node)
         return self._as_key(self.operand(node, sources), node)
@@ -297,12 +311,16 @@ class _Resolver(Binder):
         match node:
             case exp.Paren():
                 return self.condition(node.this, sources)
-            case exp.And():
-                return AllOf((self.condition(node.this, sources), self.condition(node.expression, sources)))
-            case exp.Or():
-                return AnyOf((self.condition(node.this, sources), self.condition(node.expression, sources)))
+            case exp.And() | exp.Or():
+                # A chain is one condition with many items; sqlglot nests it to the left.
+                made: type[AllOf | AnyOf] = AllOf if isinstance(node, exp.And) else AnyOf
+                sides = (self.condition(node.this, sources), self.condition(node.expression, sources))
+                return made(
+                    tuple(item for side in sides for item in (side.items if isinstance(side, made) else (side,)))
+                )
             case exp.Not():
-                return Negated(self.condition(node.this, sources), position)
+                item = self.condition(node.this, sources)
+                return item.item if isinstance(item, Negated) else Negated(item, position)
             case exp.Boolean():
                 return Literally(value=bool(node.this))
             case exp.Null():

@@ -8,12 +8,15 @@ epochs never meet (S10), and a row never leaves.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from cleanroom.catalog import Category, Date, Number, Text
 from cleanroom.errors import Refusal, Refused
+from cleanroom.identifiers import fold
 from cleanroom.query import algebra
+from cleanroom.query.fanout import MOST_ROWS, most_rows
 from cleanroom.query.predicates import FLIPPED, compare_columns, compare_constant, list_constants
 from cleanroom.query.refusals import refusal
 from cleanroom.query.resolved import (
@@ -70,7 +73,7 @@ def type_query(query: ResolvedQuery, epochs: Mapping[TableName, Epoch]) -> Typed
     Raises:
         Refused: every reason found.
     """
-    typer = _Typer()
+    typer = _Typer(query.root)
     typed = typer.release(query.root)
     typer.one_namespace(query.root, epochs)
     if typer.reasons or typed is None:
@@ -98,15 +101,19 @@ def _column_names(source: ResolvedTable | ResolvedRelation) -> tuple[str, ...]:
         case ResolvedTable(columns=columns):
             return columns
         case ResolvedSelect(outputs=outputs):
-            return tuple(o.label.lower() for o in outputs if not isinstance(o.expression, UnitUse))
+            return tuple(fold(o.label) for o in outputs if not isinstance(o.expression, UnitUse))
         case ResolvedSet(arms=arms):
             return _column_names(arms[0])
     assert_never(source)
 
 
 class _Typer:
-    def __init__(self) -> None:
+    def __init__(self, root: ResolvedRelation) -> None:
         self.reasons: list[Refusal] = []
+        self.limits = {each.catalog.table: each.catalog.max_rows_per_person for each in _tables(root)}
+        outputs = root.outputs if isinstance(root, ResolvedSelect) else ()
+        asked = {each.expression.aggregate for each in outputs if isinstance(each.expression, AggregateUse)}
+        self.persons_only = asked == {Aggregate.COUNT_PERSONS}
 
     def refuse(
         self, code: str, position: Position | None, *, hint: tuple[str, str] | None = None, **evidence: object
@@ -258,6 +265,9 @@ class _Typer:
                     self.refuse("aggregate_not_admitted", position, function=aggregate.value)
                 case MonthUse(position=position) | Constant(position=position):
                     self.refuse("not_admitted", position, what=f"SELECT {output.label[:40]}")
+        if self.reasons:
+            # Whoever reads these columns from outside would find them out of place.
+            raise Refused(tuple(dict.fromkeys(self.reasons)))
         relation = algebra.Select(rows.relation, algebra.Truth.TRUE, tuple(columns))
         return TypedRelation(relation, tuple(rows.columns[i] for i in columns), unit_at)
 
@@ -324,9 +334,7 @@ class _Typer:
                     hint=("JOIN … USING (person)", "JOIN … USING (person)"),
                 )
                 break
-        relation = rows.relation
-        for source in sources[1:]:
-            relation = algebra.Join(relation, source.relation)
+        relation = self.joined(sources)
         predicates: list[algebra.Predicate] = []
         for condition in remaining:
             if isinstance(condition, Member):
@@ -338,6 +346,30 @@ class _Typer:
             predicate = predicates[0] if len(predicates) == 1 else algebra.And(tuple(predicates))
             relation = algebra.Select(relation, predicate, tuple(range(len(columns))))
         return replace(rows, relation=relation)
+
+    def joined(self, sources: list[TypedRelation]) -> algebra.Relation:
+        """Join relations on the unit, within a public bound on one person's rows (S23).
+
+        Where only persons are counted, how often a row is repeated does not matter: a relation without columns is
+        then a semi-join, which is exact. For the rest, when the product of the sides' bounds exceeds `MOST_ROWS`, each
+        side keeps its first rows of each person, in the order of all its columns.
+        """
+        kept = [source for source in sources if source.columns or not self.persons_only] or sources[:1]
+        others = [source for source in sources if not any(source is each for each in kept)]
+        bounds = [most_rows(source.relation, self.limits) for source in kept]
+        sides = [source.relation for source in kept]
+        if math.prod(bounds) > MOST_ROWS:
+            share = max(1, int(MOST_ROWS ** (1 / len(kept))))
+            sides = [
+                algebra.FirstRows(side, share) if most > share else side
+                for side, most in zip(sides, bounds, strict=True)
+            ]
+        relation = sides[0]
+        for side in sides[1:]:
+            relation = algebra.Join(relation, side)
+        for other in others:
+            relation = algebra.Semi(relation, other.relation)
+        return relation
 
     def member(self, condition: Member) -> algebra.Relation:
         other = self.relation(condition.relation)

@@ -64,7 +64,7 @@ def _compared(relation: algebra.Relation) -> Iterator[tuple[algebra.Relation, in
         case algebra.UnionAll(arms=arms):
             for arm in arms:
                 yield from _compared(arm.relation)
-        case algebra.Persons(source=source):
+        case algebra.Persons(source=source) | algebra.FirstRows(source=source):
             yield from _compared(source)
         case _:
             assert_never(relation)
@@ -100,7 +100,7 @@ def origins_of(relation: algebra.Relation) -> Origins:
             return tuple(below[column] for column in columns)
         case algebra.Join(left=left, right=right):
             return origins_of(left) + origins_of(right)
-        case algebra.Semi(source=source):
+        case algebra.Semi(source=source) | algebra.FirstRows(source=source):
             return origins_of(source)
         case algebra.UnionAll(arms=arms):
             each = [origins_of(arm.relation) for arm in arms]
@@ -120,7 +120,7 @@ def meets_owners(relation: algebra.Relation) -> bool:
     match relation:
         case algebra.Scan():
             return False
-        case algebra.Select(source=source) | algebra.Persons(source=source):
+        case algebra.Select(source=source) | algebra.Persons(source=source) | algebra.FirstRows(source=source):
             return meets_owners(source)
         case algebra.Join(left=left, right=right):
             return len(owners_of(relation)) > 1 or meets_owners(left) or meets_owners(right)
@@ -136,7 +136,7 @@ def united_owners(relation: algebra.Relation) -> frozenset[PartyId]:
     match relation:
         case algebra.Scan():
             return frozenset()
-        case algebra.Select(source=source) | algebra.Persons(source=source):
+        case algebra.Select(source=source) | algebra.Persons(source=source) | algebra.FirstRows(source=source):
             return united_owners(source)
         case algebra.Join(left=left, right=right):
             return united_owners(left) | united_owners(right)

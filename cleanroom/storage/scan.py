@@ -65,6 +65,9 @@ def scan(
         for name in columns
     }
     units = np.concatenate(tokens) if tokens else np.zeros((0, 2), dtype=np.uint64)
+    if bits and len(units) and bool(np.any(units[:, 0] >> np.uint64(64 - bits) != np.uint64(prefix))):
+        # A person in two slices would be clipped twice, each time alone.
+        raise InvariantBroken("a partition gave rows of another slice")
     missing = [_missing_units(part) for part in parts]
     keep = ~np.concatenate(missing) if missing else np.zeros(0, dtype=np.bool_)
     order: npt.NDArray[np.int64] | None = None

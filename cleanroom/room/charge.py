@@ -1,0 +1,151 @@
+"""Charge a validated plan, before any key is opened: reservation and log entry in one transaction.
+
+A `Charged` value is issued here alone, and only while the ledger holds its reservation; opening a partition's key asks
+the ledger again, for this reservation and this plan's digest (model: authority is a value you were handed).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, final
+
+from audit_log import EventType
+from cleanroom.accounting import ledger
+from cleanroom.accounting.reservation import Reservation, ReservationState
+from cleanroom.errors import InvariantBroken
+from cleanroom.query.gate import ValidatedPlan, is_genuine
+from cleanroom.room import registry
+from cleanroom.room.database import transaction
+from key_management import KeyId, KeyKind, Keyring, SecretKey
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from cleanroom.room.journal import Journal
+    from cleanroom.room.registry import Upload
+    from cleanroom.room.signed_request import SignedRequest
+
+
+@final
+class Charged:
+    """A plan that is paid for, the uploads it may read, and the log entry that says so."""
+
+    __slots__ = ("log_index", "reservation", "uploads", "validated")
+
+    validated: ValidatedPlan
+    reservation: Reservation
+    uploads: tuple[Upload, ...]
+    log_index: int
+
+    def __new__(cls) -> Charged:
+        """Refuse: only `charge` issues one."""
+        raise InvariantBroken("a Charged plan is issued by the ledger's room")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise InvariantBroken("a Charged plan does not change")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise InvariantBroken("a Charged plan is neither copied nor pickled")
+
+
+def charge(
+    connection: sqlite3.Connection,
+    journal: Journal,
+    validated: ValidatedPlan,
+    request: SignedRequest,
+    *,
+    at: int,
+) -> Charged:
+    """Reserve what a plan costs and log the intent; inside the caller's transaction.
+
+    The uploads are read in the same transaction, so the versions logged are the versions read.
+
+    Raises:
+        InsufficientBudget: some account cannot pay; nothing was charged.
+    """
+    if not is_genuine(validated):
+        raise InvariantBroken("this plan was not issued by the gate")
+    plan = validated.plan
+    reservation = ledger.reserve(
+        connection,
+        reservation_id=request.request_id,
+        plan_digest=plan.digest(),
+        party=validated.party,
+        charges=validated.charges,
+        caps=validated.caps,
+        at=at,
+    )
+    if validated.cohort:
+        registry.remember_cohort(connection, validated.cohort)
+    uploads = tuple(upload for table in plan.tables for upload in registry.uploads(connection, table))
+    known = registry.parties(connection)
+    owners = {table.owner for table in plan.tables} | {validated.party}
+    index = journal.append(
+        connection,
+        EventType.QUERY_CHARGED,
+        at=reservation.at,
+        actor=validated.party,
+        ordinals=(known[owner].ordinal for owner in owners),
+        policy=validated.policy_digest,
+        purpose=validated.purpose,
+        details={
+            "request": request.request_id,
+            "signature": request.signature.hex(),
+            "content": dict(request.content),
+            "requested_at": request.at,
+            "purpose": validated.purpose,
+            "plan": str(plan.digest()),
+            "rules": [[str(table), rule] for table, rule in validated.rules],
+            "versions": [[str(upload.table), upload.number] for upload in uploads],
+            "bounds": {
+                "cells": plan.bounds.cells,
+                "max_rows": plan.bounds.max_rows,
+                "max_groups": plan.bounds.max_groups,
+                "norm": str(plan.bounds.norm),
+                "scale": validated.scale.hex(),
+                "threshold": plan.bounds.threshold,
+            },
+            "charges": [[str(each.account), each.rho.pico] for each in reservation.charges],
+        },
+    )
+    charged: Charged = object.__new__(Charged)
+    for name, value in {
+        "validated": validated,
+        "reservation": reservation,
+        "uploads": uploads,
+        "log_index": index,
+    }.items():
+        object.__setattr__(charged, name, value)
+    return charged
+
+
+def open_data_keys(
+    connection: sqlite3.Connection, keyring: Keyring, journal: Journal, charged: Charged, *, at: int
+) -> Mapping[str, SecretKey]:
+    """Log the use of the keys of a charged plan's uploads, durably, then unwrap them and no others.
+
+    Returns:
+        For each upload's id its data key.
+    """
+    reservation_id = charged.reservation.reservation_id
+    with transaction(connection):
+        held = ledger.reservation(connection, reservation_id)
+        if (
+            held is None
+            or held.state is not ReservationState.RESERVED
+            or held.plan_digest != charged.validated.plan.digest()
+            or held.charges != charged.reservation.charges
+        ):
+            raise InvariantBroken("the ledger holds no open reservation for this plan")
+        ledger.mark_data_read(connection, reservation_id)
+        known = registry.parties(connection)
+        journal.append(
+            connection,
+            EventType.KEY_USED,
+            at=registry.advance_clock(connection, at),
+            actor=charged.validated.party,
+            ordinals={known[upload.table.owner].ordinal for upload in charged.uploads},
+            caused_by=charged.log_index,
+            details={"request": reservation_id, "uploads": [upload.upload for upload in charged.uploads]},
+        )
+    return {upload.upload: keyring.open(connection, KeyId(KeyKind.DATA, upload.upload)) for upload in charged.uploads}

@@ -1,0 +1,96 @@
+"""The room's one SQLite file: what is declared, uploaded, asked, charged and logged, changed in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from audit_log import require_durable
+from cleanroom.errors import Bilingual, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUSY_SECONDS: Final = 60.0
+
+SCHEMA: Final = """
+CREATE TABLE room (id INTEGER PRIMARY KEY CHECK (id = 1), room TEXT NOT NULL, settings BLOB NOT NULL,
+  transport_key BLOB NOT NULL, epoch TEXT NOT NULL, clock INTEGER NOT NULL) STRICT;
+CREATE TABLE party (party TEXT PRIMARY KEY, role TEXT NOT NULL, ordinal INTEGER NOT NULL UNIQUE,
+  public_key BLOB NOT NULL UNIQUE) STRICT;
+CREATE TABLE declaration (table_name TEXT NOT NULL, version INTEGER NOT NULL, content BLOB NOT NULL,
+  signature BLOB NOT NULL, PRIMARY KEY (table_name, version)) STRICT;
+CREATE TABLE upload (upload TEXT PRIMARY KEY, table_name TEXT NOT NULL, number INTEGER NOT NULL,
+  manifest BLOB NOT NULL, log_index INTEGER NOT NULL, UNIQUE (table_name, number)) STRICT;
+CREATE TABLE linkage (epoch TEXT PRIMARY KEY, linkage_check BLOB NOT NULL) STRICT;
+CREATE TABLE request (request TEXT PRIMARY KEY, party TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE cohort (owners TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
+"""
+"""`declaration` keeps every version; `cohort` the owner sets of answered sector questions (S43); `request` every id."""
+
+
+def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
+    """Open the room's database with durable settings, read back.
+
+    Raises:
+        Fault: it is missing, is no database, or does not take the settings.
+    """
+    if create == path.exists():
+        raise Fault(
+            Bilingual(
+                f"{path} existe déjà" if create else f"aucune salle ici : {path} manque",
+                f"{path} exists already" if create else f"no room here: {path} is missing",
+            ),
+            code="room_exists" if create else "room_missing",
+        )
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        require_durable(connection)
+    except sqlite3.Error as error:
+        raise storage_fault(error) from None
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run a block as one durable transaction: all of it or none.
+
+    Raises:
+        Fault: the database could not be written (disk full, locked, damaged); nothing was changed.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise storage_fault(error) from None
+    try:
+        yield
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        _roll_back(connection)
+        raise storage_fault(error) from None
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def storage_fault(error: sqlite3.Error) -> Fault:
+    """Say in both languages that the room's database failed; its own words name no row."""
+    return Fault(
+        Bilingual(
+            f"la base de la salle n'a pas pu être lue ou écrite ({error}) ; rien n'a été changé",
+            f"the room's database could not be read or written ({error}); nothing was changed",
+        ),
+        code="storage_failed",
+    )

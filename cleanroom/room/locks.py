@@ -1,0 +1,54 @@
+"""Know whether anybody is at work in a room: advisory locks that the kernel releases when a process dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ASKING: Final = "asking.lock"
+_INTAKE: Final = "intake.lock"
+
+
+@contextmanager
+def asking(room: Path) -> Iterator[None]:
+    """Hold while a question is under way, so that its reservation is not taken for one that a crash left."""
+    with _locked(room / _ASKING, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def nobody_asking(room: Path) -> Iterator[bool]:
+    """Hold off questions and yield True, or yield False at once if one is under way."""
+    descriptor = os.open(room / _ASKING, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def taking_in(room: Path) -> Iterator[None]:
+    """Hold while a package is taken in; one at a time, so that what no record knows is a crash's orphan."""
+    with _locked(room / _INTAKE, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,160 @@
+"""Read and change what the room knows of parties, declarations and uploads. Pure rows of the database, no keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from cleanroom.errors import Bilingual, UsageError
+from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, RoomId, TableName, UploadId
+from cleanroom.partition.manifest import Manifest
+from cleanroom.policies import Declaration, RoomSettings, read_declaration, read_settings
+from cleanroom.query.gate import Rulebook
+
+if TYPE_CHECKING:
+    import sqlite3
+
+MOST_PARTIES: Final = 512
+"""What the log's map of parties holds (docs/spec/log.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A party of the room.
+
+    Args:
+        ordinal: its place in the log's map of parties.
+    """
+
+    party: PartyId
+    role: Role
+    ordinal: int
+    public_key: Ed25519PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload that the room has taken in.
+
+    Args:
+        number: 1 for the table's first; the version of the table's data.
+        log_index: of the log entry that it was taken in with.
+    """
+
+    table: TableName
+    number: int
+    manifest: Manifest
+    log_index: int
+
+    @property
+    def upload(self) -> UploadId:
+        """The upload's id."""
+        return self.manifest.upload
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFile:
+    """What `init` fixed."""
+
+    room: RoomId
+    settings: RoomSettings
+    transport_key: bytes
+    epoch: Epoch
+
+
+_declaration = lru_cache(maxsize=1024)(read_declaration)
+
+
+def room_file(connection: sqlite3.Connection) -> RoomFile:
+    """Return what `init` fixed."""
+    room, settings, transport_key, epoch = connection.execute(
+        "SELECT room, settings, transport_key, epoch FROM room"
+    ).fetchone()
+    return RoomFile(RoomId(room), read_settings(settings), transport_key, Epoch(epoch))
+
+
+def advance_clock(connection: sqlite3.Connection, now: int) -> int:
+    """Return the room's time, which never goes back (S3); inside the caller's transaction."""
+    (last,) = connection.execute("SELECT clock FROM room").fetchone()
+    if now > last:
+        connection.execute("UPDATE room SET clock = ?", (now,))
+    return max(now, int(last))
+
+
+def parties(connection: sqlite3.Connection) -> dict[PartyId, Party]:
+    """Return every party."""
+    rows = connection.execute("SELECT party, role, ordinal, public_key FROM party ORDER BY ordinal").fetchall()
+    return {
+        PartyId(party): Party(PartyId(party), Role(role), ordinal, Ed25519PublicKey.from_public_bytes(key))
+        for party, role, ordinal, key in rows
+    }
+
+
+def party_named(connection: sqlite3.Connection, party: PartyId) -> Party:
+    """Return a party, else raise `UsageError`."""
+    found = parties(connection).get(party)
+    if found is None:
+        raise UsageError(
+            Bilingual(f"« {party} » n'est pas une partie de cette salle", f"{party!r} is no party of this room"),
+            code="unknown_party",
+        )
+    return found
+
+
+def declarations(connection: sqlite3.Connection) -> dict[TableName, Declaration]:
+    """Return the declaration in force of every table."""
+    rows = connection.execute(
+        "SELECT content FROM declaration AS d WHERE version ="
+        " (SELECT max(version) FROM declaration WHERE table_name = d.table_name) ORDER BY table_name"
+    ).fetchall()
+    found = [_declaration(content) for (content,) in rows]
+    return {declaration.catalog.table: declaration for declaration in found}
+
+
+def declaration_by_digest(connection: sqlite3.Connection, table: TableName, digest: Digest) -> Declaration | None:
+    """Return a version of a table's declaration, in force or earlier."""
+    rows = connection.execute("SELECT content FROM declaration WHERE table_name = ?", (str(table),)).fetchall()
+    return next((_declaration(content) for (content,) in rows if Digest.of(content) == digest), None)
+
+
+def uploads(connection: sqlite3.Connection, table: TableName | None = None) -> tuple[Upload, ...]:
+    """Return the uploads of a table, or of all, in the order they were taken in."""
+    where, values = ("WHERE table_name = ?", (str(table),)) if table is not None else ("", ())
+    rows = connection.execute(
+        f"SELECT table_name, number, manifest, log_index FROM upload {where} ORDER BY table_name, number",  # noqa: S608
+        values,
+    ).fetchall()
+    return tuple(
+        Upload(TableName.parse(name), number, Manifest.parse(manifest), index) for name, number, manifest, index in rows
+    )
+
+
+def linkage_check(connection: sqlite3.Connection, epoch: Epoch) -> bytes | None:
+    """Return what tells an epoch's linkage key from another, or None before its first upload."""
+    row = connection.execute("SELECT linkage_check FROM linkage WHERE epoch = ?", (epoch,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def cohorts(connection: sqlite3.Connection) -> tuple[frozenset[PartyId], ...]:
+    """Return the owner sets of the sector questions answered so far."""
+    rows = connection.execute("SELECT owners FROM cohort ORDER BY owners").fetchall()
+    return tuple(frozenset(PartyId(owner) for owner in owners.split(",")) for (owners,) in rows)
+
+
+def remember_cohort(connection: sqlite3.Connection, owners: frozenset[PartyId]) -> None:
+    """Keep the owner set of a sector question that is being charged."""
+    connection.execute("INSERT OR IGNORE INTO cohort (owners) VALUES (?)", (",".join(sorted(owners)),))
+
+
+def rulebook(connection: sqlite3.Connection) -> Rulebook:
+    """Return what the gate reads of the room."""
+    epochs = {upload.table: upload.manifest.epoch for upload in uploads(connection)}
+    return Rulebook(
+        declarations(connection),
+        epochs,
+        tuple(Purpose(purpose) for purpose in room_file(connection).settings.purposes),
+        cohorts(connection),
+    )

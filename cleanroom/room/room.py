@@ -1,0 +1,306 @@
+"""A room on one machine: one directory, one SQLite file, no server.
+
+`Room` holds what is open (database, keyring, log, store) and nothing else; what happens in it is in `question`,
+`hand_in` and `views`, each one way from a signed request to a logged effect.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from audit_log import EventType, LogFault, Outcome, open_checkpoint
+from audit_log import NotVerified as LogNotVerified
+from cleanroom.accounting import ledger
+from cleanroom.accounting.account import AccountId
+from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
+from cleanroom.identifiers import Role, RoomId, TableName, party_id
+from cleanroom.policies import read_declaration
+from cleanroom.room import registry
+from cleanroom.room.creation import (
+    DATABASE,
+    LOG_DETAILS,
+    LOG_SIGNING,
+    OPERATOR,
+    PARTITIONS,
+    TRANSPORT,
+    budget_of,
+    create_room,
+    log_of,
+)
+from cleanroom.room.database import connect, transaction
+from cleanroom.room.home import Home
+from cleanroom.room.journal import Journal
+from cleanroom.room.locks import nobody_asking
+from cleanroom.room.session import Session
+from cleanroom.room.signed_request import SignedRequest
+from cleanroom.storage.partition_store import PartitionStore, StoredPartition
+from key_management import KeyId, KeyKind, KeyManagementError, Keyring, TransportKey
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from cleanroom.room.registry import Party, Upload
+
+
+class Room:
+    """An open room; made by `Room.create` or `Room.open`."""
+
+    def __init__(
+        self,
+        path: Path,
+        home: Home,
+        connection: sqlite3.Connection,
+        keyring: Keyring,
+        journal: Journal,
+        facts: registry.RoomFile,
+    ) -> None:
+        self.path = path
+        self.home = home
+        self.connection = connection
+        self.keyring = keyring
+        self.journal = journal
+        self.facts = facts
+        self.store = PartitionStore(path / PARTITIONS)
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        home: Home | None = None,
+        settings: bytes | None = None,
+        shares: tuple[int, int] | None = None,
+    ) -> Self:
+        """Make a room and open it; see `create_room`."""
+        chosen = home or Home.default()
+        create_room(Path(path), chosen, settings=settings, shares=shares)
+        return cls.open(path, home=chosen)
+
+    @classmethod
+    def open(cls, path: str | Path, *, home: Home | None = None) -> Self:
+        """Open a room with the root key of this machine.
+
+        Raises:
+            Fault: no room here, or its root key does not open it.
+            NotVerified: the log is not what was signed, or is older than what this machine verified before.
+        """
+        where, chosen = Path(path), home or Home.default()
+        connection = connect(where / DATABASE)
+        try:
+            facts = registry.room_file(connection)
+            keyring = Keyring(chosen.root_key(facts.room))
+            keyring.verify_root(connection)
+            log = log_of(facts.room, keyring.open(connection, LOG_SIGNING))
+            seen = chosen.room(facts.room) / "checkpoint"
+            remembered = open_checkpoint(seen.read_bytes(), log.verifier) if seen.exists() else None
+            log.verify_head(connection, remembered)
+            journal = Journal(facts.room, log, keyring.open(connection, LOG_DETAILS))
+        except (LogFault, LogNotVerified) as error:
+            connection.close()
+            raise NotVerified(
+                Bilingual(f"le journal ne se vérifie pas : {error}", f"the log does not verify: {error}"),
+                code="log_not_verified",
+            ) from None
+        except KeyManagementError as error:
+            connection.close()
+            raise Fault(
+                Bilingual(f"les clés de la salle ne s'ouvrent pas : {error}", f"the room's keys do not open: {error}"),
+                code="keys_refused",
+            ) from None
+        except BaseException:
+            connection.close()
+            raise
+        room = cls(where, chosen, connection, keyring, journal, facts)
+        room._close_unfinished()
+        return room
+
+    def close(self) -> None:
+        """Close the database."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def room_id(self) -> RoomId:
+        """The room's id."""
+        return self.facts.room
+
+    @staticmethod
+    def now() -> int:
+        """Return the machine's time; the room's own never goes back (`registry.advance_clock`)."""
+        return int(time.time())
+
+    def session(self, party: str) -> Session:
+        """Return a party's way to ask; its requests are signed with its key on this machine."""
+        known = registry.party_named(self.connection, party_id(party))
+        return Session(self, known.party, self.home.signing_key(known.party))
+
+    def verified(self, request: SignedRequest) -> Party:
+        """Return who signed a request, else raise `NotVerified`."""
+        party = registry.party_named(self.connection, request.party)
+        request.verify(party.public_key, self.room_id)
+        return party
+
+    def take(self, request: SignedRequest) -> int:
+        """Take a request once, inside the caller's transaction; return the room's time."""
+        taken = self.connection.execute(
+            "INSERT OR IGNORE INTO request (request, party) VALUES (?, ?)", (request.request_id, request.party)
+        ).rowcount
+        if taken != 1:
+            raise NotVerified(
+                Bilingual("cette demande a déjà été reçue", "this request was already received"),
+                code="request_repeated",
+            )
+        return registry.advance_clock(self.connection, self.now())
+
+    def stored(self, upload: Upload) -> StoredPartition:
+        """Return the partition of an upload."""
+        return StoredPartition(upload.manifest)
+
+    def transport_key(self) -> TransportKey:
+        """Return the key that packages are sealed to."""
+        return TransportKey.from_seed(self.keyring.open(self.connection, TRANSPORT))
+
+    # What the operator and owners change
+
+    def add_party(self, name: str, role: Role, public_key: Ed25519PublicKey | None = None) -> Party:
+        """Register a party; without a key, make one on this machine, for trials."""
+        party = party_id(name)
+        if party == OPERATOR:
+            raise UsageError(Bilingual("l'opérateur existe déjà", "the operator exists already"), code="party_exists")
+        key = public_key or self.home.make_signing_key(party)
+        raw = key.public_bytes_raw()
+        with transaction(self.connection):
+            existing = registry.parties(self.connection)
+            if party in existing or any(each.public_key.public_bytes_raw() == raw for each in existing.values()):
+                raise UsageError(
+                    Bilingual(f"« {party} » ou sa clé existe déjà", f"{party!r} or its key exists already"),
+                    code="party_exists",
+                )
+            ordinal = len(existing)
+            if ordinal >= registry.MOST_PARTIES:
+                raise UsageError(
+                    Bilingual(
+                        f"une salle a au plus {registry.MOST_PARTIES} parties",
+                        f"a room has at most {registry.MOST_PARTIES} parties",
+                    ),
+                    code="too_many_parties",
+                )
+            self.connection.execute(
+                "INSERT INTO party (party, role, ordinal, public_key) VALUES (?, ?, ?, ?)",
+                (party, role.value, ordinal, raw),
+            )
+            if role is Role.MEMBER:
+                self.keyring.create(self.connection, KeyId(KeyKind.MEMBER, party), KeyId.root())
+            self.journal.append(
+                self.connection,
+                EventType.PARTY_ADDED,
+                at=registry.advance_clock(self.connection, self.now()),
+                actor=OPERATOR,
+                ordinals=(ordinal,),
+                details={"party": party, "role": role.value, "public_key": raw.hex()},
+            )
+        return registry.party_named(self.connection, party)
+
+    def declare(self, content: bytes) -> TableName:
+        """Take a table's file, signed by its owner's key on this machine.
+
+        A later declaration changes rules, budget and limits; what was spent stays spent (S4). Columns and unit of a
+        table with data stay, since its files were made for them.
+
+        Raises:
+            InvalidDeclaration: with the line.
+            UsageError: the owner is no member of the room, or columns of a table with data would change.
+        """
+        declaration = read_declaration(content)
+        catalog = declaration.catalog
+        owner = registry.party_named(self.connection, catalog.table.owner)
+        if owner.role is not Role.MEMBER:
+            raise UsageError(
+                Bilingual(f"« {owner.party} » n'est pas membre", f"{owner.party!r} is not a member"),
+                code="not_a_member",
+            )
+        unknown = {purpose for rule in declaration.rules for purpose in rule.purposes} - set(
+            self.facts.settings.purposes
+        )
+        if unknown:
+            listed = ", ".join(sorted(unknown))
+            raise UsageError(
+                Bilingual(f"buts inconnus de la salle : {listed}", f"purposes unknown to the room: {listed}"),
+                code="unknown_purpose",
+            )
+        request = SignedRequest.sign(
+            self.home.signing_key(owner.party),
+            room=self.room_id,
+            party=owner.party,
+            action="declare",
+            content={"declaration": str(declaration.digest)},
+            at=self.now(),
+        )
+        self.verified(request)
+        with transaction(self.connection):
+            now = self.take(request)
+            before = registry.declarations(self.connection).get(catalog.table)
+            made_for = None if before is None else (before.catalog.columns, before.catalog.unit)
+            has_data = bool(registry.uploads(self.connection, catalog.table))
+            if has_data and made_for != (catalog.columns, catalog.unit):
+                raise UsageError(
+                    Bilingual(
+                        f"{catalog.table} a des données : ses colonnes et son unité ne changent plus",
+                        f"{catalog.table} has data: its columns and unit no longer change",
+                    ),
+                    code="table_has_data",
+                )
+            (version,) = self.connection.execute(
+                "SELECT coalesce(max(version), 0) + 1 FROM declaration WHERE table_name = ?", (str(catalog.table),)
+            ).fetchone()
+            self.connection.execute(
+                "INSERT INTO declaration (table_name, version, content, signature) VALUES (?, ?, ?, ?)",
+                (str(catalog.table), version, content, request.signature),
+            )
+            ledger.open_account(self.connection, AccountId(catalog.table), budget_of(declaration.budget))
+            self.journal.append(
+                self.connection,
+                EventType.TABLE_DECLARED,
+                at=now,
+                actor=owner.party,
+                ordinals=(owner.ordinal,),
+                policy=declaration.digest,
+                details={
+                    "table": str(catalog.table),
+                    "version": version,
+                    "request": request.request_id,
+                    "requested_at": request.at,
+                    "signature": request.signature.hex(),
+                    "declaration": content.decode("utf-8"),
+                },
+            )
+        return catalog.table
+
+    def _close_unfinished(self) -> None:
+        """Enter as failed what a crash cut short between charge and release; it stays charged."""
+        with nobody_asking(self.path) as alone:
+            if not alone or not ledger.unfinished(self.connection):
+                return
+            self._fail_unfinished()
+
+    def _fail_unfinished(self) -> None:
+        with transaction(self.connection):
+            for held in ledger.unfinished(self.connection):
+                ledger.mark_failed(self.connection, held.reservation_id)
+                self.journal.append(
+                    self.connection,
+                    EventType.QUERY_FAILED,
+                    at=registry.advance_clock(self.connection, self.now()),
+                    actor=held.party,
+                    outcome=Outcome.ERROR,
+                    details={"request": held.reservation_id, "found": "at start-up"},
+                )

@@ -1,0 +1,124 @@
+"""A party's way to ask: each call is signed with the party's key, so embedded and served rooms log the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from cleanroom.room import question, views
+from cleanroom.room.locks import asking
+from cleanroom.room.signed_request import SignedRequest
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from cleanroom.identifiers import PartyId
+    from cleanroom.room.answer import Answer, Preview
+    from cleanroom.room.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A party in an open room."""
+
+    room: Room
+    party: PartyId
+    key: Ed25519PrivateKey
+
+    def query(
+        self,
+        sql: str,
+        *,
+        purpose: str,
+        epsilon: object = None,
+        margin: object = None,
+        parameters: object = None,
+        max_rows_contributed: int | None = None,
+        max_groups_contributed: int | None = None,
+    ) -> Answer:
+        """Ask a question.
+
+        Args:
+            epsilon: the most that any account may be charged, as an epsilon; a number.
+            margin: the 95 % margin wanted of every count and sum, in its unit, instead of `epsilon`.
+            parameters: a list for `?`, a mapping for `$name`.
+            max_rows_contributed: rows of a person that count in a cell; None for the tables' default.
+            max_groups_contributed: cells of a person that count in full; None for the tables' default.
+
+        Raises:
+            Refused: with `.refusals`; nothing was charged.
+        """
+        content = _question(sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed)
+        with asking(self.room.path):
+            return question.ask(self.room, self._signed("query", content))
+
+    def preview(
+        self,
+        sql: str,
+        *,
+        purpose: str,
+        epsilon: object = None,
+        margin: object = None,
+        parameters: object = None,
+        max_rows_contributed: int | None = None,
+        max_groups_contributed: int | None = None,
+    ) -> Preview:
+        """Say what the same question would cost and how precise it would be, charging nothing."""
+        content = _question(sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed)
+        return question.preview(self.room, self._signed("preview", content))
+
+    def check(self, questions: Sequence[Mapping[str, object]], *, purpose: str) -> list[dict[str, object]]:
+        """Decide questions `{"id":…, "sql":…, "params":…}` without reading data."""
+        return question.check(self.room, self._signed("check", {"purpose": purpose}), questions)
+
+    def catalog(self) -> views.PartyCatalog:
+        """Return what this party may ask."""
+        return views.catalog(self.room, self._signed("catalog", {}))
+
+    def _signed(self, action: str, content: Mapping[str, object]) -> SignedRequest:
+        return SignedRequest.sign(
+            self.key,
+            room=self.room.room_id,
+            party=self.party,
+            action=action,
+            content=content,
+            at=self.room.now(),
+        )
+
+
+def _question(
+    sql: str,
+    purpose: str,
+    epsilon: object,
+    margin: object,
+    parameters: object,
+    max_rows_contributed: int | None,
+    max_groups_contributed: int | None,
+) -> dict[str, object]:
+    return {
+        "sql": sql,
+        "purpose": purpose,
+        "epsilon": _signable(epsilon),
+        "margin": _signable(margin),
+        "parameters": _signable(parameters),
+        "max_rows_contributed": _signable(max_rows_contributed),
+        "max_groups_contributed": _signable(max_groups_contributed),
+    }
+
+
+def _signable(value: object) -> object:
+    """Return what JSON and the log hold exactly: a number with a fraction as `["decimal", text]`."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return value if abs(value) < 1 << 53 else ["decimal", str(value)]
+        case float() | Decimal():
+            return ["decimal", str(value) if isinstance(value, Decimal) else repr(value)]
+        case Mapping():
+            return {str(name): _signable(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_signable(each) for each in value]
+    return str(type(value).__name__)

@@ -1,0 +1,74 @@
+"""What a party asks of the room, signed with its key, so that the log's entry can be held against it.
+
+The signature covers a label and the canonical JSON of the request: room, party, action, content, a fresh id and the
+time. The room takes each id once; a request that was answered cannot be sent again by somebody else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from cleanroom.errors import Bilingual, NotVerified
+from cleanroom.identifiers import PartyId, RoomId
+
+LABEL: Final = b"cleanroom/request/v1\0"
+_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+Content = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A request and its signature.
+
+    Args:
+        action: what is asked: query, preview, check, catalog, …
+        content: the action's arguments; texts, integers, booleans, None, lists and mappings.
+        at: Unix time in seconds, the party's claim.
+    """
+
+    room: RoomId
+    party: PartyId
+    action: str
+    content: Content
+    request_id: str
+    at: int
+    signature: bytes
+
+    @classmethod
+    def sign(
+        cls, key: Ed25519PrivateKey, *, room: RoomId, party: PartyId, action: str, content: Content, at: int
+    ) -> SignedRequest:
+        """Sign a new request."""
+        request_id = secrets.token_hex(16)
+        message = _message(room, party, action, content, request_id, at)
+        return cls(room, party, action, content, request_id, at, key.sign(message))
+
+    def verify(self, key: Ed25519PublicKey, room: RoomId) -> None:
+        """Raise `NotVerified` unless this party signed this request for this room."""
+        message = _message(self.room, self.party, self.action, self.content, self.request_id, self.at)
+        try:
+            if self.room != room or _ID.fullmatch(self.request_id) is None:
+                raise InvalidSignature
+            key.verify(self.signature, message)
+        except InvalidSignature:
+            raise NotVerified(
+                Bilingual(
+                    f"la demande n'est pas signée par {self.party} pour cette salle",
+                    f"the request is not signed by {self.party} for this room",
+                ),
+                code="request_not_signed",
+            ) from None
+
+
+def _message(room: RoomId, party: PartyId, action: str, content: Content, request_id: str, at: int) -> bytes:
+    body = {"room": room, "party": party, "action": action, "content": content, "id": request_id, "at": at}
+    return LABEL + json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()

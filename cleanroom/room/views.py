@@ -1,0 +1,153 @@
+"""What parties and owners read: the catalog as one party may use it, and the budgets in plain figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audit_log import EventType
+from cleanroom.accounting import ledger
+from cleanroom.accounting.account import ROOM, AccountId
+from cleanroom.accounting.privacy_loss import epsilon_of
+from cleanroom.catalog import Category, ColumnType, Date, Number, Text
+from cleanroom.errors import Bilingual
+from cleanroom.room import registry
+from cleanroom.room.creation import OPERATOR
+from cleanroom.room.database import transaction
+
+if TYPE_CHECKING:
+    from cleanroom.accounting.reservation import Balance
+    from cleanroom.identifiers import PartyId, Purpose
+    from cleanroom.policies import AnalysisRule
+    from cleanroom.room.room import Room
+    from cleanroom.room.signed_request import SignedRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogColumn:
+    """A column as a party sees it."""
+
+    name: str
+    description: Bilingual
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogTable:
+    """A table as a party may use it: the rules that name it, and what its budget has left.
+
+    Args:
+        left: epsilon of the rho that is left, at the table's conversion delta.
+    """
+
+    table: str
+    unit: str
+    columns: tuple[CatalogColumn, ...]
+    rules: tuple[AnalysisRule, ...]
+    max_rows_contributed: int
+    max_groups_contributed: int
+    granted: str
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartyCatalog:
+    """Everything that a party may ask about."""
+
+    party: PartyId
+    purposes: tuple[Purpose, ...]
+    tables: tuple[CatalogTable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBudget:
+    """An account in figures; epsilons are read at its conversion delta."""
+
+    account: str
+    epsilon_granted: str
+    delta: str
+    window: str
+    rho_max: str
+    rho_spent: str
+    rho_spent_window: str
+    rho_left: str
+    epsilon_spent: float
+    epsilon_left: float
+
+
+def catalog(room: Room, request: SignedRequest) -> PartyCatalog:
+    """Return what the request's party may ask; logged."""
+    party = room.verified(request)
+    with transaction(room.connection):
+        now = room.take(request)
+        room.journal.append(
+            room.connection,
+            EventType.CATALOG_READ,
+            at=now,
+            actor=party.party,
+            ordinals=(party.ordinal,),
+            details={"request": request.request_id, "signature": request.signature.hex(), "requested_at": request.at},
+        )
+    tables = []
+    purposes: set[Purpose] = set()
+    for table, declaration in registry.declarations(room.connection).items():
+        rules = tuple(rule for rule in declaration.rules if rule.names(party.party, party.role))
+        if not rules:
+            continue
+        purposes.update(purpose for rule in rules for purpose in rule.purposes)
+        balance = ledger.balance(room.connection, AccountId(table), now)
+        defaults = declaration.catalog.contribution
+        tables.append(
+            CatalogTable(
+                str(table),
+                declaration.catalog.unit.name,
+                tuple(CatalogColumn(each.name, described(each.type)) for each in declaration.catalog.columns),
+                rules,
+                defaults.max_rows,
+                defaults.max_groups,
+                str(balance.budget.epsilon),
+                epsilon_of(balance.left, balance.budget.delta_conversion),
+            )
+        )
+    return PartyCatalog(party.party, tuple(sorted(purposes)), tuple(tables))
+
+
+def budgets(room: Room) -> tuple[AccountBudget, ...]:
+    """Return the room's account and each table's; logged as the operator's."""
+    with transaction(room.connection):
+        now = registry.advance_clock(room.connection, room.now())
+        room.journal.append(
+            room.connection, EventType.BUDGET_READ, at=now, actor=OPERATOR, ordinals=(0,), details={"read": "budgets"}
+        )
+    accounts = [ROOM, *(AccountId(table) for table in registry.declarations(room.connection))]
+    return tuple(_account(account, ledger.balance(room.connection, account, now)) for account in accounts)
+
+
+def _account(account: AccountId, balance: Balance) -> AccountBudget:
+    delta = balance.budget.delta_conversion
+    return AccountBudget(
+        str(account),
+        str(balance.budget.epsilon),
+        f"{float(balance.budget.delta):g}",
+        balance.budget.window.value,
+        str(balance.rho_max),
+        str(balance.spent_lifetime),
+        str(balance.spent_window),
+        str(balance.left),
+        epsilon_of(balance.spent_lifetime, delta),
+        epsilon_of(balance.left, delta),
+    )
+
+
+def described(kind: ColumnType) -> Bilingual:
+    """Say what a column holds."""
+    match kind:
+        case Category(domain=domain):
+            shown = ", ".join(domain[:20]) + (", …" if len(domain) > 20 else "")
+            return Bilingual(f"{len(domain)} catégories : {shown}", f"{len(domain)} categories: {shown}")
+        case Text():
+            return Bilingual("texte sans domaine public", "text without a public domain")
+        case Date(first=first, last=last):
+            return Bilingual(f"date, du {first} au {last}", f"date, from {first} to {last}")
+        case Number(resolution=resolution, lower=lower, upper=upper, unit=unit):
+            ends = f"{kind.value(lower)} – {kind.value(upper)}{f' {unit}' if unit else ''}"
+            return Bilingual(f"nombre, {ends}, pas de {resolution}", f"number, {ends}, steps of {resolution}")
