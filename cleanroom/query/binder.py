@@ -85,6 +85,9 @@ class Binder:
                     hint=("date_trunc('month', colonne)", "date_trunc('month', column)"),
                 )
                 return Constant(None, position)
+            case exp.Star():
+                self.refuse("row_output", node, hint=("COUNT(*), SUM(…), AVG(…)", "COUNT(*), SUM(…), AVG(…)"))
+                return Constant(None, position)
             case exp.Null():
                 return Constant(None, position)
             case exp.Boolean():

@@ -35,6 +35,7 @@ from cleanroom.room.database import connect, transaction
 from cleanroom.room.home import Home
 from cleanroom.room.journal import Journal
 from cleanroom.room.locks import nobody_asking
+from cleanroom.room.logbook import remember
 from cleanroom.room.session import Session
 from cleanroom.room.signed_request import SignedRequest
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition
@@ -114,6 +115,8 @@ class Room:
         except BaseException:
             connection.close()
             raise
+        # What was just verified is remembered, so that a restored older database is noticed at the next opening.
+        remember(chosen, facts.room, log.verifier.vkey, log.checkpoint(connection))
         room = cls(where, chosen, connection, keyring, journal, facts)
         room._close_unfinished()
         return room
