@@ -121,18 +121,23 @@ class NoisedRelease:
 
 def margins_before(plan: Plan, scale: float) -> tuple[float | None, ...]:
     """Return the 95 % margin of each statistic of the answer that is known before data is read, else None (S41)."""
-    resolutions = resolutions_of(plan)
     margin = margin95(scale)
-    found: list[float | None] = []
+    return tuple(None if unit is None else float(unit) * margin for unit in _units(plan))
+
+
+def scales_of(plan: Plan, scale: float) -> tuple[float | None, ...]:
+    """Return the noise's standard deviation for each statistic of the answer, in its unit; None for means."""
+    return tuple(None if unit is None else float(unit) * scale for unit in _units(plan))
+
+
+def _units(plan: Plan) -> Iterator[Fraction | None]:
+    """Yield the value of a lattice step for each statistic of the answer; None where it depends on released sizes."""
+    resolutions = resolutions_of(plan)
     for output in plan.outputs:
         if isinstance(output, StatisticOutput):
             statistic = plan.statistics[output.statistic]
-            if isinstance(statistic, Mean):
-                found.append(None)
-            else:
-                place = _place(statistic, plan.bounds.components)
-                found.append(float(unit_of(plan.bounds.components[place], resolutions)) * margin)
-    return tuple(found)
+            place = _place(statistic, plan.bounds.components)
+            yield None if isinstance(statistic, Mean) else unit_of(plan.bounds.components[place], resolutions)
 
 
 def _value(

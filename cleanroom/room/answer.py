@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cleanroom.query.algebra import KeyOutput
-from cleanroom.query.release import CellState, NoisedRelease, margins_before
+from cleanroom.query.release import CellState, NoisedRelease, margins_before, scales_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cleanroom.errors import Bilingual
     from cleanroom.query.gate import ValidatedPlan
+    from cleanroom.query.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,16 @@ class Answer:
         table: keys, values, and for each value v its `v_margin95` and `v_state`.
         suppressed: public cells that the owners' thresholds withheld.
         epsilon: the largest charge on any account, at the smallest conversion delta of the tables.
+        noise_scale: for each value's label the standard deviation of its noise, in its unit; None for means.
+        notes: what the numbers count and leave out, in words.
         cost: one line an account, the room's first.
     """
 
     table: pd.DataFrame
     suppressed: int
     epsilon: float
+    noise_scale: tuple[tuple[str, float | None], ...]
+    notes: tuple[Bilingual, ...]
     cost: tuple[AccountCost, ...]
     receipt: Receipt
 
@@ -76,11 +82,13 @@ class Preview:
 
     Args:
         margins: for each value's label its 95 % margin, or None where it depends on released sizes (means).
+        notes: what the numbers would count and leave out, in words.
         cells: number of cells of the answer.
         repetitions: how many such questions the budgets still allow.
     """
 
     margins: tuple[tuple[str, float | None], ...]
+    notes: tuple[Bilingual, ...]
     cells: int
     max_rows_contributed: int
     max_groups_contributed: int
@@ -131,8 +139,14 @@ def unique_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def preview_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None], ...]:
     """Return each value's label and the margin that it would have."""
-    labels = unique_labels(tuple(output.label for output in validated.plan.outputs))
-    values = [
-        label for label, output in zip(labels, validated.plan.outputs, strict=True) if not isinstance(output, KeyOutput)
-    ]
-    return tuple(zip(values, margins_before(validated.plan, validated.scale), strict=True))
+    return tuple(zip(_value_labels(validated.plan), margins_before(validated.plan, validated.scale), strict=True))
+
+
+def noise_scales(release: NoisedRelease) -> tuple[tuple[str, float | None], ...]:
+    """Return each value's label and the standard deviation of its noise, in its unit."""
+    return tuple(zip(_value_labels(release.plan), scales_of(release.plan, release.scale), strict=True))
+
+
+def _value_labels(plan: Plan) -> list[str]:
+    labels = unique_labels(tuple(output.label for output in plan.outputs))
+    return [label for label, output in zip(labels, plan.outputs, strict=True) if not isinstance(output, KeyOutput)]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
+    from cleanroom.catalog import TableCatalog
+    from cleanroom.identifiers import TableName, UploadId
     from cleanroom.room.journal import Journal
     from cleanroom.room.registry import Upload
     from cleanroom.room.signed_request import SignedRequest
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
 class Charged:
     """A plan that is paid for, the uploads it may read, and the log entry that says so."""
 
-    __slots__ = ("log_index", "reservation", "uploads", "validated")
+    __slots__ = ("catalogs", "log_index", "reservation", "uploads", "validated")
 
     validated: ValidatedPlan
     reservation: Reservation
     uploads: tuple[Upload, ...]
+    catalogs: Mapping[TableName, TableCatalog]
     log_index: int
 
     def __new__(cls) -> Charged:
@@ -78,6 +81,7 @@ def charge(
     if validated.cohort:
         registry.remember_cohort(connection, validated.cohort)
     uploads = tuple(upload for table in plan.tables for upload in registry.uploads(connection, table))
+    declared = registry.declarations(connection)
     known = registry.parties(connection)
     owners = {table.owner for table in plan.tables} | {validated.party}
     index = journal.append(
@@ -113,6 +117,7 @@ def charge(
         "validated": validated,
         "reservation": reservation,
         "uploads": uploads,
+        "catalogs": {table: declared[table].catalog for table in plan.tables},
         "log_index": index,
     }.items():
         object.__setattr__(charged, name, value)
@@ -121,7 +126,7 @@ def charge(
 
 def open_data_keys(
     connection: sqlite3.Connection, keyring: Keyring, journal: Journal, charged: Charged, *, at: int
-) -> Mapping[str, SecretKey]:
+) -> Mapping[UploadId, SecretKey]:
     """Log the use of the keys of a charged plan's uploads, durably, then unwrap them and no others.
 
     Returns:

@@ -20,8 +20,8 @@ CREATE TABLE room (id INTEGER PRIMARY KEY CHECK (id = 1), room TEXT NOT NULL, se
   transport_key BLOB NOT NULL, epoch TEXT NOT NULL, clock INTEGER NOT NULL) STRICT;
 CREATE TABLE party (party TEXT PRIMARY KEY, role TEXT NOT NULL, ordinal INTEGER NOT NULL UNIQUE,
   public_key BLOB NOT NULL UNIQUE) STRICT;
-CREATE TABLE declaration (table_name TEXT NOT NULL, version INTEGER NOT NULL, content BLOB NOT NULL,
-  signature BLOB NOT NULL, PRIMARY KEY (table_name, version)) STRICT;
+CREATE TABLE declaration (table_name TEXT NOT NULL, version INTEGER NOT NULL, owner TEXT NOT NULL,
+  content BLOB NOT NULL, request BLOB NOT NULL, PRIMARY KEY (table_name, version)) STRICT;
 CREATE TABLE upload (upload TEXT PRIMARY KEY, table_name TEXT NOT NULL, number INTEGER NOT NULL,
   manifest BLOB NOT NULL, log_index INTEGER NOT NULL, UNIQUE (table_name, number)) STRICT;
 CREATE TABLE linkage (epoch TEXT PRIMARY KEY, linkage_check BLOB NOT NULL) STRICT;

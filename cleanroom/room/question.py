@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from audit_log import EventType, Outcome
 from cleanroom.accounting import ledger
@@ -23,10 +26,11 @@ from cleanroom.query.contribution import exact_vector
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.gate import Question, ValidatedPlan, admit
 from cleanroom.query.noise import add_noise
+from cleanroom.query.notes import notes
 from cleanroom.query.precision import precision
 from cleanroom.query.release import NoisedRelease
 from cleanroom.room import registry
-from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt, answer_table, preview_margins
+from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt, answer_table, noise_scales, preview_margins
 from cleanroom.room.charge import Charged, charge, open_data_keys
 from cleanroom.room.database import transaction
 
@@ -35,9 +39,14 @@ if TYPE_CHECKING:
 
     from cleanroom.accounting.reservation import Reservation
     from cleanroom.errors import Refusal
+    from cleanroom.identifiers import TableName, UploadId
     from cleanroom.query.parse import ParameterValue
     from cleanroom.room.room import Room
     from cleanroom.room.signed_request import SignedRequest
+    from cleanroom.storage.partition_store import PartitionReader
+    from key_management import SecretKey
+
+TICK_SECONDS: Final = 0.25
 
 
 def ask(room: Room, request: SignedRequest) -> Answer:
@@ -51,21 +60,25 @@ def ask(room: Room, request: SignedRequest) -> Answer:
     connection = room.connection
     party = room.verified(request)
     try:
-        validated = admit(question_of(request, party), registry.rulebook(connection))
+        # One transaction, so that the rules, versions and balances that admit the question are those it is charged by.
         with transaction(connection):
             now = room.take(request)
+            validated = admit(question_of(request, party), registry.rulebook(connection))
             charged = charge(connection, room.journal, validated, request, at=now)
     except Refused as refused:
         _log_refusal(room, request, refused)
         raise
+    started = time.monotonic()
     try:
         keys = open_data_keys(connection, room.keyring, room.journal, charged, at=room.now())
         release = _release(room, charged, keys)
         table, suppressed = answer_table(release)
+        wait_for_tick(started)
         index = _log_release(room, charged, release)
     except BaseException as error:
+        wait_for_tick(started)
         _log_failure(room, charged)
-        if isinstance(error, (Exception,)):
+        if isinstance(error, Exception):
             # What failed may depend on rows, so the analyst learns only that it did (S23).
             raise failed_after_charge() from error
         raise
@@ -73,9 +86,21 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         table,
         suppressed,
         validated.epsilon,
+        noise_scales(release),
+        notes(validated.plan),
         costs(room, validated, charged.reservation),
         Receipt(index, room.journal.log.receipt(connection, index)),
     )
+
+
+def wait_for_tick(started: float) -> None:
+    """Wait until a whole number of ticks has passed since `started`, so that durations tell no more than that (S42).
+
+    Args:
+        started: `time.monotonic()` before data was read.
+    """
+    elapsed = time.monotonic() - started
+    time.sleep(math.ceil(elapsed / TICK_SECONDS) * TICK_SECONDS - elapsed)
 
 
 def preview(room: Room, request: SignedRequest) -> Preview:
@@ -109,6 +134,7 @@ def preview(room: Room, request: SignedRequest) -> Preview:
     bounds = validated.plan.bounds
     return Preview(
         preview_margins(validated),
+        notes(validated.plan),
         bounds.cells,
         bounds.max_rows,
         bounds.max_groups,
@@ -222,23 +248,18 @@ def _parameter(value: object) -> ParameterValue:
     return exact  # type: ignore[return-value]  # query.parse refuses every other type
 
 
-def _release(room: Room, charged: Charged, keys: Mapping[str, object]) -> NoisedRelease:
+def _release(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) -> NoisedRelease:
     """Compute, bound and noise a charged plan; the only use of the exact vector."""
     validated = charged.validated
-    catalogs = {table: each.catalog for table, each in registry.declarations(room.connection).items()}
-    readers: dict[object, list[object]] = {table: [] for table in validated.plan.tables}
-    opened = []
-    try:
+    with ExitStack() as opened:
+        readers: dict[TableName, list[PartitionReader]] = {table: [] for table in validated.plan.tables}
         for upload in charged.uploads:
-            reader = room.store.open(room.stored(upload), keys[upload.upload])  # type: ignore[arg-type]
-            opened.append(reader)
+            reader = room.store.open(room.stored(upload), keys[upload.upload])
+            opened.callback(reader.close)
             readers[upload.table].append(reader)
-        tables = {table: (catalogs[table], readers[table]) for table in validated.plan.tables}
+        tables = {table: (charged.catalogs[table], readers[table]) for table in validated.plan.tables}
         rows = sum(upload.manifest.row_count for upload in charged.uploads)
-        exact = exact_vector(validated.plan, DuckDBBackend(tables, rows))  # type: ignore[arg-type]
-    finally:
-        for reader in opened:
-            reader.close()
+        exact = exact_vector(validated.plan, DuckDBBackend(tables, rows))
     room_charge = next(each.rho for each in validated.charges if each.account == AccountId(None))
     steps = add_noise(exact.values, norm=validated.plan.bounds.norm, scale=validated.scale, charged=room_charge)
     return NoisedRelease(validated.plan, validated.scale, steps)

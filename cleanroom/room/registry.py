@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from cleanroom.errors import Bilingual, UsageError
-from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, RoomId, TableName, UploadId
+from cleanroom.errors import Bilingual, NotVerified, UsageError
+from cleanroom.identifiers import Epoch, PartyId, Purpose, Role, RoomId, TableName, UploadId
 from cleanroom.partition.manifest import Manifest
 from cleanroom.policies import Declaration, RoomSettings, read_declaration, read_settings
 from cleanroom.query.gate import Rulebook
+from cleanroom.room.signed_request import SignedRequest
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,7 +66,21 @@ class RoomFile:
     epoch: Epoch
 
 
-_declaration = lru_cache(maxsize=1024)(read_declaration)
+@lru_cache(maxsize=1024)
+def _declaration(content: bytes, request: bytes, owner_key: bytes, room: RoomId) -> Declaration:
+    """Read a declaration if its owner signed exactly these bytes for this room, else raise `NotVerified`."""
+    signed = SignedRequest.decode(request)
+    signed.verify(Ed25519PublicKey.from_public_bytes(owner_key), room)
+    declaration = read_declaration(content)
+    if signed.content != {"declaration": str(declaration.digest)} or signed.party != declaration.catalog.table.owner:
+        raise NotVerified(
+            Bilingual(
+                f"la déclaration de {declaration.catalog.table} n'est pas celle que son propriétaire a signée",
+                f"the declaration of {declaration.catalog.table} is not the one its owner signed",
+            ),
+            code="declaration_not_signed",
+        )
+    return declaration
 
 
 def room_file(connection: sqlite3.Connection) -> RoomFile:
@@ -105,19 +120,14 @@ def party_named(connection: sqlite3.Connection, party: PartyId) -> Party:
 
 
 def declarations(connection: sqlite3.Connection) -> dict[TableName, Declaration]:
-    """Return the declaration in force of every table."""
+    """Return the declaration in force of every table, each verified against its owner's signature."""
+    (room,) = connection.execute("SELECT room FROM room").fetchone()
     rows = connection.execute(
-        "SELECT content FROM declaration AS d WHERE version ="
+        "SELECT content, request, public_key FROM declaration AS d JOIN party AS p ON p.party = d.owner WHERE version ="
         " (SELECT max(version) FROM declaration WHERE table_name = d.table_name) ORDER BY table_name"
     ).fetchall()
-    found = [_declaration(content) for (content,) in rows]
+    found = [_declaration(content, request, key, RoomId(room)) for content, request, key in rows]
     return {declaration.catalog.table: declaration for declaration in found}
-
-
-def declaration_by_digest(connection: sqlite3.Connection, table: TableName, digest: Digest) -> Declaration | None:
-    """Return a version of a table's declaration, in force or earlier."""
-    rows = connection.execute("SELECT content FROM declaration WHERE table_name = ?", (str(table),)).fetchall()
-    return next((_declaration(content) for (content,) in rows if Digest.of(content) == digest), None)
 
 
 def uploads(connection: sqlite3.Connection, table: TableName | None = None) -> tuple[Upload, ...]:

@@ -26,6 +26,7 @@ from cleanroom.room.creation import (
     LOG_SIGNING,
     OPERATOR,
     PARTITIONS,
+    SETTINGS,
     TRANSPORT,
     budget_of,
     create_room,
@@ -93,6 +94,7 @@ class Room:
         connection = connect(where / DATABASE)
         try:
             facts = registry.room_file(connection)
+            _require_settings(where / SETTINGS, connection)
             keyring = Keyring(chosen.root_key(facts.room))
             keyring.verify_root(connection)
             log = log_of(facts.room, keyring.open(connection, LOG_SIGNING))
@@ -266,8 +268,8 @@ class Room:
                 "SELECT coalesce(max(version), 0) + 1 FROM declaration WHERE table_name = ?", (str(catalog.table),)
             ).fetchone()
             self.connection.execute(
-                "INSERT INTO declaration (table_name, version, content, signature) VALUES (?, ?, ?, ?)",
-                (str(catalog.table), version, content, request.signature),
+                "INSERT INTO declaration (table_name, version, owner, content, request) VALUES (?, ?, ?, ?, ?)",
+                (str(catalog.table), version, owner.party, content, request.encode()),
             )
             ledger.open_account(self.connection, AccountId(catalog.table), budget_of(declaration.budget))
             self.journal.append(
@@ -307,3 +309,20 @@ class Room:
                     outcome=Outcome.ERROR,
                     details={"request": held.reservation_id, "found": "at start-up"},
                 )
+
+
+def _require_settings(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse a room whose `room.yaml` says something else than what was approved: editing it changes nothing."""
+    (approved,) = connection.execute("SELECT settings FROM room").fetchone()
+    try:
+        shown = path.read_bytes()
+    except OSError:
+        shown = b""
+    if shown != approved:
+        raise Fault(
+            Bilingual(
+                f"{path} ne dit pas ce qui a été approuvé à la création ; remettez le fichier d'origine",
+                f"{path} does not say what was approved at creation; put the original file back",
+            ),
+            code="settings_changed",
+        )

@@ -68,6 +68,33 @@ class SignedRequest:
                 code="request_not_signed",
             ) from None
 
+    def encode(self) -> bytes:
+        """Return the request and its signature as canonical JSON."""
+        body = {
+            "room": self.room,
+            "party": self.party,
+            "action": self.action,
+            "content": dict(self.content),
+            "id": self.request_id,
+            "at": self.at,
+            "signature": self.signature.hex(),
+        }
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> SignedRequest:
+        """Read what `encode` wrote; the signature is not checked here."""
+        body = json.loads(encoded)
+        return cls(
+            RoomId(body["room"]),
+            PartyId(body["party"]),
+            body["action"],
+            body["content"],
+            body["id"],
+            body["at"],
+            bytes.fromhex(body["signature"]),
+        )
+
 
 def _message(room: RoomId, party: PartyId, action: str, content: Content, request_id: str, at: int) -> bytes:
     body = {"room": room, "party": party, "action": action, "content": content, "id": request_id, "at": at}
