@@ -16,24 +16,17 @@ from cleanroom.catalog import Category, Date, Number, Text
 from cleanroom.errors import Refusal, Refused
 from cleanroom.identifiers import fold
 from cleanroom.query import algebra
+from cleanroom.query.conditions import Conditions, Rows
 from cleanroom.query.fanout import MOST_ROWS, most_rows
-from cleanroom.query.predicates import FLIPPED, compare_columns, compare_constant, list_constants
-from cleanroom.query.refusals import refusal
 from cleanroom.query.resolved import (
     Aggregate,
     AggregateUse,
-    AllOf,
-    AnyOf,
     ColumnUse,
     Compared,
     Condition,
     Constant,
-    Listed,
-    Literally,
     Member,
-    Missing,
     MonthUse,
-    Negated,
     Operator,
     ResolvedSelect,
     ResolvedSet,
@@ -48,10 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from cleanroom.catalog import ColumnType
-    from cleanroom.errors import Position
     from cleanroom.identifiers import Epoch, TableName
-    from cleanroom.query.resolved import Operand, ResolvedQuery, ResolvedRelation
+    from cleanroom.query.resolved import ResolvedQuery, ResolvedRelation
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +72,6 @@ def type_query(query: ResolvedQuery, epochs: Mapping[TableName, Epoch]) -> Typed
     return typed
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows of a FROM clause after WHERE; `places` says where each source's columns stand."""
-
-    relation: algebra.Relation
-    columns: tuple[TypedColumn, ...]
-    places: dict[tuple[int, str], int]
-
-    def place(self, use: ColumnUse) -> int:
-        return self.places[use.source, use.name]
-
-    def type(self, place: int) -> ColumnType:
-        return self.columns[place].type
-
-
 def _column_names(source: ResolvedTable | ResolvedRelation) -> tuple[str, ...]:
     match source:
         case ResolvedTable(columns=columns):
@@ -107,18 +83,13 @@ def _column_names(source: ResolvedTable | ResolvedRelation) -> tuple[str, ...]:
     assert_never(source)
 
 
-class _Typer:
+class _Typer(Conditions):
     def __init__(self, root: ResolvedRelation) -> None:
-        self.reasons: list[Refusal] = []
+        super().__init__()
         self.limits = {each.catalog.table: each.catalog.max_rows_per_person for each in _tables(root)}
         outputs = root.outputs if isinstance(root, ResolvedSelect) else ()
         asked = {each.expression.aggregate for each in outputs if isinstance(each.expression, AggregateUse)}
         self.persons_only = asked == {Aggregate.COUNT_PERSONS}
-
-    def refuse(
-        self, code: str, position: Position | None, *, hint: tuple[str, str] | None = None, **evidence: object
-    ) -> None:
-        self.reasons.append(refusal(code, position, hint=hint, **evidence))
 
     # The release
 
@@ -165,7 +136,7 @@ class _Typer:
         source = TypedRelation(rows.relation, rows.columns, None)
         return TypedQuery(source, tuple(key for key in keys if key is not None), tuple(statistics), tuple(outputs))
 
-    def key(self, group: ColumnUse | UnitUse | MonthUse, rows: _Rows) -> algebra.Key | None:
+    def key(self, group: ColumnUse | UnitUse | MonthUse, rows: Rows) -> algebra.Key | None:
         """Return the key and its public, complete set of values; NULL is one where the column is nullable."""
         match group:
             case UnitUse(position=position):
@@ -199,7 +170,7 @@ class _Typer:
                 return None
         assert_never(group)
 
-    def statistic(self, use: AggregateUse, rows: _Rows) -> algebra.Statistic | None:
+    def statistic(self, use: AggregateUse, rows: Rows) -> algebra.Statistic | None:
         match use.aggregate:
             case Aggregate.COUNT_ROWS:
                 return algebra.CountRows()
@@ -299,12 +270,12 @@ class _Typer:
                 return TypedRelation(algebra.Persons(relation), (), unit_at=0)
         assert_never(node.operation)
 
-    def rows(self, node: ResolvedSelect) -> _Rows:
+    def rows(self, node: ResolvedSelect) -> Rows:
         """Type FROM and WHERE: joins on the unit, then semi-joins, then one filter."""
         sources = [self.relation(source) for source in node.sources]
         columns = tuple(column for source in sources for column in source.columns)
         names = [(index, name) for index, source in enumerate(node.sources) for name in _column_names(source)]
-        rows = _Rows(sources[0].relation, columns, {use: place for place, use in enumerate(names)})
+        rows = Rows(sources[0].relation, columns, {use: place for place, use in enumerate(names)})
         conditions: list[Condition] = list(conjuncts(node.where))
         linked = set(range(len(sources)))
         groups = [{index} for index in range(len(sources))]
@@ -382,82 +353,6 @@ class _Typer:
                 shape_en="the person: person IN (SELECT person FROM …)",
             )
         return other.relation
-
-    # Conditions
-
-    def predicate(self, node: Condition, rows: _Rows) -> algebra.Predicate:
-        match node:
-            case AllOf(items=items):
-                return algebra.And(tuple(self.predicate(item, rows) for item in items))
-            case AnyOf(items=items):
-                return algebra.Or(tuple(self.predicate(item, rows) for item in items))
-            case Negated(item=item):
-                return algebra.Not(self.predicate(item, rows))
-            case Literally(value=value):
-                if value is None:
-                    return algebra.Truth.UNKNOWN
-                return algebra.Truth.TRUE if value else algebra.Truth.FALSE
-            case Missing(operand=UnitUse()):
-                return algebra.Truth.FALSE
-            case Missing(operand=ColumnUse() as use):
-                return algebra.IsNull(rows.place(use))
-            case Listed(operand=ColumnUse() as use, values=values, position=position):
-                index = rows.place(use)
-                constants = tuple(value.value for value in values)
-                return self.kept(list_constants(index, rows.type(index), constants, position))
-            case Compared():
-                return self.compared(node, rows)
-            case Member(position=position):
-                self.refuse(
-                    "set_operation",
-                    position,
-                    operation="IN (SELECT …)",
-                    shape="une condition jointe par AND, sans NOT ni OR",
-                    shape_en="a condition joined by AND, without NOT or OR",
-                )
-            case Missing(position=position) | Listed(position=position):
-                self.operand_refused(node.operand, position)
-        return algebra.Truth.UNKNOWN
-
-    def compared(self, node: Compared, rows: _Rows) -> algebra.Predicate:
-        match node.left, node.right:
-            case (ColumnUse() as use, Constant(value=value)):
-                index = rows.place(use)
-                return self.kept(compare_constant(node.operator, index, rows.type(index), value, node.position))
-            case (Constant(value=value), ColumnUse() as use):
-                index = rows.place(use)
-                flipped = FLIPPED[node.operator]
-                return self.kept(compare_constant(flipped, index, rows.type(index), value, node.position))
-            case (ColumnUse() as left, ColumnUse() as right):
-                i, j = rows.place(left), rows.place(right)
-                pair = ((i, rows.type(i)), (j, rows.type(j)))
-                return self.kept(compare_columns(node.operator, *pair, node.position))
-        for operand in (node.left, node.right):
-            if not isinstance(operand, (ColumnUse, Constant)):
-                self.operand_refused(operand, node.position)
-                return algebra.Truth.UNKNOWN
-        self.refuse("not_admitted", node.position, what=f"constante {node.operator.value} constante")
-        return algebra.Truth.UNKNOWN
-
-    def operand_refused(self, operand: Operand, position: Position | None) -> None:
-        match operand:
-            case UnitUse():
-                self.refuse("unit_use", position, unit="person")
-            case MonthUse():
-                self.refuse(
-                    "not_admitted",
-                    position,
-                    what="date_trunc (WHERE)",
-                    hint=("comparez la date elle-même", "compare the date itself"),
-                )
-            case _:
-                self.refuse("not_admitted", position, what="constante")
-
-    def kept(self, result: algebra.Predicate | Refusal) -> algebra.Predicate:
-        if isinstance(result, Refusal):
-            self.reasons.append(result)
-            return algebra.Truth.UNKNOWN
-        return result
 
 
 def _same_key(group: ColumnUse | UnitUse | MonthUse, expression: ColumnUse | MonthUse) -> bool:
