@@ -17,7 +17,7 @@ from audit_log import NotVerified as LogNotVerified
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
-from cleanroom.identifiers import Role, RoomId, TableName, party_id
+from cleanroom.identifiers import InvalidName, PartyId, Role, RoomId, TableName, party_id
 from cleanroom.policies import read_declaration
 from cleanroom.room import registry
 from cleanroom.room.creation import (
@@ -145,7 +145,7 @@ class Room:
 
     def session(self, party: str) -> Session:
         """Return a party's way to ask; its requests are signed with its key on this machine."""
-        known = registry.party_named(self.connection, party_id(party))
+        known = registry.party_named(self.connection, _party_id(party))
         return Session(self, known.party, self.home.signing_key(known.party))
 
     def verified(self, request: SignedRequest) -> Party:
@@ -178,7 +178,7 @@ class Room:
 
     def add_party(self, name: str, role: Role, public_key: Ed25519PublicKey | None = None) -> Party:
         """Register a party; without a key, make one on this machine, for trials."""
-        party = party_id(name)
+        party = _party_id(name)
         if party == OPERATOR:
             raise UsageError(Bilingual("l'opérateur existe déjà", "the operator exists already"), code="party_exists")
         key = public_key or self.home.make_signing_key(party)
@@ -309,6 +309,19 @@ class Room:
                     outcome=Outcome.ERROR,
                     details={"request": held.reservation_id, "found": "at start-up"},
                 )
+
+
+def _party_id(text: str) -> PartyId:
+    try:
+        return party_id(text)
+    except InvalidName:
+        raise UsageError(
+            Bilingual(
+                f"{text!r} n'est pas un nom de partie (minuscules ASCII, chiffres et _, une lettre d'abord)",
+                f"{text!r} is not a party's name (lowercase ASCII letters, digits and _, a letter first)",
+            ),
+            code="invalid_name",
+        ) from None
 
 
 def _require_settings(path: Path, connection: sqlite3.Connection) -> None:
