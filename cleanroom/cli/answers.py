@@ -1,0 +1,181 @@
+"""Show an answer and a preview to a person: values with their margins, what was withheld, what it cost."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.cli import figures
+from cleanroom.cli.text import grid
+from cleanroom.errors import Language
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cleanroom.cli.console import Console
+    from cleanroom.cli.formats import Cell, Table
+    from cleanroom.room import AccountCost, Answer, Preview
+
+MARGIN: Final = "_margin95"
+STATE: Final = "_state"
+_MOST_ACCOUNTS: Final = 12
+
+
+def answer_lines(console: Console, answer: Answer, table: Table) -> list[str]:
+    """Return an answer for a terminal: the table, then what its signs mean and what it cost."""
+    values = value_columns(table)
+    keys = [
+        name for name in table.columns if name not in {each + end for each in values for end in ("", MARGIN, STATE)}
+    ]
+    shown = [name for name in table.columns if name in values or name in keys]
+    months = {name for name in keys if _are_months([row[table.at(name)] for row in table.rows])}
+    rows = []
+    for row in table.rows:
+        cells = []
+        for name in shown:
+            value = row[table.at(name)]
+            if name in values:
+                cells.append(_value(console, value, row[table.at(name + MARGIN)]))
+            else:
+                cells.append(_key(console, value, month=name in months))
+        rows.append(cells)
+    numeric = {at for at, name in enumerate(shown) if name in values or _are_numbers(table, name)}
+    lines = [*grid(shown, rows, right=numeric), ""]
+    if answer.suppressed:
+        lines += _withheld(console, answer.suppressed, len(table.rows))
+    if values:
+        lines += console.wrapped(
+            "± : la marge d'erreur, 19 fois sur 20, du seul bruit ajouté pour protéger les personnes ; ni les erreurs "
+            "des données ni l'effet des bornes de contribution n'y sont.",
+            "±: the margin of error, 19 times out of 20, of the noise added to protect people, and of nothing else: "
+            "neither errors in the data nor the effect of contribution bounds are in it.",
+        )
+    lines += ["", *cost_lines(console, answer.cost, asked=True)]
+    return lines
+
+
+def preview_lines(console: Console, preview: Preview) -> list[str]:
+    """Return a preview for a terminal."""
+    lines = []
+    for label, margin in preview.margins:
+        if margin is None:
+            lines.append(
+                console.words(
+                    f"{label} : la marge dépendra du nombre de lignes publié (moyenne)",
+                    f"{label}: the margin will depend on the number of rows released (mean)",
+                )
+            )
+        else:
+            figure = figures.margin(margin, console.language)
+            lines.append(
+                console.words(f"{label} : ±{figure}, 19 fois sur 20", f"{label}: ±{figure}, 19 times out of 20")
+            )
+    count = figures.number(preview.cells, 0, console.language)
+    lines += [
+        "",
+        console.words(f"Cases : {count}", f"Cells: {count}"),
+        *console.wrapped(
+            f"Bornes : d'une personne comptent {preview.max_rows_contributed} lignes par case au plus, et "
+            f"{preview.max_groups_contributed} cases en entier ; au-delà, elle pèse moins.",
+            f"Bounds: of one person at most {preview.max_rows_contributed} rows a cell count, and "
+            f"{preview.max_groups_contributed} cells in full; beyond that, they weigh less.",
+        ),
+        "",
+        *cost_lines(console, preview.cost, asked=False),
+    ]
+    left = figures.number(preview.repetitions, 0, console.language)
+    lines.append(
+        console.words(
+            f"Il reste de quoi poser {left} questions comme celle-ci."
+            if preview.repetitions > 1
+            else f"Il reste de quoi poser {left} question comme celle-ci.",
+            f"{left} such questions can still be asked."
+            if preview.repetitions != 1
+            else "1 such question can still be asked.",
+        )
+    )
+    return lines
+
+
+def cost_lines(console: Console, costs: Sequence[AccountCost], *, asked: bool) -> list[str]:
+    """Return what each account pays; of many, those that have least left.
+
+    Args:
+        asked: whether it was charged, or only would be.
+    """
+    ordered = sorted(costs[1:], key=lambda cost: _left(cost) / (Decimal(cost.rho_max) or Decimal(1)))
+    shown = list(costs) if len(costs) <= _MOST_ACCOUNTS else [costs[0], *ordered[: _MOST_ACCOUNTS - 1]]
+    headers = [
+        console.words("compte", "account"),
+        console.words("coût (ε)", "cost (ε)"),
+        console.words("il reste" if asked else "resterait", "left" if asked else "would be left"),
+    ]
+    rows = [
+        (
+            account_name(console, cost.account),
+            figures.epsilon(cost.epsilon, console.language),
+            figures.share(str(_left(cost)), cost.rho_max, console.language),
+        )
+        for cost in shown
+    ]
+    lines = grid(headers, rows, right={1, 2})
+    hidden = len(costs) - len(shown)
+    if hidden:
+        lines.append(
+            console.words(f"… et {hidden} tables, qui gardent davantage", f"… and {hidden} tables with more left")
+        )
+    return lines
+
+
+def account_name(console: Console, account: str) -> str:
+    """Return how people call an account."""
+    return console.words("toute la salle", "whole room") if account == "room" else account
+
+
+def value_columns(table: Table) -> tuple[str, ...]:
+    """Return the columns that hold values, not keys: those that have a margin and a state."""
+    names = set(table.columns)
+    return tuple(name for name in table.columns if {name + MARGIN, name + STATE} <= names)
+
+
+def _withheld(console: Console, suppressed: int, cells: int) -> list[str]:
+    count, whole = (figures.number(each, 0, console.language) for each in (suppressed, cells))
+    return console.wrapped(
+        f"Cases retenues : {count} sur {whole}. Leur nombre de personnes, bruit compris, est sous le seuil que fixent "
+        "les propriétaires.",
+        f"Cells withheld: {count} of {whole}. Their number of persons, noise included, is below the threshold that the "
+        "owners set.",
+    )
+
+
+def _value(console: Console, value: Cell, margin: Cell) -> str:
+    if not isinstance(value, int | float) or not isinstance(margin, int | float):
+        return console.words("retenu", "withheld")
+    return figures.with_margin(value, margin, console.language)
+
+
+def _key(console: Console, value: Cell, *, month: bool) -> str:
+    match value:
+        case None:
+            return console.words("(sans valeur)", "(no value)")
+        case date():
+            return value.strftime("%Y-%m") if month else value.isoformat()
+        case Decimal() | float():
+            written = f"{value:f}"
+            return written.replace(".", ",") if console.language is Language.FR else written
+    return str(value)
+
+
+def _are_months(values: Sequence[Cell]) -> bool:
+    days = [value for value in values if isinstance(value, date)]
+    return bool(days) and all(day.day == 1 for day in days)
+
+
+def _are_numbers(table: Table, name: str) -> bool:
+    values = [row[table.at(name)] for row in table.rows]
+    return any(isinstance(value, Decimal | int | float) for value in values)
+
+
+def _left(cost: AccountCost) -> Decimal:
+    return max(Decimal(0), Decimal(cost.rho_max) - Decimal(cost.rho_after))

@@ -1,0 +1,375 @@
+"""Every command, argument and option of `cleanroom`, with its help in French and English (DESIGN §8)."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.cli.parser import Parser
+from cleanroom.cli.values import Reader
+from cleanroom.errors import Bilingual, Language
+from cleanroom.identifiers import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TWO_WORDS: Final = frozenset({("party", "add"), ("log", "verify"), ("log", "export")})
+"""Commands of two words; `cleanroom log ./verify` reads the log of a room that is called so."""
+
+FORMATS: Final = ("table", "csv", "json", "parquet")
+
+_ROOM: Final = Bilingual("le répertoire de la salle", "the room's directory")
+_AS: Final = Bilingual(
+    "la partie qui demande ; sa clé de signature est sur cette machine",
+    "the party that asks; its signing key is on this machine",
+)
+_PURPOSE: Final = Bilingual(
+    "le but de la question, parmi ceux de la salle", "the question's purpose, one of the room's"
+)
+_LANG: Final = Bilingual(
+    "la langue, aussi avant la commande (par défaut $CLEANROOM_LANG, sinon fr)",
+    "the language, also before the command (default: $CLEANROOM_LANG, else fr)",
+)
+_HELP: Final = Bilingual("montre cette aide", "show this help")
+
+
+def command_words(arguments: Sequence[str]) -> list[str]:
+    """Join the two words of a command into one argument."""
+    if tuple(arguments[:2]) in TWO_WORDS:
+        return [" ".join(arguments[:2]), *arguments[2:]]
+    return list(arguments)
+
+
+def build_parser(language: Language) -> Parser:
+    """Return the parser of the whole command."""
+    words = _Words(language)
+    parser = Parser(
+        language=language,
+        prog="cleanroom",
+        description=words.of(
+            "Une salle de données partagées : des réponses bruitées, un budget de vie privée, un journal vérifiable.",
+            "A data clean room: noised answers, one privacy budget, a log that verifies.",
+        ),
+        epilog=words.of(
+            "codes de sortie : 0 fait, 1 panne, 2 mauvais emploi, 3 refusé, 4 vérification manquée\n"
+            "les clés sont dans $CLEANROOM_HOME (par défaut ~/.config/cleanroom), jamais dans la salle",
+            "exit codes: 0 done, 1 fault, 2 usage, 3 refused, 4 verification failed\n"
+            "keys are kept in $CLEANROOM_HOME (default ~/.config/cleanroom), never in the room",
+        ),
+    )
+    _common(parser, words)
+    parser.choices.add_argument(
+        "--version", action="store_true", help=words.of("montre la version", "show the version")
+    )
+    commands = parser.add_subparsers(
+        title=words.of("commandes", "commands"),
+        dest="command",
+        metavar=words.of("COMMANDE", "COMMAND"),
+        prog="cleanroom",
+    )
+    adder = _Adder(commands, words, Reader(language))
+    _add_rooms(adder)
+    _add_uploads(adder)
+    _add_questions(adder)
+    _add_budget(adder)
+    _add_log(adder)
+    return parser
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    language: Language
+
+    def of(self, fr: str, en: str) -> str:
+        # argparse reads % in help as a format.
+        return Bilingual(fr, en).into(self.language).replace("%", "%%")
+
+    def say(self, text: Bilingual) -> str:
+        return self.of(text.fr, text.en)
+
+
+@dataclass(frozen=True, slots=True)
+class _Adder:
+    commands: argparse._SubParsersAction[Parser]
+    words: _Words
+    read: Reader
+
+    def command(self, name: str, fr: str, en: str, epilog: Bilingual | None = None) -> Parser:
+        text = Bilingual(fr, en).into(self.words.language)
+        parser = self.commands.add_parser(
+            name,
+            help=self.words.of(fr, en),
+            language=self.words.language,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=None if epilog is None else epilog.into(self.words.language),
+        )
+        _common(parser, self.words)
+        return parser
+
+    def in_room(self, name: str, fr: str, en: str, epilog: Bilingual | None = None) -> Parser:
+        parser = self.command(name, fr, en, epilog)
+        parser.places.add_argument("room", metavar="ROOM", type=self.read.path, help=self.words.say(_ROOM))
+        return parser
+
+
+def _common(parser: Parser, words: _Words) -> None:
+    parser.choices.add_argument("-h", "--help", action="help", help=words.say(_HELP))
+    # Taken from the arguments before they are parsed, since errors need the language; here for the help alone.
+    parser.choices.add_argument("--lang", choices=[each.value for each in Language], help=words.say(_LANG))
+
+
+def _add_rooms(adder: _Adder) -> None:
+    words, read = adder.words, adder.read
+    init = adder.in_room("init", "crée une salle : clés, journal, opérateur", "make a room: keys, log, operator")
+    init.choices.add_argument(
+        "--settings",
+        metavar="FILE",
+        type=read.path,
+        help=words.of("room.yaml : les buts et le budget de la salle", "room.yaml: the room's purposes and budget"),
+    )
+    init.choices.add_argument(
+        "--shares",
+        metavar="K/N",
+        type=read.shares,
+        help=words.of(
+            "écrit la clé racine en N parts, dont K ouvrent la salle, au lieu d'un fichier",
+            "write the root key as N shares, of which K open the room, instead of one file",
+        ),
+    )
+    party = adder.in_room("party add", "inscrit une partie", "register a party")
+    party.places.add_argument("party", metavar="ID", type=read.new_party, help=words.of("son nom", "its name"))
+    party.choices.add_argument(
+        "--role",
+        required=True,
+        choices=[role.value for role in Role],
+        help=words.of("ce qu'elle est dans la salle", "what it is in the room"),
+    )
+    party.choices.add_argument(
+        "--key",
+        metavar="PUB",
+        type=read.text,
+        help=words.of(
+            "sa clé publique Ed25519 : 64 chiffres hexadécimaux, ou un fichier ; sinon, une clé d'essai est créée ici",
+            "its Ed25519 public key: 64 hexadecimal digits or a file; without it, a key for trials is made here",
+        ),
+    )
+    declare = adder.in_room(
+        "declare",
+        "déclare une table : ses colonnes et qui peut en demander quoi, signé par son propriétaire",
+        "declare a table: its columns and who may ask what of it, signed by its owner",
+    )
+    declare.places.add_argument(
+        "file", metavar="FILE.yaml", type=read.path, help=words.of("le fichier de la table", "the table's file")
+    )
+
+
+def _add_uploads(adder: _Adder) -> None:
+    words, read = adder.words, adder.read
+    upload = adder.in_room(
+        "upload",
+        "jetonne, chiffre, signe et dépose les lignes d'une table",
+        "tokenise, encrypt, sign and hand in a table's rows",
+    )
+    upload.places.add_argument("table", metavar="TABLE", type=read.table, help=words.of("membre.table", "member.table"))
+    upload.places.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        type=read.path,
+        help=words.of("CSV ou Parquet ; plusieurs font un seul dépôt", "CSV or Parquet; several make one upload"),
+    )
+    upload.choices.add_argument(
+        "--package",
+        metavar="FILE",
+        type=read.path,
+        help=words.of(
+            "écrit le paquet chiffré ici au lieu de le déposer", "write the encrypted package here, hand nothing in"
+        ),
+    )
+    intake = adder.in_room("intake", "prend un paquet dans la salle", "take a package into the room")
+    intake.places.add_argument(
+        "file",
+        metavar="FILE",
+        type=read.path,
+        help=words.of("un paquet d'upload --package", "a package of upload --package"),
+    )
+
+
+def _add_questions(adder: _Adder) -> None:
+    words, read = adder.words, adder.read
+    catalog = adder.in_room(
+        "catalog", "montre ce qu'une partie peut demander", "show what a party may ask: tables, columns, rules, budget"
+    )
+    _asker(adder, catalog)
+    query = adder.in_room(
+        "query",
+        "pose une question",
+        "ask a question",
+        Bilingual(
+            "exemple :\n  cleanroom query salle --as tnm --purpose audience_overlap --epsilon 0.3 \\\n"
+            '    "SELECT region, COUNT(DISTINCT person) FROM tnm.visits GROUP BY region"\n\n'
+            "dans un CSV, une apostrophe précède tout texte qui commence par = + - @, pour qu'aucun tableur n'en "
+            "fasse une formule",
+            "example:\n  cleanroom query room --as tnm --purpose audience_overlap --epsilon 0.3 \\\n"
+            '    "SELECT region, COUNT(DISTINCT person) FROM tnm.visits GROUP BY region"\n\n'
+            "in a CSV, an apostrophe precedes any text that begins with = + - @, so that no spreadsheet takes it "
+            "for a formula",
+        ),
+    )
+    preview = adder.in_room(
+        "preview",
+        "dit ce qu'une question coûterait et sa marge d'erreur, sans rien imputer",
+        "say what a question would cost and its margin of error, charging nothing",
+    )
+    for parser in (query, preview):
+        _question(adder, parser)
+    check = adder.in_room(
+        "check",
+        "décide de questions lues sur l'entrée standard, une par ligne JSON ; ne lit aucune donnée",
+        "decide questions read from standard input, one JSON object a line; reads no data",
+        Bilingual(
+            'entrée : {"id":…, "sql":…, "params":…}\nsortie : {"id":…, "admitted":…, "refusals":[…], "releases":[…]}',
+            'input:  {"id":…, "sql":…, "params":…}\noutput: {"id":…, "admitted":…, "refusals":[…], "releases":[…]}',
+        ),
+    )
+    _asker(adder, check)
+    check.choices.add_argument("--purpose", required=True, metavar="P", type=read.text, help=words.say(_PURPOSE))
+
+
+def _asker(adder: _Adder, parser: Parser) -> None:
+    parser.choices.add_argument(
+        "--as", dest="party", required=True, metavar="ID", type=adder.read.party, help=adder.words.say(_AS)
+    )
+
+
+def _question(adder: _Adder, parser: Parser) -> None:
+    words, read = adder.words, adder.read
+    _asker(adder, parser)
+    options = parser.choices
+    parser.places.add_argument(
+        "sql",
+        metavar="SQL",
+        type=read.text,
+        help=words.of("la question, ou - pour l'entrée standard", "the question, or - for standard input"),
+    )
+    options.add_argument("--purpose", required=True, metavar="P", type=read.text, help=words.say(_PURPOSE))
+    precision = options.add_mutually_exclusive_group()
+    precision.add_argument(
+        "--epsilon",
+        metavar="E",
+        type=read.exact,
+        help=words.of(
+            "le plus que la question peut coûter à un compte", "the most that the question may cost an account"
+        ),
+    )
+    precision.add_argument(
+        "--margin",
+        metavar="M",
+        type=read.exact,
+        help=words.of(
+            "la marge voulue, 19 fois sur 20, dans l'unité des valeurs",
+            "the margin wanted, 19 times out of 20, in the values' unit",
+        ),
+    )
+    options.add_argument(
+        "--params",
+        metavar="JSON",
+        type=read.parameters,
+        help=words.of("une liste pour ?, un objet pour $nom", "a list for ?, an object for $name"),
+    )
+    options.add_argument(
+        "--max-rows",
+        metavar="N",
+        type=read.count,
+        help=words.of(
+            "lignes d'une personne qui comptent dans une case (sinon, celles de la table)",
+            "rows of a person that count in a cell (default: the table's)",
+        ),
+    )
+    options.add_argument(
+        "--max-groups",
+        metavar="N",
+        type=read.count,
+        help=words.of(
+            "cases d'une personne qui comptent en entier (sinon, celles de la table)",
+            "cells of a person that count in full (default: the table's)",
+        ),
+    )
+    options.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help=words.of("la forme du résultat (par défaut, table)", "the form of the result (default: table)"),
+    )
+    options.add_argument(
+        "--output",
+        metavar="FILE",
+        type=read.path,
+        help=words.of("écrit le résultat dans ce fichier", "write the result to this file"),
+    )
+
+
+def _add_budget(adder: _Adder) -> None:
+    adder.in_room(
+        "budget",
+        "montre ce qui fut accordé et dépensé, et ce qu'il reste",
+        "show what was granted, what is spent and what is left",
+    )
+
+
+def _add_log(adder: _Adder) -> None:
+    words, read = adder.words, adder.read
+    log = adder.in_room("log", "montre le journal de la salle", "show the room's log")
+    log.choices.add_argument(
+        "--party",
+        metavar="ID",
+        type=read.party,
+        help=words.of(
+            "ce que cette partie a fait, ou qui touche ses données", "what this party did, or what touches its data"
+        ),
+    )
+    log.choices.add_argument(
+        "--since",
+        metavar="T",
+        type=read.since,
+        default=0,
+        help=words.of(
+            "à partir d'une date, d'un moment ISO 8601 (UTC) ou de secondes Unix",
+            "from a date, an ISO 8601 moment (UTC) or Unix seconds on",
+        ),
+    )
+    log.choices.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help=words.of("la forme du résultat (par défaut, table)", "the form of the result (default: table)"),
+    )
+    verify = adder.command(
+        "log verify",
+        "vérifie le journal d'une salle, ou un journal exporté ; il n'y faut aucune clé de la salle",
+        "verify a room's log, or an exported one; needs no key of the room",
+    )
+    verify.places.add_argument(
+        "target",
+        metavar="ROOM|DIR",
+        type=read.path,
+        help=words.of("la salle, ou le répertoire d'un export", "the room, or an export's directory"),
+    )
+    verify.choices.add_argument(
+        "--vkey",
+        metavar="FILE",
+        type=read.path,
+        help=words.of(
+            "la clé publique du journal, reçue d'ailleurs que de l'opérateur",
+            "the log's public key, had from elsewhere than the operator",
+        ),
+    )
+    export = adder.in_room(
+        "log export",
+        "écrit le journal en répertoire C2SP tlog-tiles",
+        "write the log as a C2SP tlog-tiles directory",
+    )
+    export.places.add_argument(
+        "directory", metavar="DIR", type=read.path, help=words.of("un répertoire à créer", "a directory to make")
+    )

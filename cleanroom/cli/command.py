@@ -1,0 +1,218 @@
+"""Run one command: language, arguments, the command's module, and an exit code for whatever comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import sqlite3
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.cli.arguments import build_parser, command_words
+from cleanroom.cli.console import Console
+from cleanroom.cli.parser import UsageShown
+from cleanroom.cli.values import language_of
+from cleanroom.errors import Bilingual, CleanroomError, ExitCode, Language, Refused, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+INTERRUPTED: Final = 130
+"""128 + SIGINT, as shells count."""
+
+BROKEN_PIPE: Final = 141
+"""128 + SIGPIPE: whoever read our output has gone."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `cleanroom` and return its exit code (DESIGN §8).
+
+    Args:
+        arguments: without the program's name; None for those of the process.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without « ± » shows something else for it
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        # Only the last flush can come here: the disk that standard output goes to.
+        _discard_output()
+        return _failed(Console(_language(given)), error)
+    return code
+
+
+def _run(given: Sequence[str]) -> int:
+    console = Console(_language(given))
+    try:
+        _, rest = language_of(given, os.environ.get("CLEANROOM_LANG"))
+        parser = build_parser(console.language)
+        parsed = parser.parse_args(command_words(rest))
+        if parsed.version:
+            return _version(console)
+        if parsed.command is None:
+            sys.stderr.write(parser.format_help())
+            return ExitCode.USAGE
+        return _command(console, parsed)
+    except SystemExit as done:
+        return int(done.code or 0)
+    except UsageShown as error:
+        sys.stderr.write(f"{error.usage}\n")
+        console.failed(error)
+        return error.exit_code
+    except Refused as refused:
+        console.refused(refused, None)
+        return refused.exit_code
+    except CleanroomError as error:
+        if _debugging() and error.__cause__ is not None:
+            raise
+        console.failed(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.note("\ninterrompu", "\ninterrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if _debugging():
+            raise
+        return _failed(console, error)
+
+
+def _command(console: Console, parsed: argparse.Namespace) -> int:
+    """Run a command; its module, and what that needs, is loaded only now."""
+    match parsed.command:
+        case "init":
+            from cleanroom.cli import rooms
+
+            return rooms.init(console, parsed)
+        case "party add":
+            from cleanroom.cli import rooms
+
+            return rooms.add_party(console, parsed)
+        case "declare":
+            from cleanroom.cli import rooms
+
+            return rooms.declare(console, parsed)
+        case "upload":
+            from cleanroom.cli import uploads
+
+            return uploads.upload(console, parsed)
+        case "intake":
+            from cleanroom.cli import uploads
+
+            return uploads.intake(console, parsed)
+        case "catalog":
+            from cleanroom.cli import catalogs
+
+            return catalogs.catalog(console, parsed)
+        case "budget":
+            from cleanroom.cli import catalogs
+
+            return catalogs.budget(console, parsed)
+        case "query":
+            from cleanroom.cli import questions
+
+            return questions.query(console, parsed)
+        case "preview":
+            from cleanroom.cli import questions
+
+            return questions.preview(console, parsed)
+        case "check":
+            from cleanroom.cli import questions
+
+            return questions.check(console, parsed)
+        case "log":
+            from cleanroom.cli import logs
+
+            return logs.show(console, parsed)
+        case "log verify":
+            from cleanroom.cli import logs
+
+            return logs.verify(console, parsed)
+        case "log export":
+            from cleanroom.cli import logs
+
+            return logs.export(console, parsed)
+    raise AssertionError(parsed.command)
+
+
+def _language(given: Sequence[str]) -> Language:
+    """Return the language to speak, also where `--lang` asks for one that there is not."""
+    default = os.environ.get("CLEANROOM_LANG")
+    try:
+        return language_of(given, default)[0]
+    except UsageError:
+        return language_of((), default)[0]
+
+
+def _version(console: Console) -> int:
+    from importlib.metadata import version
+
+    console.lines([f"cleanroom {version('cleanroom')}"])
+    return ExitCode.DONE
+
+
+def _failed(console: Console, error: Exception) -> int:
+    """Say that something failed which nobody foresaw, in words that hold no data (S23)."""
+    from audit_log import LogFault, NotVerified
+    from key_management import KeyManagementError
+
+    match error:
+        case NotVerified():
+            console.error(
+                Bilingual(f"le journal ne se vérifie pas : {error}", f"the log does not verify: {error}"),
+                "log_not_verified",
+            )
+            return ExitCode.NOT_VERIFIED
+        case LogFault():
+            console.error(Bilingual(f"le journal : {error}", f"the log: {error}"), "log_failed")
+        case KeyManagementError():
+            console.error(Bilingual(f"les clés : {error}", f"the keys: {error}"), "keys_refused")
+        case sqlite3.Error():
+            console.error(
+                Bilingual("la base de la salle ne se lit pas", "the room's database cannot be read"), "storage_failed"
+            )
+        case OSError():
+            name = "" if error.filename is None else f"{os.fsdecode(error.filename)} : "
+            console.error(
+                Bilingual(f"{name}{error.strerror}", f"{name.replace(' : ', ': ')}{error.strerror}"), "storage_failed"
+            )
+        case _:
+            console.error(
+                Bilingual(
+                    "erreur interne ; CLEANROOM_DEBUG=1 en montre la trace",
+                    "internal error; CLEANROOM_DEBUG=1 shows its trace",
+                ),
+                f"internal_{_fingerprint(error)}",
+            )
+    return ExitCode.FAULT
+
+
+def _fingerprint(error: Exception) -> str:
+    """Return a short name for the place and kind of a failure: the same for the same bug, and nothing of the data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+    return hashlib.sha256("|".join([type(error).__name__, *places]).encode()).hexdigest()[:8]
+
+
+def _debugging() -> bool:
+    return os.environ.get("CLEANROOM_DEBUG") == "1"
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere, so that closing the stream at exit does not fail again."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(devnull, sys.stdout.fileno())
+    finally:
+        os.close(devnull)

@@ -1,0 +1,191 @@
+"""`query`, `preview`, `check`: from the command line to a session of the room, and its answer back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from cleanroom.cli import receipts
+from cleanroom.cli.answers import answer_lines, preview_lines
+from cleanroom.cli.formats import Table, as_csv, as_json, as_parquet
+from cleanroom.cli.values import read_questions
+from cleanroom.errors import Bilingual, ExitCode, Refused, UsageError
+from cleanroom.room import Room
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from cleanroom.cli.console import Console
+    from cleanroom.errors import Language
+    from cleanroom.room import AccountCost
+
+    Write = Callable[[bytes], object]
+
+
+def query(console: Console, arguments: argparse.Namespace) -> int:
+    """Ask a question."""
+    sql = _sql(arguments.sql)
+    # Where the result goes is opened before the question is charged.
+    with Room.open(arguments.room) as room, _destination(console, arguments) as write:
+        session = room.session(arguments.party)
+        try:
+            answer = session.query(
+                sql,
+                purpose=arguments.purpose,
+                epsilon=arguments.epsilon,
+                margin=arguments.margin,
+                parameters=arguments.params,
+                max_rows_contributed=arguments.max_rows,
+                max_groups_contributed=arguments.max_groups,
+            )
+        except Refused as refused:
+            console.refused(refused, sql)
+            return refused.exit_code
+        kept = receipts.keep(room, answer.receipt)
+        table = Table.of(answer.table)
+        facts: dict[str, object] = {
+            "suppressed": answer.suppressed,
+            "epsilon": answer.epsilon,
+            "cost": _costs(answer.cost),
+            "receipt": {"index": answer.receipt.index, "proof": answer.receipt.proof.decode("utf-8")},
+        }
+        lines = [] if arguments.format != "table" else answer_lines(console, answer, table)
+        where = (
+            f"Reçu : entrée {answer.receipt.index} du journal, {kept}",
+            f"Receipt: log entry {answer.receipt.index}, {kept}",
+        )
+        if lines:
+            lines += ["", console.words(*where)]
+        else:
+            console.note(*where)
+        write(_rendered(arguments.format, table, facts, lines))
+    return ExitCode.DONE
+
+
+def preview(console: Console, arguments: argparse.Namespace) -> int:
+    """Say what a question would cost."""
+    sql = _sql(arguments.sql)
+    with Room.open(arguments.room) as room, _destination(console, arguments) as write:
+        session = room.session(arguments.party)
+        try:
+            preview = session.preview(
+                sql,
+                purpose=arguments.purpose,
+                epsilon=arguments.epsilon,
+                margin=arguments.margin,
+                parameters=arguments.params,
+                max_rows_contributed=arguments.max_rows,
+                max_groups_contributed=arguments.max_groups,
+            )
+        except Refused as refused:
+            console.refused(refused, sql)
+            return refused.exit_code
+        table = Table(("value", "margin95"), preview.margins)
+        facts: dict[str, object] = {
+            "cells": preview.cells,
+            "max_rows_contributed": preview.max_rows_contributed,
+            "max_groups_contributed": preview.max_groups_contributed,
+            "epsilon": preview.epsilon,
+            "cost": _costs(preview.cost),
+            "repetitions": preview.repetitions,
+        }
+        lines = preview_lines(console, preview) if arguments.format == "table" else []
+        write(_rendered(arguments.format, table, facts, lines))
+    return ExitCode.DONE
+
+
+def check(console: Console, arguments: argparse.Namespace) -> int:
+    """Decide the questions on standard input."""
+    questions = read_questions(sys.stdin.buffer.read())
+    with Room.open(arguments.room) as room:
+        decisions = room.session(arguments.party).check(questions, purpose=arguments.purpose)
+    for decision in decisions:
+        console.lines([as_json(_decision(decision, console.language))])
+    return ExitCode.DONE
+
+
+def _sql(written: str) -> str:
+    if written != "-":
+        return written
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(
+            Bilingual("la question n'est pas en UTF-8", "the question is not UTF-8"), code="unreadable_question"
+        ) from None
+
+
+def _rendered(form: str, table: Table, facts: Mapping[str, object], lines: Sequence[str]) -> bytes:
+    match form:
+        case "csv":
+            return as_csv(table)
+        case "parquet":
+            return as_parquet(table, facts)
+        case "json":
+            document = {"columns": table.columns, "rows": table.rows, **facts}
+            return f"{as_json(document)}\n".encode()
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+@contextmanager
+def _destination(console: Console, arguments: argparse.Namespace) -> Iterator[Write]:
+    """Yield how to write the result: to standard output, or to a file that appears whole or not at all."""
+    path: Path | None = arguments.output
+    if path is None:
+        if arguments.format == "parquet" and sys.stdout.isatty():
+            raise UsageError(
+                Bilingual("Parquet ne s'affiche pas : --output FILE", "Parquet is not for a terminal: --output FILE"),
+                code="usage",
+            )
+        yield console.data
+        return
+    if path.is_dir():
+        raise UsageError(Bilingual(f"{path} est un répertoire", f"{path} is a directory"), code="unwritable_output")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        file = temporary.open("xb")
+    except OSError as error:
+        raise UsageError(
+            Bilingual(f"{path} ne s'écrit pas ({error.strerror})", f"{path} cannot be written ({error.strerror})"),
+            code="unwritable_output",
+        ) from None
+    written = 0
+
+    def write(content: bytes) -> None:
+        nonlocal written
+        written += file.write(content)
+
+    try:
+        with file:
+            yield write
+        if written:
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _costs(costs: Sequence[AccountCost]) -> list[dict[str, object]]:
+    return [asdict(cost) for cost in costs]
+
+
+def _decision(decision: Mapping[str, object], language: Language) -> dict[str, object]:
+    """Return a decision with its words in one language."""
+    refusals = decision.get("refusals")
+    return {
+        "id": decision.get("id"),
+        "admitted": decision.get("admitted"),
+        "refusals": [_spoken(each, language) for each in refusals] if isinstance(refusals, list) else [],
+        "releases": decision.get("releases", []),
+    }
+
+
+def _spoken(refusal: Mapping[str, object], language: Language) -> dict[str, object]:
+    return {
+        name: value[language.value] if name in {"message", "hint"} and isinstance(value, dict) else value
+        for name, value in refusal.items()
+    }

@@ -1,0 +1,78 @@
+"""`init`, `party add`, `declare`: a room, who is in it, what they bring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cleanroom.errors import Bilingual, ExitCode, UsageError
+from cleanroom.identifiers import Role
+from cleanroom.room import Home, Room, public_key
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from cleanroom.cli.console import Console
+
+
+def init(console: Console, arguments: argparse.Namespace) -> int:
+    """Make a room."""
+    settings = None if arguments.settings is None else read_file(arguments.settings)
+    home = Home.default()
+    with Room.create(arguments.room, home=home, settings=settings, shares=arguments.shares) as room:
+        keys = home.room(room.room_id)
+        console.say(f"Salle {room.room_id} créée : {arguments.room}", f"Room {room.room_id} made: {arguments.room}")
+        if arguments.shares is None:
+            console.say(f"  clé racine : {keys / 'root.key'}", f"  root key: {keys / 'root.key'}")
+        else:
+            threshold, shares = arguments.shares
+            console.say(
+                f"  parts de la clé racine : {keys / 'shares'} ({shares}, dont {threshold} ouvrent la salle ; "
+                "remettez-les, puis retirez-les d'ici)",
+                f"  shares of the root key: {keys / 'shares'} ({shares}, of which {threshold} open the room; hand them "
+                "out, then remove them from here)",
+            )
+        console.say(
+            f"  clé publique du journal, à remettre aux membres : {arguments.room / 'log.vkey'}",
+            f"  the log's public key, for the members: {arguments.room / 'log.vkey'}",
+        )
+        purposes = ", ".join(room.facts.settings.purposes)
+        console.say(f"  buts : {purposes}", f"  purposes: {purposes}")
+    return ExitCode.DONE
+
+
+def add_party(console: Console, arguments: argparse.Namespace) -> int:
+    """Register a party."""
+    key = None if arguments.key is None else public_key(arguments.key)
+    with Room.open(arguments.room) as room:
+        party = room.add_party(arguments.party, Role(arguments.role), key)
+        console.say(
+            f"{party.party} ({party.role.value}) est une partie de la salle.",
+            f"{party.party} ({party.role.value}) is a party of the room.",
+        )
+        if key is None:
+            place = room.home.path / "parties" / party.party / "signing.key"
+            console.say(f"  clé de signature : {place}", f"  signing key: {place}")
+    return ExitCode.DONE
+
+
+def declare(console: Console, arguments: argparse.Namespace) -> int:
+    """Take a table's file."""
+    content = read_file(arguments.file)
+    with Room.open(arguments.room) as room:
+        table = room.declare(content)
+        console.say(
+            f"{table} est déclarée, signée par {table.owner}.", f"{table} is declared, signed by {table.owner}."
+        )
+    return ExitCode.DONE
+
+
+def read_file(path: Path) -> bytes:
+    """Return a small file's bytes, else raise `UsageError`."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            Bilingual(f"{path} ne se lit pas ({error.strerror})", f"{path} cannot be read ({error.strerror})"),
+            code="unreadable_file",
+        ) from None
