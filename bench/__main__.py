@@ -1,0 +1,45 @@
+"""Run the benchmarks and print the report; with `--write`, make it `docs/performance.md`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from bench.report import render
+from bench.run import Plan, run
+
+REPORT: Final = Path(__file__).parent.parent / "docs" / "performance.md"
+QUICK_ROWS: Final = 20_000
+
+
+def main() -> None:
+    """Read the command line, run, report."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks beside raw DuckDB.")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each of the two members")
+    parser.add_argument("--seed", type=int, default=2025)
+    parser.add_argument("--repeat", type=int, default=5, help="measured runs of each question, after one to warm up")
+    parser.add_argument("--quick", action="store_true", help=f"everything once or twice, at {QUICK_ROWS} rows")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    arguments = parser.parse_args()
+    plan = (
+        Plan(
+            rows=QUICK_ROWS,
+            seed=arguments.seed,
+            repeat=2,
+            uploads=1,
+            durable=8,
+            fresh_processes=False,
+            profiled=("sector",),
+        )
+        if arguments.quick
+        else Plan(rows=arguments.rows, seed=arguments.seed, repeat=arguments.repeat)
+    )
+    text = render(run(plan))
+    print(text)
+    if arguments.write:
+        REPORT.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Write what was found as Markdown: tables, profile, and the notes of whoever measured."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import statistics
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from bench.data import MEMBERS, MOST_ROWS, bench_data
+from bench.house import MAX_GROUPS, MAX_ROWS
+from bench.measure import Series
+from bench.stages import TICK
+
+if TYPE_CHECKING:
+    from bench.run import Asked, Found
+
+NOTES: Final = Path(__file__).parent / "notes.md"
+LIBRARIES: Final = ("duckdb", "pyarrow", "polars", "polars-hash", "numpy", "numba", "opendp", "sqlglot", "cryptography")
+SHOWN_SHARE: Final = 0.01
+
+
+def render(found: Found) -> str:
+    """Return the whole report."""
+    parts = [_head(found), _questions(found), _uploads(found), _small(found), _profile(found)]
+    if NOTES.exists():
+        parts.append(NOTES.read_text("utf-8"))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _head(found: Found) -> str:
+    plan = found.plan
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    return f"""# Performance
+
+Written by `python -m bench --write`{"" if plan.rows == 1_000_000 else f" --rows {plan.rows}"} on \
+{datetime.now(tz=UTC):%Y-%m-%d}; to be read as CPU-seconds, since the machine is shared.
+
+- Machine: {_processor()}, {_cores()} cores, {_memory():.0f} GiB; {platform.system()} {platform.release()}, \
+Python {platform.python_version()}.
+- Versions: {versions}.
+- Load (1, 5, 15 minutes) before {found.load_before}, after {found.load_after}, the bench itself included.
+- Data: seed {plan.seed}; {_data(found)}
+- {"Each question in a process of its own" if plan.fresh_processes else "All questions in one process, being quick"} \
+(one run to warm up, then {plan.repeat} measured), raw DuckDB likewise, right before and after it. No peers yet: \
+smartnoise-sql, OpenDP's Polars layer, Qrlew, Tumult and openmined-psi come with a later issue; raw DuckDB without \
+privacy is the limit that everybody is held against."""
+
+
+def _data(found: Found) -> str:
+    data = bench_data(found.plan.rows, found.plan.seed)
+    counts = {}
+    for member in MEMBERS:
+        frame = pl.read_parquet(data.parquet(member, "hex"), columns=["u"])
+        counts[member] = frame.group_by("u").len()
+    rows = counts[MEMBERS[0]]["len"].to_numpy()
+    shared = counts[MEMBERS[0]].join(counts[MEMBERS[1]], on="u", how="semi").height
+    p50, p90, p99 = np.percentile(rows, [50, 90, 99])
+    return (
+        f"two members of {found.plan.rows:,} rows and {len(rows):,} persons each, {shared:,} of them in both; rows a "
+        f"person: mean {rows.mean():.2f}, median {p50:.0f}, 90 % {p90:.0f}, 99 % {p99:.0f}, at most {rows.max()} "
+        f"(cut at {MOST_ROWS}); {np.mean(rows > MAX_ROWS):.1%} of persons above {MAX_ROWS}."
+    )
+
+
+def _questions(found: Found) -> str:
+    lines = [
+        "## Questions",
+        (
+            "Through `session.query` with everything: signature, gate, charge, keys, decryption, slices, bounds, noise, "
+            f"log, answer; epsilon 1, {MAX_ROWS} rows a person and cell, {MAX_GROUPS} groups, threshold 20. "
+            "Raw DuckDB: two threads, plain Parquet, the same question without privacy. Medians. The room's wall time is "
+            "without the wait for the next tick, on which answers leave (S42)."
+        ),
+        (
+            "| question | room, CPU s | min–max | wall s | raw UUID, CPU s | raw hex, CPU s | room ÷ UUID | room ÷ hex"
+            " | room ÷ raw with a 10-row cap |\n|---|---|---|---|---|---|---|---|---|"
+        ),
+    ]
+    table = []
+    for asked in found.asked:
+        room, uuid, text = asked.room.median_cpu, asked.uuid.median_cpu, asked.hex.median_cpu
+        capped = "–" if asked.capped is None else f"{room / asked.capped.median_cpu:.2f}"
+        table.append(
+            f"| {asked.question.title} | **{room:.3f}** | {_span(asked.room.cpu)} | {_wall(asked.room)} | {uuid:.3f} "
+            f"| {text:.3f} | {room / uuid:.2f} | {room / text:.2f} | {capped} |"
+        )
+    lines[-1] += "\n" + "\n".join(table)
+    lines.append(
+        "Memory and error. *First*: the first question of a process (loads libraries' caches). *Error*: mean relative "
+        "error over the released cells of all runs, against the whole truth; *noise alone*: against the answer with "
+        "the same bounds and no noise, so the difference is what the bounds cut off. *Equal*: numbers found equal to "
+        "raw DuckDB's by assertion, with bounds that never bind."
+    )
+    lines.append(
+        "| question | first, CPU s | peak MiB: room | raw UUID | raw hex | error | noise alone | equal |\n"
+        "|---|---|---|---|---|---|---|---|\n" + "\n".join(_second(asked) for asked in found.asked)
+    )
+    lines.append(
+        f"An idle process with the room open holds {found.idle[0]:.0f} MiB, one with raw DuckDB {found.idle[1]:.0f}."
+    )
+    return "\n\n".join(lines)
+
+
+def _second(asked: Asked) -> str:
+    room, uuid, text = asked.peak
+    return (
+        f"| {asked.question.title} | {asked.first:.2f} | {room:.0f} | {uuid:.0f} | {text:.0f} "
+        f"| {_percent(asked.error)} | {_percent(asked.noise)} | {asked.compared} |"
+    )
+
+
+def _uploads(found: Found) -> str:
+    up = found.uploads
+    series, rows = Series.read(up["series"]), found.plan.rows
+    megabytes = up["csv_bytes"] / 1e6
+    rates = "\n".join(
+        f"| {name} | {count / each.median_cpu / 1e6:.2f} | {count / each.median_wall / 1e6:.2f} |"
+        for name, count, each in ((name, count, Series.read(each)) for name, (count, each) in up["hashing"].items())
+    )
+    return f"""## Upload
+
+CSV of {rows:,} rows ({megabytes:.0f} MB) → normalise → token → sort → encrypt → sign → hand in (intake verifies every \
+row group): CPU {_three(series.cpu)} s, wall {_three(series.wall)} s (min, median, max of {len(series.cpu)}, after one \
+to warm up), {rows / series.median_wall:,.0f} rows a second of wall, {rows / series.median_cpu:,.0f} of CPU; peak \
+{up["peak"]:.0f} MiB, {up["idle"]:.0f} before.
+
+{_stages(up["stages"])}
+
+| tokens, M a second | of CPU | of wall |
+|---|---|---|
+{rates}"""
+
+
+def _small(found: Found) -> str:
+    admission, durable = found.admission, found.durable
+    rows = []
+    for title, name in (
+        ("rulebook from the database", "rulebook"),
+        ("ordinary question (overlap by region)", "ordinary"),
+        (f"longest text allowed ({admission['characters']:,} characters)", "longest"),
+    ):
+        series = Series.read(admission[name])
+        rows.append(f"| {title} | {_three([1000 * each for each in series.cpu])} | {1000 * series.median_wall:.1f} |")
+    count, entries = durable["count"], durable["log_entries"]
+    rates = []
+    for title, name, times in (
+        ("questions to a table of 50 rows, the wait for the tick not counted", "questions", count),
+        ("previews", "previews", count),
+        ("log entries, each its own durable transaction", "log_each", entries),
+        ("log entries in one transaction", "log_together", entries),
+    ):
+        cpu, wall = durable[name]
+        rates.append(f"| {title} | {times / wall:.0f} | {1000 * wall / times:.2f} | {1000 * cpu / times:.2f} |")
+    return f"""## Admission, charges, log
+
+Admission alone (parse to priced plan; no data, no keys), the rulebook included:
+
+| what | CPU ms: min, median, max | wall ms |
+|---|---|---|
+{chr(10).join(rows)}
+
+One process, one after another, {count} questions and {entries} entries:
+
+| what | a second | wall ms each | CPU ms each |
+|---|---|---|---|
+{chr(10).join(rates)}
+
+Each question makes three durable transactions (charge, keys, release), each with its log entry. With the wait for \
+the tick, one session asks {count / (durable["questions"][1] + durable["waited"]):.1f} questions a second.
+
+What a question costs whatever its data, by stage:
+
+{_stages(durable["stages"], unit=1000)}"""
+
+
+def _profile(found: Found) -> str:
+    parts = ["## Profile", "CPU seconds of each stage by itself (perf counters around the stage, mean of the runs)."]
+    titles = {asked.question.id: asked.question.title for asked in found.asked}
+    for name, stages in found.profile.items():
+        top = "; ".join(f"`{function}` {seconds:.3f}" for function, seconds in stages["functions"][:6])
+        parts += [f"### {titles[name]}", _stages(stages), f"By function (cProfile, own CPU seconds): {top}."]
+    together: dict[str, float] = {}
+    for stages in found.profile.values():
+        for stage, seconds in stages["cpu"].items():
+            together[stage] = together.get(stage, 0.0) + seconds
+    ranked = sorted(together, key=lambda stage: -together[stage])
+    share = together[ranked[0]] / sum(together.values())
+    parts.append(
+        f"Over these questions the next bottleneck is **{ranked[0]}** ({share:.0%} of the CPU time), then {ranked[1]} "
+        f"and {ranked[2]}."
+    )
+    missing = sorted({door for stages in found.profile.values() for door in stages["missing"]})
+    if missing:
+        parts.append(f"Not measured, since the code no longer has it: {', '.join(missing)}.")
+    return "\n\n".join(parts)
+
+
+def _stages(stages: dict[str, Any], *, unit: int = 1) -> str:
+    total_cpu = sum(stages["cpu"].values())
+    total_wall = sum(wall for stage, wall in stages["wall"].items() if stage != TICK[0])
+    ranked = sorted(stages["cpu"].items(), key=lambda pair: -pair[1])
+    shown = [(stage, cpu) for stage, cpu in ranked if cpu >= SHOWN_SHARE * total_cpu]
+    lines = [
+        f"| {stage} | {unit * cpu:.3f} | {cpu / total_cpu:.0%} | {unit * stages['wall'][stage]:.3f} |"
+        for stage, cpu in shown
+    ]
+    what = "ms" if unit == 1000 else "s"
+    return (
+        f"| stage | CPU {what} | share | wall {what} |\n|---|---|---|---|\n"
+        + "\n".join(lines)
+        + f"\n| all | {unit * total_cpu:.3f} | | {unit * total_wall:.3f} |"
+    )
+
+
+def _three(values: tuple[float, ...] | list[float]) -> str:
+    return f"{min(values):.2f}, {statistics.median(values):.2f}, {max(values):.2f}"
+
+
+def _span(values: tuple[float, ...]) -> str:
+    return f"{min(values):.3f}–{max(values):.3f}"
+
+
+def _wall(series: Series) -> str:
+    return f"{series.median_wall:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.3g} %"
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text("ascii", "replace").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _cores() -> int:
+    return Path("/proc/cpuinfo").read_text("ascii", "replace").count("processor\t")
+
+
+def _memory() -> float:
+    line = Path("/proc/meminfo").read_text("ascii").splitlines()[0]
+    return int(line.split()[1]) / (1 << 20)
