@@ -25,11 +25,13 @@ from audit_log import NotVerified as LogNotVerified
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
 from cleanroom.identifiers import PartyId, RoomId
 from cleanroom.room import registry
-from cleanroom.room.creation import DATABASE, LOG_KEY, OPERATOR
+from cleanroom.room.creation import DATABASE, LOG_KEY, OPERATOR, PARTITIONS
 from cleanroom.room.database import connect, transaction
 from cleanroom.room.home import Home
+from cleanroom.storage.partition_store import PartitionStore, StoredPartition
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
 
     from cleanroom.room.room import Room
@@ -105,12 +107,19 @@ class Verification:
     """What `verify` found.
 
     Args:
+        damaged: of a room, the partitions that are missing or are not the bytes that were taken in.
         first_time: the log's key came from the place that was verified, since this machine had not seen the log.
     """
 
     verdict: Verdict
     vkey: str
     first_time: bool
+    damaged: tuple[Bilingual, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of it holds."""
+        return self.verdict.ok and not self.damaged
 
 
 def verify(target: Path, home: Home, *, vkey_file: Path | None = None) -> Verification:
@@ -157,16 +166,29 @@ def verify(target: Path, home: Home, *, vkey_file: Path | None = None) -> Verifi
             ),
             code="remembered_checkpoint_damaged",
         ) from None
+    damaged: tuple[Bilingual, ...] = ()
     if database.exists():
         with closing(connect(database)) as connection:
             verdict = verify_database(connection, given, remembered)
             note = _head(connection) if verdict.ok else b""
+            damaged = damaged_partitions(connection, PartitionStore(target / PARTITIONS))
     else:
         verdict = verify_directory(target, given, remembered=remembered)
         note = (target / "checkpoint").read_bytes() if verdict.ok else b""
     if verdict.ok:
         remember(home, room, given, note)
-    return Verification(verdict, given, first_time)
+    return Verification(verdict, given, first_time, damaged)
+
+
+def damaged_partitions(connection: sqlite3.Connection, store: PartitionStore) -> tuple[Bilingual, ...]:
+    """Compare every byte of every partition with the digest of its upload; return what does not hold."""
+    found = []
+    for upload in registry.uploads(connection):
+        try:
+            store.verify(StoredPartition(upload.manifest))
+        except (Fault, NotVerified) as error:
+            found.append(error.message)
+    return tuple(found)
 
 
 def remember(home: Home, room: RoomId, vkey: str, note: bytes) -> None:
@@ -179,6 +201,6 @@ def remember(home: Home, room: RoomId, vkey: str, note: bytes) -> None:
         temporary.replace(directory / name)
 
 
-def _head(connection: object) -> bytes:
-    (note,) = connection.execute("SELECT note FROM audit_head").fetchone()  # type: ignore[attr-defined]
+def _head(connection: sqlite3.Connection) -> bytes:
+    (note,) = connection.execute("SELECT note FROM audit_head").fetchone()
     return bytes(note)

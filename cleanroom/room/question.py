@@ -77,7 +77,7 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         index = _log_release(room, charged, release)
     except BaseException as error:
         wait_for_tick(started)
-        _log_failure(room, charged)
+        _log_failure(room, charged, error)
         if isinstance(error, Exception):
             # What failed may depend on rows, so the analyst learns only that it did (S23).
             raise failed_after_charge() from error
@@ -282,7 +282,9 @@ def _log_release(room: Room, charged: Charged, release: NoisedRelease) -> int:
         )
 
 
-def _log_failure(room: Room, charged: Charged) -> None:
+def _log_failure(room: Room, charged: Charged, error: BaseException) -> None:
+    """Enter that a charged question failed; what failed is in the sealed details, for the operator alone."""
+    cause = f"{error.code}: {error.message.en}" if isinstance(error, CleanroomError) else type(error).__name__
     with transaction(room.connection):
         held = ledger.reservation(room.connection, charged.reservation.reservation_id)
         if held is None:
@@ -297,7 +299,7 @@ def _log_failure(room: Room, charged: Charged) -> None:
             ordinals=_ordinals(room, charged.validated),
             purpose=charged.validated.purpose,
             caused_by=charged.log_index,
-            details={"request": held.reservation_id},
+            details={"request": held.reservation_id, "cause": cause},
         )
 
 
