@@ -149,7 +149,7 @@ class Engine:
 
     def __init__(self, a_plan: Plan) -> None:
         self.plan = a_plan
-        self._tables, self._backend = _backend()
+        self._tables, self.backend = _backend()
         self._read = False
 
     def vector(self, room: Room, *, bits: int = 0) -> tuple[int, ...]:
@@ -164,10 +164,10 @@ class Engine:
 
     def _vector(self, bits: int) -> tuple[int, ...]:
         if not bits:
-            return exact_vector(self.plan, self._backend).values
+            return exact_vector(self.plan, self.backend).values
         columns = needed_columns(self.plan)
         parts = [
-            contributions(self.plan, self._backend.rows(self.plan.relation, columns, Slice(bits, prefix))).values
+            contributions(self.plan, self.backend.rows(self.plan.relation, columns, Slice(bits, prefix))).values
             for prefix in range(1 << bits)
         ]
         return tuple(map(sum, zip(*parts, strict=True)))
@@ -382,6 +382,7 @@ class _Writer:
         self.plain = plain
         self.values: list[Any] = []
         self.aliases = 0
+        self.nested = 0
 
     # Values
 
@@ -472,10 +473,11 @@ class _Writer:
     def conditions(self, sources: list[_Source]) -> list[str]:
         rng = self.rng
         found = [self.condition(sources, 2) for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
-        if rng.random() < 0.2:
-            units = [source for source in sources if source.unit]
-            inner = self.select(0, [])[0] if rng.random() < 0.7 else f"{self.select(0, [])[0]} INTERSECT {self.select(0, [])[0]}"
-            found.append(f"{units[0].alias}.{units[0].unit} IN ({inner})")
+        if self.nested < 2 and rng.random() < 0.2:
+            self.nested += 1
+            arms = [self.select(0, [])[0] for _ in range(rng.choice((1, 1, 2)))]
+            found.append(f"{sources[0].alias}.{sources[0].unit} IN ({' INTERSECT '.join(arms)})")
+            self.nested -= 1
         return [each for each in found if each]
 
     def condition(self, sources: list[_Source], depth: int) -> str:

@@ -1,0 +1,357 @@
+"""THE property: no person moves an exact vector by more than was declared (SOUNDNESS S2, F).
+
+For any admitted question, any rooms D and any person p: ‖v(D) - v(D without p)‖² ≤ norm², and with p removed from one
+table only ≤ D². All arithmetic here is on whole numbers.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rooms import (
+    FRANCOS,
+    SALES,
+    TNM,
+    Engine,
+    Room,
+    Row,
+    admit,
+    catalog_of,
+    catalogs,
+    choices,
+    day,
+    hostile_room,
+    question,
+    seeds,
+    squared_diameter,
+    squared_distance,
+    vector,
+)
+
+from cleanroom.accounting.accountant import ReleaseNorm
+from cleanroom.catalog import Contribution
+from cleanroom.errors import Refused
+from cleanroom.query.backend import SliceTooLarge
+from cleanroom.query.plan import Plan
+from cleanroom.query.precision import shape_of
+
+LIMITS = settings(
+    derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+THRESHOLDS = (0, 0, 20)
+
+
+def asked(rng: Random, seed: int) -> tuple[Plan, Room]:
+    """Return a plan and a room for it; what is too wide to sum is asked again."""
+    for attempt in range(20):
+        made = catalogs(Random(seed + attempt))
+        written = question(rng, made)
+        try:
+            a_plan = admit(written.sql, written.parameters, made, threshold=rng.choice(THRESHOLDS))
+        except Refused as refused:
+            assert refused.code == "bounds_too_wide", (written, refused)
+            continue
+        return a_plan, hostile_room(Random(seed + attempt), made)
+    raise AssertionError("twenty questions in a row were too wide")
+
+
+def check_leaving(rng: Random, seed: int) -> None:
+    """Remove a person everywhere, then from each table alone."""
+    a_plan, room = asked(rng, seed)
+    if not room.persons:
+        return
+    engine = Engine(a_plan)
+    person = room.persons[seed % len(room.persons)]
+    whole = engine.vector(room)
+    assert squared_distance(whole, engine.vector(room.without(person))) <= a_plan.bounds.norm**2
+    if len(a_plan.tables) > 1:
+        for table in a_plan.tables:
+            moved = squared_distance(whole, engine.vector(room.without(person, {table})))
+            assert moved <= squared_diameter(a_plan)
+
+
+def check_sum_of_persons(rng: Random, seed: int) -> None:
+    """Compare the room with the sum of rooms of one person each: nobody's part depends on anybody else."""
+    a_plan, room = asked(rng, seed)
+    engine = Engine(a_plan)
+    whole = engine.vector(room)
+    parts = []
+    for person in room.persons:
+        alone = room
+        for other in room.persons:
+            if other != person:
+                alone = alone.without(other)
+        part = engine.vector(alone)
+        assert sum(entry * entry for entry in part) <= a_plan.bounds.norm**2
+        parts.append(part)
+    assert whole == tuple(map(sum, zip(*parts, strict=True))) if parts else not any(whole)
+
+
+def check_arrangement(rng: Random, seed: int) -> None:
+    """Slice the room, cut its uploads, interleave its persons otherwise: the vector stays."""
+    a_plan, room = asked(rng, seed)
+    engine = Engine(a_plan)
+    whole = engine.vector(room)
+    assert engine.vector(room, bits=1 + seed % 3) == whole
+    assert engine.vector(rearranged(room, Random(seed))) == whole
+
+
+def rearranged(room: Room, rng: Random) -> Room:
+    """Return the same rows in several uploads, persons interleaved otherwise, each person's rows in their order."""
+    uploads = {}
+    for table, parts in room.uploads.items():
+        waiting: dict[int | None, list[Row]] = {}
+        for row in (row for part in parts for row in part):
+            waiting.setdefault(row[0], []).append(row)
+        mixed = []
+        while waiting:
+            person = rng.choice(list(waiting))
+            mixed.append(waiting[person].pop(0))
+            if not waiting[person]:
+                del waiting[person]
+        cuts = sorted(rng.randrange(len(mixed) + 1) for _ in range(rng.randrange(3)))
+        uploads[table] = tuple(tuple(mixed[a:b]) for a, b in zip([0, *cuts], [*cuts, len(mixed)], strict=True))
+    return Room(room.catalogs, uploads)
+
+
+@given(choices(), seeds())
+@settings(LIMITS, max_examples=180)
+def test_a_person_moves_the_vector_by_at_most_what_is_declared(rng: Random, seed: int) -> None:
+    check_leaving(rng, seed)
+
+
+@given(choices(), seeds())
+@settings(LIMITS, max_examples=80)
+def test_a_room_is_the_sum_of_its_persons(rng: Random, seed: int) -> None:
+    check_sum_of_persons(rng, seed)
+
+
+@given(choices(), seeds())
+@settings(LIMITS, max_examples=100)
+def test_slices_uploads_and_the_order_of_others_change_nothing(rng: Random, seed: int) -> None:
+    check_arrangement(rng, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("check", [check_leaving, check_sum_of_persons, check_arrangement])
+@pytest.mark.parametrize("batch", range(8))
+def test_the_same_many_times(check: object, batch: int) -> None:
+    for seed in range(batch * 1000, batch * 1000 + 1000):
+        check(Random(seed), seed)  # type: ignore[operator]
+
+
+@given(choices(), seeds())
+@settings(LIMITS, max_examples=100)
+def test_the_ledger_s_norm_and_diameter_are_the_tests_own(rng: Random, seed: int) -> None:
+    """What the accountant charges for is what the property above bounds."""
+    a_plan, _ = asked(rng, seed)
+    charged = ReleaseNorm(a_plan.bounds.norm, shape_of(a_plan.bounds))
+    assert charged.squared_norm == a_plan.bounds.norm**2
+    largest = charged.squared_norm if len(a_plan.tables) == 1 else charged.squared_diameter
+    assert largest == squared_diameter(a_plan)
+
+
+# Rooms where hiding one's rows at one member moves the vector further than the norm (S2)
+
+BOTH = "SELECT person, {columns} FROM tnm.visits UNION ALL SELECT person, {columns} FROM francos.visits"
+
+
+def visit(person: int | None = 0, **values: object) -> Row:
+    """Return a row of `catalog_of`'s columns."""
+    ordinary = {
+        "region": "nord",
+        "discipline": "danse",
+        "bought": day(2024, 1, 20),
+        "played": day(2024, 2, 1),
+        "seats": 2,
+        "amount": 1_000,
+        "channel": "web",
+    }
+    return person, tuple({**ordinary, **values}.values())
+
+
+def diluted() -> tuple[Plan, Room]:
+    """A person in one cell at tnm and in a thousand at francos: norm clipping shares the length out."""
+    made = {table: catalog_of(table, seats=(0, 1_000), most_rows=2_000, contribution=Contribution(1, 1)) for table in (TNM, FRANCOS)}
+    sql = f"SELECT seats, COUNT(*) AS n FROM ({BOTH.format(columns='seats')}) AS t GROUP BY seats"
+    others = tuple(visit(seats=seats) for seats in range(1, 1_001))
+    return admit(sql, None, made), Room(made, {TNM: ((visit(seats=0),),), FRANCOS: (others,)})
+
+
+def displaced() -> tuple[Plan, Room]:
+    """A person whose francos row is the first of the union and crowds out the tnm row: from one cell to another."""
+    made = {table: catalog_of(table, most_rows=65_535, contribution=Contribution(1, 1)) for table in (TNM, FRANCOS)}
+    joins = "".join(f" JOIN tnm.visits AS j{number} USING (person)" for number in range(17))
+    sql = f"SELECT t.region, COUNT(*) AS n FROM ({BOTH.format(columns='region')}) AS t{joins} GROUP BY t.region"
+    room = Room(made, {TNM: ((visit(region="sud"),),), FRANCOS: ((visit(region="nord"),),)})
+    return admit(sql, None, made), room
+
+
+def reversed_sign() -> tuple[Plan, Room]:
+    """A person whose total is the greatest at tnm, and the least once francos' rows are added."""
+    made = {
+        table: catalog_of(table, amount=(-1_000, 1_000), most_rows=50, contribution=Contribution(3, 2))
+        for table in (TNM, FRANCOS)
+    }
+    sql = f"SELECT SUM(amount) AS s FROM ({BOTH.format(columns='amount')}) AS t"
+    gains, losses = tuple([visit(amount=1_000)] * 3), tuple([visit(amount=-1_000)] * 6)
+    return admit(sql, None, made), Room(made, {TNM: (gains,), FRANCOS: (losses,)})
+
+
+@pytest.mark.parametrize(
+    ("made", "tenths"), [(diluted, 19), (displaced, 20), (reversed_sign, 40)], ids=["diluted", "displaced", "sign"]
+)
+def test_hiding_at_one_member_reaches_beyond_the_norm_and_stays_within_the_diameter(made: object, tenths: int) -> None:
+    """These rooms make D necessary: a table charged for the norm alone would pay too little."""
+    a_plan, room = made()  # type: ignore[operator]
+    engine = Engine(a_plan)
+    whole = engine.vector(room)
+    norm = a_plan.bounds.norm**2
+    moved = squared_distance(whole, engine.vector(room.without(0, {FRANCOS})))
+    # One part in a million: the norm is rounded up to a lattice step.
+    assert 10 * moved * 1_000_001 >= tenths * norm * 1_000_000
+    charged = ReleaseNorm(a_plan.bounds.norm, shape_of(a_plan.bounds))
+    assert moved <= charged.squared_diameter
+    assert squared_distance(whole, engine.vector(room.without(0))) <= norm
+
+
+def test_a_single_table_s_person_reaches_the_norm_and_no_more() -> None:
+    """The norm is not slack either: a person with full contributions in the groups allowed has exactly it."""
+    made = {TNM: catalog_of(TNM, contribution=Contribution(3, 2))}
+    a_plan = admit("SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region", None, made)
+    room = Room(made, {TNM: (tuple([visit(region="nord")] * 5 + [visit(region="sud")] * 3),)})
+    length = sum(entry**2 for entry in vector(a_plan, room))
+    assert length <= a_plan.bounds.norm**2 < length * 1.000_1
+
+
+def test_one_cell_a_person_is_clipped_all_the_same() -> None:
+    """A key that the catalog's facts make unique per person is no licence (S6): heavy rows in many cells shrink."""
+    made = {TNM: catalog_of(TNM, seats=(1, 40), most_rows=50, contribution=Contribution(1, 1))}
+    a_plan = admit("SELECT seats, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY seats", None, made)
+    room = Room(made, {TNM: (tuple(visit(seats=seats) for seats in range(1, 41)),)})
+    assert 0 < sum(entry**2 for entry in vector(a_plan, room)) <= a_plan.bounds.norm**2
+
+
+def test_rows_of_both_arms_share_one_cap() -> None:
+    """c is applied once, after the union (S29): 3 rows of 6, not 3 of each arm."""
+    made = {table: catalog_of(table, contribution=Contribution(3, 1)) for table in (TNM, FRANCOS)}
+    a_plan = admit(f"SELECT COUNT(*) AS n FROM ({BOTH.format(columns='region')}) AS t", None, made)
+    room = Room(made, {TNM: (tuple([visit()] * 3),), FRANCOS: (tuple([visit()] * 3),)})
+    assert vector(a_plan, room) == (3 * a_plan.bounds.components[0].steps,)
+
+
+def test_every_person_is_clipped_alone() -> None:
+    """A stream of many persons, met by slices: lengths add, factors do not."""
+    made = {TNM: catalog_of(TNM, contribution=Contribution(2, 1))}
+    a_plan = admit("SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region", None, made)
+    rows = [visit(person, region=region) for person in range(50) for region in ("nord", "sud") for _ in range(4)]
+    room = Room(made, {TNM: (tuple(rows),)})
+    one = vector(a_plan, Room(made, {TNM: (tuple(rows[:8]),)}))
+    for bits in (0, 1, 4):
+        assert vector(a_plan, room, bits=bits) == tuple(50 * entry for entry in one)
+
+
+def test_rows_of_a_person_in_another_order_change_nothing_in_a_join_that_is_cut() -> None:
+    """FirstRows orders by all columns (S20): the file's order decides nothing."""
+    made = {table: catalog_of(table, most_rows=65_535, contribution=Contribution(1, 1)) for table in (TNM, FRANCOS)}
+    joins = "".join(f" JOIN francos.visits AS j{number} USING (person)" for number in range(17))
+    sql = f"SELECT t.region, t.seats, COUNT(*) AS n FROM tnm.visits AS t{joins} GROUP BY 1, 2"
+    a_plan = admit(sql, None, made)
+    rows = [visit(region=region, seats=seats) for region in ("sud", "nord", "est") for seats in (7, 3, 12)]
+    found = set()
+    for seed in range(4):
+        shuffled = Random(seed).sample(rows, len(rows))
+        found.add(vector(a_plan, Room(made, {TNM: (tuple(shuffled),), FRANCOS: ((visit(),),)})))
+    assert len(found) == 1
+    # The first in the order of the codes: region nord, 3 seats.
+    assert [place for place, entry in enumerate(found.pop()) if entry] == [2]
+
+
+# What only fails when a row is there would tell that it is (S-1, S-2)
+
+
+@pytest.mark.parametrize(
+    "condition", ["amount > 999999999999999999", "amount IN (999999999999999999, 3)", "seats > -999999999999999999", "seats > ?"]
+)
+def test_literals_beyond_the_codes_run_alike_with_and_without_a_row_that_reaches_them(condition: str) -> None:
+    made = {TNM: catalog_of(TNM)}
+    sql = f"SELECT COUNT(*) AS n FROM tnm.visits WHERE channel = 'web' AND {condition}"
+    a_plan = admit(sql, [10**18 - 1] if "?" in condition else None, made)
+    reached = Room(made, {TNM: ((visit(channel="web"),),)})
+    missed = Room(made, {TNM: ((visit(channel="guichet"),),)})
+    expected = a_plan.bounds.components[0].steps if "-" in condition else 0
+    assert vector(a_plan, reached) == (expected,)
+    assert vector(a_plan, missed) == (0,)
+
+
+def test_a_heavy_person_s_fan_out_is_cut_and_never_exhausts_memory() -> None:
+    """Nine unions of ten arms joined: 10^9 pairs of one person's rows without the cut, for a few hundred rows."""
+    made = {TNM: catalog_of(TNM, most_rows=65_535, contribution=Contribution(3, 2))}
+    union = " UNION ALL ".join(["SELECT person, seats FROM tnm.visits"] * 10)
+    sources = ", ".join(f"({union}) AS a{number}" for number in range(9))
+    equal = " AND ".join(f"a0.person = a{number}.person" for number in range(1, 9))
+    a_plan = admit(f"SELECT COUNT(*) AS n FROM {sources} WHERE {equal}", None, made)
+    room = Room(made, {TNM: (tuple([visit()] * 200),)})
+    assert vector(a_plan, room) == (3 * a_plan.bounds.components[0].steps,)
+
+
+def test_counting_persons_in_a_wide_join_is_exact_whatever_the_fan_out() -> None:
+    """Where only persons are counted, a relation without columns is a semi-join: nothing is cut, nothing multiplies."""
+    made = {table: catalog_of(table, most_rows=65_535) for table in (TNM, FRANCOS, SALES)}
+    joins = " JOIN francos.visits AS b USING (person) JOIN tnm.sales AS c USING (person)" + "".join(
+        f" JOIN francos.visits AS j{number} USING (person)" for number in range(12)
+    )
+    a_plan = admit(f"SELECT COUNT(DISTINCT a.person) AS n FROM tnm.visits AS a{joins}", None, made)
+    heavy = tuple(visit(person) for person in range(3) for _ in range(300))
+    room = Room(made, {TNM: (heavy,), FRANCOS: (heavy,), SALES: (heavy[:600],)})
+    assert vector(a_plan, room) == (2 * a_plan.bounds.components[0].steps,)
+
+
+def test_a_slice_that_does_not_fit_is_halved_and_the_sum_is_the_same() -> None:
+    made = {TNM: catalog_of(TNM)}
+    a_plan = admit("SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region", None, made)
+    room = Room(made, {TNM: (tuple(visit(person) for person in range(40)),)})
+    engine = Engine(a_plan)
+    whole = engine.vector(room)
+
+    class Small:
+        """A backend in which only slices of two bits or more fit."""
+
+        def __init__(self) -> None:
+            self.seen: list[int] = []
+
+        def slices(self):  # type: ignore[no-untyped-def]
+            return engine.backend.slices()
+
+        def rows(self, relation, columns, part):  # type: ignore[no-untyped-def]
+            self.seen.append(part.bits)
+            if part.bits < 2:
+                raise SliceTooLarge
+            return engine.backend.rows(relation, columns, part)
+
+    from cleanroom.query.contribution import exact_vector
+
+    small = Small()
+    assert exact_vector(a_plan, small).values == whole
+    assert sorted(small.seen) == [0, 1, 1, 2, 2, 2, 2]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 31))
+@settings(LIMITS, max_examples=50)
+def test_halves_of_a_slice_share_its_persons_out(prefix: int, bits: int) -> None:
+    from cleanroom.query.backend import Slice
+
+    part = Slice(bits, prefix >> (32 - bits))
+    one, other = part.halves()
+    for token_bits in (prefix, prefix ^ (1 << (31 - bits))):
+        assert sum(token_bits >> (32 - each.bits) == each.prefix for each in (one, other)) == 1
+
+
+def test_the_finest_slice_is_not_halved() -> None:
+    from cleanroom.query.backend import FINEST_SLICE_BITS, Slice
+
+    with pytest.raises(SliceTooLarge):
+        Slice(FINEST_SLICE_BITS, 0).halves()
