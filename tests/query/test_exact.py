@@ -1,0 +1,540 @@
+"""What is bounded is right: equal to plain SQL where no bound binds, and to a slow reimplementation where one does."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rooms import (
+    FRANCOS,
+    MUSEE,
+    TNM,
+    Catalogs,
+    Engine,
+    Room,
+    admit,
+    catalog_of,
+    catalogs,
+    choices,
+    clean_room,
+    key_values,
+    question,
+    seeds,
+    vector,
+)
+
+from cleanroom.catalog import Category, Contribution, Date, Number
+from cleanroom.errors import InvariantBroken
+from cleanroom.query.algebra import (
+    CategoryKey,
+    CountPersons,
+    CountRows,
+    FirstRows,
+    KeyOutput,
+    Mean,
+    MonthKey,
+    NumberKey,
+    Scan,
+    StatisticOutput,
+    Sum,
+)
+from cleanroom.query.backend import Codes, PersonRows
+from cleanroom.query.bound import LATTICE_BITS, Bounds, Component, Measured
+from cleanroom.query.contribution import cell_numbers, contributions
+from cleanroom.query.plan import Plan
+from cleanroom.query.release import NoisedRelease
+
+LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
+# Plain SQL
+
+
+def database(room: Room) -> duckdb.DuckDBPyConnection:
+    """Return a database with the room's rows as a member would read them: texts, dates and decimals."""
+    connection = duckdb.connect(":memory:")
+    for table, catalog in room.catalogs.items():
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.owner}")
+        types = {Category: "VARCHAR", Date: "DATE", Number: "DECIMAL(18, 2)"}
+        columns = [f"{catalog.unit.name} VARCHAR"]
+        for column in catalog.columns:
+            kind = types.get(type(column.type), "VARCHAR")
+            columns.append(f"{column.name} {'INTEGER' if column.name in {'seats', 'tickets'} else kind}")
+        connection.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
+        rows = [
+            [f"p{person}", *(plain(column.type, value) for column, value in zip(catalog.columns, values, strict=True))]
+            for part in room.uploads[table]
+            for person, values in part
+        ]
+        if rows:
+            connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608
+    return connection
+
+
+def plain(kind: object, code: Any) -> Any:
+    """Return a code as the value it stands for."""
+    if code is None:
+        return None
+    match kind:
+        case Date():
+            return date(1970, 1, 1) + timedelta(days=code)
+        case Number(resolution=resolution):
+            return code * resolution
+    return code
+
+
+def answer(a_plan: Plan, entries: tuple[int, ...]) -> dict[tuple[Any, ...], list[Fraction | None]]:
+    """Return each cell's statistics from an exact vector; AVG of no value is None."""
+    width = len(a_plan.bounds.components)
+    found: dict[tuple[Any, ...], list[Fraction | None]] = {}
+    for number, keys in enumerate(key_values(a_plan.keys)):
+        parts = entries[number * width : (number + 1) * width]
+        values = [Fraction(part, component.steps) for part, component in zip(parts, a_plan.bounds.components, strict=True)]
+        numbers: list[Fraction | None] = []
+        place = 0
+        for statistic in a_plan.statistics:
+            match statistic:
+                case CountPersons() | CountRows():
+                    numbers.append(values[place])
+                case Sum(resolution=resolution):
+                    numbers.append(values[place] * Fraction(resolution))
+                case Mean(middle=middle, resolution=resolution):
+                    rows, total = values[place], values[place + 1]
+                    numbers.append((middle + total / rows) * Fraction(resolution) if rows else None)
+            place += 2 if isinstance(statistic, Mean) else 1
+        shown = tuple(keys[output.key] for output in a_plan.outputs if isinstance(output, KeyOutput))
+        listed = [numbers[output.statistic] for output in a_plan.outputs if isinstance(output, StatisticOutput)]
+        found[shown] = listed
+    return found
+
+
+def compare(sql: str, a_plan: Plan, room: Room, written: str) -> int:
+    """Compare every cell with plain SQL; return how many were not empty."""
+    mine = answer(a_plan, vector(a_plan, room))
+    with database(room) as connection:
+        rows = connection.execute(written).fetchall()
+    keys = len([output for output in a_plan.outputs if isinstance(output, KeyOutput)])
+    # The columns may stand in any order in the question; those of keys come first in ours.
+    order = sorted(range(len(a_plan.outputs)), key=lambda place: isinstance(a_plan.outputs[place], StatisticOutput))
+    rows = [tuple(value.date() if isinstance(value, datetime) else value for value in row) for row in rows]
+    theirs = {tuple(row[place] for place in order[:keys]): [row[place] for place in order[keys:]] for row in rows}
+    assert set(theirs) <= set(mine), sql
+    for cell, numbers in mine.items():
+        for number, wanted in zip(numbers, theirs.get(cell, [None] * len(numbers)), strict=True):
+            if isinstance(wanted, float):
+                assert number is not None, (sql, cell)
+                assert math.isclose(float(number), wanted, rel_tol=1e-9, abs_tol=1e-9), (sql, cell)
+            else:
+                assert (number or 0) == (Fraction(wanted) if wanted is not None else 0), (sql, cell)
+    return len(theirs)
+
+
+def cut(relation: object) -> bool:
+    """Return whether a relation holds FirstRows anywhere."""
+    return "FirstRows(" in repr(relation)
+
+
+def check_plain(rng: Random, seed: int) -> None:
+    made = catalogs(Random(seed), loose=True)
+    written = question(rng, made)
+    a_plan = admit(written.sql, written.parameters, made)
+    if not cut(a_plan.relation):
+        compare(written.sql, a_plan, clean_room(Random(seed), made), written.written)
+
+
+@given(choices(), seeds())
+@settings(LIMITS, max_examples=100)
+def test_an_exact_vector_is_plain_sql_where_no_bound_binds(rng: Random, seed: int) -> None:
+    check_plain(rng, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("batch", range(8))
+def test_plain_sql_many_times(batch: int) -> None:
+    for seed in range(batch * 1000, batch * 1000 + 1000):
+        check_plain(Random(seed), seed)
+
+
+def loose(**kinds: Any) -> Catalogs:
+    """Return three tables with different domains, nullable where it matters, bounds that do not bind."""
+    wide = Contribution(5_000, 65_535)
+    nullable = ("region", "bought", "seats")
+    return {
+        TNM: catalog_of(TNM, region=("nord", "sud", "est"), nullable=nullable, most_rows=40, contribution=wide, **kinds),
+        FRANCOS: catalog_of(FRANCOS, region=("est", "ouest", "nord"), nullable=nullable, most_rows=40, contribution=wide),
+        MUSEE: catalog_of(MUSEE, region=("sud",), nullable=("region",), most_rows=40, contribution=wide),
+    }
+
+
+PLAIN = (
+    "SELECT region, COUNT(*) AS n, COUNT(DISTINCT person) AS p FROM tnm.visits GROUP BY region",
+    "SELECT AVG(seats) AS a, region, SUM(amount) AS s FROM tnm.visits GROUP BY region",
+    "SELECT date_trunc('month', bought) AS m, SUM(seats) AS s FROM tnm.visits GROUP BY m",
+    "SELECT seats, COUNT(*) AS n FROM tnm.visits GROUP BY seats",
+    "SELECT region, seats, COUNT(*) AS n FROM tnm.visits GROUP BY 2, 1",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (region = 'nord')",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (region = 'nord' AND seats > 3)",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE region IN ('nord', NULL)",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE region NOT IN ('nord', NULL)",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (region IN ('ailleurs'))",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE region IS NULL OR bought IS NOT NULL",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (bought < played)",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE bought = played OR seats <> 2",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE amount > 37.425",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE amount <= 37.425 AND amount >= 0.005",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE amount = 0.005 OR 100.00 > amount",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE bought BETWEEN DATE '2024-01-10' AND '2024-02-29'",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE bought NOT BETWEEN '2024-01-10' AND '2024-01-20'",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE seats BETWEEN 5 AND 3",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE seats = NULL OR NOT (seats <> NULL)",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE TRUE AND NOT FALSE AND (NULL OR seats > 2)",
+    "SELECT COUNT(*) AS n, AVG(amount) AS a FROM tnm.visits WHERE FALSE",
+    "SELECT region, COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits UNION ALL SELECT person, region FROM "
+    "francos.visits UNION ALL SELECT person, region FROM musee.visits) AS t GROUP BY region",
+    "SELECT region, SUM(amount) AS s FROM (SELECT person, region, amount FROM musee.visits UNION ALL SELECT person, "
+    "region, amount FROM francos.visits WHERE region <> 'nord') AS t WHERE region <> 'sud' GROUP BY region",
+    "SELECT a.region, b.region, COUNT(*) AS n FROM tnm.visits AS a JOIN francos.visits AS b USING (person) GROUP BY 1, 2",
+    "SELECT COUNT(*) AS n, SUM(a.seats) AS s FROM tnm.visits AS a JOIN tnm.visits AS b USING (person)",
+    "SELECT COUNT(*) AS n FROM tnm.visits AS a, francos.visits AS b WHERE a.person = b.person AND a.bought < b.bought",
+    "SELECT COUNT(DISTINCT a.person) AS n FROM tnm.visits AS a JOIN francos.visits AS b ON b.person = a.person AND "
+    "b.seats = a.seats",
+    "SELECT COUNT(DISTINCT person) AS n FROM tnm.visits JOIN francos.visits USING (person)",
+    "SELECT tnm.visits.region, COUNT(*) AS n FROM tnm.visits JOIN francos.visits USING (person) GROUP BY 1",
+    "SELECT region, COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM francos.visits WHERE seats > 6) "
+    "GROUP BY region",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM francos.visits INTERSECT SELECT person "
+    "FROM musee.visits)",
+    "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT SELECT person FROM francos.visits) AS t",
+    "SELECT SUM(v.amount) AS s FROM tnm.visits AS v JOIN (SELECT person FROM tnm.visits INTERSECT SELECT person FROM "
+    "francos.visits) AS t USING (person)",
+    "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits UNION ALL SELECT person FROM francos.visits INTERSECT "
+    "SELECT person FROM musee.visits) AS t",
+)
+
+
+@pytest.mark.parametrize("sql", PLAIN)
+def test_a_question_is_plain_sql(sql: str) -> None:
+    made = loose()
+    room = clean_room(Random(11), made)
+    assert compare(sql, admit(sql, None, made), room, sql) > 0 or "FALSE" in sql
+
+
+def test_union_of_150_arms_and_200_conditions_are_answered() -> None:
+    made = loose()
+    room = clean_room(Random(12), made)
+    union = " UNION ALL ".join(["SELECT person FROM tnm.visits"] * 150)
+    persons = sum(len(part) for part in room.uploads[TNM])
+    a_plan = admit(f"SELECT COUNT(*) AS n FROM ({union}) AS t", None, made)
+    assert vector(a_plan, room) == (150 * persons * a_plan.bounds.components[0].steps,)
+    for joint in ("AND", "OR"):
+        sql = "SELECT COUNT(*) AS n FROM tnm.visits WHERE " + f" {joint} ".join(["seats = 5"] * 190)
+        compare(sql, admit(sql, None, made), room, sql)
+    sql = "SELECT COUNT(*) AS n FROM tnm.visits WHERE " + "NOT " * 60 + "seats = 5"
+    compare(sql, admit(sql, None, made), room, "SELECT COUNT(*) AS n FROM tnm.visits WHERE seats = 5")
+
+
+def test_released_cells_carry_the_keys_and_numbers_of_the_vector() -> None:
+    """The answer's cells are the vector's, in its order: what `release` prints is what was bounded."""
+    made = loose()
+    room = clean_room(Random(13), made)
+    sql = "SELECT region, seats, date_trunc('month', bought) AS m, COUNT(*) AS n, AVG(amount) AS a FROM tnm.visits GROUP BY 1, 2, 3"
+    a_plan = admit(sql, None, made)
+    entries = vector(a_plan, room)
+    mine = answer(a_plan, entries)
+    cells = list(NoisedRelease(a_plan, 1.0, entries).cells())
+    assert [cell.keys for cell in cells] == list(mine)
+    for cell, (rows, mean) in zip(cells, mine.values(), strict=True):
+        assert cell.values[0].number == float(rows or 0)
+        if mean is not None:
+            assert math.isclose(cell.values[1].number or 0.0, float(mean), rel_tol=1e-12)
+
+
+def test_a_cut_join_counts_the_first_rows_of_each_side() -> None:
+    """65 535 rows a side: each side keeps isqrt(2^17) = 362 rows of a person, no fewer."""
+    wide = Contribution(65_535, 2)
+    made = {table: catalog_of(table, most_rows=65_535, contribution=wide) for table in (TNM, FRANCOS)}
+    a_plan = admit("SELECT SUM(a.seats) AS s FROM tnm.visits AS a JOIN francos.visits AS b USING (person)", None, made)
+    assert cut(a_plan.relation)
+    row = ("nord", "danse", 19_740, 19_740, 1, 5, "web")
+    dear = ("nord", "danse", 19_740, 19_740, 12, 5, "web")
+    room = Room(made, {TNM: (((0, dear),) * 100 + ((0, row),) * 300,), FRANCOS: (((0, row),) * 3,)})
+    total = Fraction(vector(a_plan, room)[0], a_plan.bounds.components[0].steps)
+    # 300 rows of one seat come first in the order of the column, then 62 of twelve; three rows on the other side.
+    assert total == min(3 * (300 + 62 * 12), 65_535 * 12)
+    assert any(isinstance(side, FirstRows) for side in (a_plan.relation.left, a_plan.relation.right))  # type: ignore[union-attr]
+
+
+# The bounds again, slowly: Python's own integers and fractions
+
+
+def slow(a_plan: Plan, rows: PersonRows) -> tuple[list[list[Fraction]], list[int]]:
+    """Return each person's clipped vector before truncation, and which of them were clipped."""
+    bounds = a_plan.bounds
+    cells = slow_cells(a_plan, rows)
+    persons: dict[int, dict[int, list[int]]] = {}
+    for row, unit in enumerate(rows.units):
+        mine = persons.setdefault(int(unit), {})
+        if cells[row] is not None:
+            mine.setdefault(cells[row], []).append(row)
+    vectors, clipped = [], []
+    for number, mine in enumerate(persons.values()):
+        entries = [Fraction(0)] * (bounds.cells * len(bounds.components))
+        for cell, places in mine.items():
+            for at, component in enumerate(bounds.components):
+                entries[cell * len(bounds.components) + at] = slow_entry(component, bounds, rows, places)
+        whole = [Fraction(math.trunc(entry)) for entry in entries]
+        square = sum(entry * entry for entry in whole)
+        if square > bounds.norm**2:
+            clipped.append(number)
+            # The root to 60 digits stands for the real one: far finer than a step.
+            root = Fraction(math.isqrt(int(square * 10**120)), 10**60)
+            whole = [entry * bounds.norm / root for entry in whole]
+        vectors.append(whole)
+    return vectors, clipped
+
+
+def slow_cells(a_plan: Plan, rows: PersonRows) -> list[int | None]:
+    """Return each row's cell by looking its keys up in the list of cells."""
+    cells: list[int | None] = []
+    for row in range(len(rows.units)):
+        number: int | None = 0
+        for key in a_plan.keys:
+            column = rows.columns[key.column]
+            code = int(column.values[row]) if column.present[row] else None
+            match key:
+                case CategoryKey(domain=domain):
+                    known = list(range(len(domain)))
+                    place = code
+                case NumberKey(lower=lower, upper=upper):
+                    known = list(range(lower, upper + 1))
+                    place = code
+                case MonthKey(first=first, months=months):
+                    known = list(range(first, first + months))
+                    day = date(1970, 1, 1) + timedelta(days=code) if code is not None else None
+                    place = (day.year - 1970) * 12 + day.month - 1 if day else None
+            if place is None:
+                at = len(known) if key.nullable else None
+            else:
+                at = known.index(place) if place in known else None
+            number = None if at is None or number is None else number * key.size + at
+        cells.append(number)
+    return cells
+
+
+def slow_entry(component: Component, bounds: Bounds, rows: PersonRows, places: list[int]) -> Fraction:
+    """Return one component of one person's cell, in lattice steps, before truncation (S31 to S34)."""
+    values: list[int] = []
+    if component.column is not None:
+        column = rows.columns[component.column]
+        values = [int(column.values[row]) for row in places if column.present[row]]
+    steps = component.multiplier * 2**LATTICE_BITS
+    match component.measured:
+        case Measured.PERSONS:
+            return Fraction(steps)
+        case Measured.ROWS:
+            return Fraction(min(len(places), bounds.max_rows) * steps)
+        case Measured.TOTAL:
+            return Fraction(min(max(sum(values), component.lower), component.upper) * steps)
+        case Measured.MEAN_ROWS:
+            return Fraction(min(len(values), bounds.max_rows) * steps)
+        case Measured.MEAN_TOTAL:
+            share = Fraction(min(len(values), bounds.max_rows), len(values)) if values else Fraction(1)
+            total = sum(value - component.middle for value in values) * share
+            return min(max(total, Fraction(component.lower)), Fraction(component.upper)) * steps
+    raise AssertionError(component)
+
+
+def check_kernel(a_plan: Plan, rows: PersonRows) -> None:
+    """Compare the compiled pass with the slow one: exactly, or within one step where a float entered."""
+    fast = contributions(a_plan, rows).values
+    vectors, clipped = slow(a_plan, rows)
+    exact = [sum(column) for column in zip(*vectors, strict=True)] if vectors else [Fraction(0)] * len(fast)
+    width = len(a_plan.bounds.components)
+    for place, (mine, theirs) in enumerate(zip(fast, exact, strict=True)):
+        component = a_plan.bounds.components[place % width]
+        floated = component.measured is Measured.MEAN_TOTAL
+        # A truncation and a float each cost a person less than a step; large entries, a few parts in 2^53 more.
+        rounding = (len(vectors) if floated else len(clipped)) * (1 + component.natural * component.steps * 2**-48)
+        assert abs(mine - theirs) <= rounding, (place, mine, float(theirs))
+    starts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(rows.units)) if a != b), len(rows.units)]
+    for start, end in pairwise(starts):
+        part = PersonRows(
+            rows.units[start:end],
+            {at: Codes(c.values[start:end], c.present[start:end]) for at, c in rows.columns.items()},
+        )
+        assert sum(entry * entry for entry in contributions(a_plan, part).values) <= a_plan.bounds.norm**2
+
+
+def stream(persons: list[list[tuple[int | None, ...]]], width: int) -> PersonRows:
+    """Return a stream of persons' rows; None is NULL."""
+    rows = [row for person in persons for row in person]
+    units = [number for number, person in enumerate(persons) for _ in person]
+    columns = {}
+    for place in range(width):
+        values = [row[place] for row in rows]
+        columns[place] = Codes(
+            np.array([77 if value is None else value for value in values], dtype=np.int64),
+            np.array([value is not None for value in values], dtype=np.bool_),
+        )
+    return PersonRows(np.array(units, dtype=np.int64), columns)
+
+
+def planned(keys: tuple[Any, ...], statistics: tuple[Any, ...], rows: int, groups: int, threshold: int = 0) -> Plan:
+    """Return a plan over a stream, bounded by the product's own arithmetic."""
+    from cleanroom.query.bound import bound
+    from cleanroom.query.plan import plan
+    from cleanroom.query.unit import TypedQuery, TypedRelation
+
+    source = TypedRelation(Scan(TNM, tuple(f"c{place}" for place in range(9))), (), None)
+    return plan(bound(TypedQuery(source, keys, statistics, ()), [Contribution(rows, groups)], threshold))
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[Plan, PersonRows]:
+    """Draw a plan over columns 0 to 3 and persons' rows, out of the domain too."""
+    rng = Random(draw(st.integers(0, 2**32)))
+    key_choices = (
+        CategoryKey(0, ("a", "b", "c"), nullable=rng.random() < 0.5),
+        NumberKey(1, -2, 3, Decimal(1), nullable=rng.random() < 0.5),
+        MonthKey(2, 648, 3, nullable=rng.random() < 0.5),
+    )
+    keys = tuple(rng.sample(key_choices, rng.randrange(3)))
+    low, high = rng.choice(((0, 10), (-5, 7), (5, 5), (0, 0), (-9, -3), (-(2**31) + 1, 2**31 - 1)))
+    statistics = [CountPersons(), CountRows(), Sum(3, low, high, Decimal(1)), Mean(3, low, high, Decimal(1))]
+    chosen = tuple(rng.sample(statistics, rng.randrange(1, 5)))
+    a_plan = planned(keys, chosen, rng.choice((1, 2, 5, 16)), rng.choice((1, 2, 7)), rng.choice((0, 20)))
+    persons = [
+        [
+            (
+                rng.choice((0, 1, 2, 3, -1, None)),
+                rng.choice((-3, -2, 0, 3, 4, None)),
+                rng.choice((19_723, 19_753, 19_754, 19_782, 19_814, 0, None)),
+                rng.choice((low, high, (low + high) // 2, rng.randrange(low, high + 1), None)),
+            )
+            for _ in range(rng.choice((1, 2, 5, 40)))
+        ]
+        for _ in range(rng.randrange(6))
+    ]
+    return a_plan, stream(persons, 4)
+
+
+@given(streams())
+@settings(LIMITS, max_examples=250)
+def test_the_kernel_is_the_slow_arithmetic(drawn: tuple[Plan, PersonRows]) -> None:
+    check_kernel(*drawn)
+
+
+def check_middle() -> None:
+    """A mean centres on the middle of its bounds, truncated down: values there add nothing."""
+    a_plan = planned((), (Mean(0, 3, 10, Decimal(1)),), 4, 1)
+    steps = [component.steps for component in a_plan.bounds.components]
+    assert contributions(a_plan, stream([[(6,), (6,)]], 1)).values == (2 * steps[0], 0)
+    assert contributions(a_plan, stream([[(10,), (3,)]], 1)).values == (2 * steps[0], (4 - 3) * steps[1])
+
+
+def test_a_mean_is_centred_on_the_middle() -> None:
+    check_middle()
+
+
+@pytest.mark.parametrize("value", [2**31 - 1, -(2**31) + 1])
+@pytest.mark.parametrize("rows", [16, 5_000])
+def test_extremes_sum_exactly(value: int, rows: int) -> None:
+    wide = (-(2**31) + 1, 2**31 - 1)
+    for statistic in (Sum(0, *wide, Decimal(1)), Mean(0, *wide, Decimal(1))):
+        a_plan = planned((), (statistic, CountRows()), 16, 1)
+        check_kernel(a_plan, stream([[(value,)] * rows, [(value,), (-value,), (None,)]], 1))
+
+
+def test_thousands_of_cells_and_rows() -> None:
+    a_plan = planned((NumberKey(0, 0, 4_999, Decimal(1), nullable=False),), (CountRows(),), 3, 2)
+    rng = Random(5)
+    persons = [[(rng.randrange(-5, 5_005),) for _ in range(size)] for size in (4_000, 1, 2_000, 3)]
+    check_kernel(a_plan, stream(persons, 1))
+
+
+def test_totals_of_many_persons_pass_32_bits_in_both_directions() -> None:
+    """The halves of the accumulators are put together with their sign."""
+    wide = (-(2**31) + 1, 2**31 - 1)
+    a_plan = planned((), (Sum(0, *wide, Decimal(1)),), 16, 1)
+    for sign in (1, -1):
+        rows = stream([[(sign * (2**31 - 1),)] * 16] * 3_000, 1)
+        assert contributions(a_plan, rows).values == (sign * 3_000 * 16 * (2**31 - 1) * a_plan.bounds.components[0].steps,)
+
+
+def norm_of(entries: int, steps: int, norm: int) -> Plan:
+    """Return a plan of `entries` cells of one count, with this multiplier and norm."""
+    component = Component(Measured.ROWS, None, 0, 0, 1, steps)
+    bounds = Bounds(entries, 1, 1, (component,), norm, 0)
+    key = NumberKey(0, 0, entries - 1, Decimal(1), nullable=False)
+    return Plan(Scan(TNM, ("c0",)), (), (key,), (CountRows(),), (), bounds)
+
+
+def test_a_norm_exactly_met_is_kept_and_one_off_is_clipped() -> None:
+    """Four entries of 3·2^10 have length 6·2^10: met, nothing changes; one less, they shrink and stay below."""
+    rows = stream([[(0,), (1,), (2,), (3,)]], 1)
+    assert contributions(norm_of(4, 3, 6 << 10), rows).values == (3 << 10,) * 4
+    shrunk = contributions(norm_of(4, 3, (6 << 10) - 1), rows).values
+    assert max(shrunk) < 3 << 10
+    assert sum(entry**2 for entry in shrunk) <= ((6 << 10) - 1) ** 2
+    assert min(shrunk) >= (3 << 10) - 2
+
+
+@pytest.mark.parametrize("entries", [2, 3, 1_000, 4_097])
+@pytest.mark.parametrize("multiplier", [1, 12_345, 1 << 40])
+def test_clipping_never_exceeds_the_norm_in_exact_arithmetic(entries: int, multiplier: int) -> None:
+    """Norms chosen one off a multiple of the root, where a float alone would round above (S32)."""
+    root = math.isqrt(entries * (multiplier << 10) ** 2)
+    rows = stream([[(place,) for place in range(entries)]], 1)
+    for norm in {root - 1, root, root + 1, root // 2, root // 3, 1}:
+        values = contributions(norm_of(entries, multiplier, norm), rows).values
+        assert sum(value**2 for value in values) <= norm**2
+        if norm > entries:
+            assert sum(value**2 for value in values) >= (norm - math.isqrt(entries) - 1) ** 2 * (1 - 1e-9)
+
+
+def test_lattice_check_catches_what_floats_round_up() -> None:
+    """Among these norms some make the truncated product of floats exceed the norm; the exact check shrinks them."""
+    rows = stream([[(place,) for place in range(2)]], 1)
+    for norm in range((1 << 50) + 1, (1 << 50) + 400):
+        values = contributions(norm_of(2, 1 << 40, norm), rows).values
+        assert sum(value**2 for value in values) <= norm**2
+
+
+def test_rows_out_of_order_and_oversized_components_stop_the_question() -> None:
+    a_plan = planned((), (CountRows(),), 1, 1)
+    disorder = PersonRows(np.array([1, 0], dtype=np.int64), {})
+    with pytest.raises(InvariantBroken, match="not ordered"):
+        contributions(a_plan, disorder)
+    with pytest.raises(InvariantBroken, match="lattice"):
+        contributions(norm_of(1, 1 << 41, 1 << 50), stream([[(0,)]], 1))
+
+
+def test_rows_outside_the_declared_cells_are_dropped() -> None:
+    """Out of the domain, or NULL where the key is not nullable: no cell, no contribution (S25)."""
+    key = NumberKey(0, 0, 2, Decimal(1), nullable=False)
+    rows = stream([[(-1,), (3,), (None,), (1,)], [(3,)]], 1)
+    assert cell_numbers((key,), rows).tolist() == [-1, -1, -1, 1, -1]
+    a_plan = planned((key,), (CountRows(),), 5, 1)
+    assert contributions(a_plan, rows).values == (0, a_plan.bounds.components[0].steps, 0)
+
+
+def test_an_empty_stream_is_a_vector_of_zeros() -> None:
+    a_plan = planned((CategoryKey(0, ("a", "b"), nullable=True),), (CountRows(), Mean(1, 0, 5, Decimal(1))), 1, 1)
+    assert contributions(a_plan, stream([], 2)).values == (0,) * 9
+
+
+def test_engines_agree_on_a_second_run() -> None:
+    made = loose()
+    room = clean_room(Random(3), made)
+    engine = Engine(admit("SELECT region, AVG(amount) AS a FROM tnm.visits GROUP BY region", None, made))
+    assert engine.vector(room) == engine.vector(room)
