@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _NARROWEST: Final = 40
 _WIDEST: Final = 110
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+_LOOSE_SIGN: Final = re.compile(r" [;:!?»=]|[«=] ")
 _CONTEXT: Final = 60
 """Characters of a long line of SQL that are shown on either side of its caret."""
 
@@ -48,13 +51,20 @@ class Console:
     def wrapped(self, fr: str, en: str, *, indent: str = "") -> list[str]:
         """Return a paragraph's lines, wrapped to the terminal; all but the first indented."""
         places = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns))
-        return textwrap.wrap(visible(self.words(fr, en)), places, subsequent_indent=indent, break_on_hyphens=False)
+        # A French sign never begins or ends a line away from its word.
+        text = _LOOSE_SIGN.sub(lambda found: found[0].replace(" ", _NO_BREAK), visible(self.words(fr, en)))
+        lines = textwrap.wrap(text, places, subsequent_indent=indent, break_on_hyphens=False)
+        return [line.replace(_NO_BREAK, " ") for line in lines]
 
     def data(self, content: bytes) -> None:
         """Write bytes of a file format; UTF-8 whatever the terminal's encoding."""
         sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        raw = getattr(sys.stdout, "buffer", None)
+        if raw is None:  # standard output stands for a text in memory
+            sys.stdout.write(content.decode("utf-8", "replace"))
+            return
+        raw.write(content)
+        raw.flush()
 
     def note(self, fr: str, en: str) -> None:
         """Tell a person something beside the result."""
@@ -62,7 +72,9 @@ class Console:
 
     def error(self, message: Bilingual, code: str) -> None:
         """Say what went wrong."""
-        sys.stderr.write(f"cleanroom: {visible_lines(message.into(self.language))} [{visible(code)}]\n")
+        first, *rest = message.into(self.language).split("\n")
+        lines = [f"cleanroom: {first} [{code}]", *rest]
+        sys.stderr.write("".join(f"{visible(line)}\n" for line in lines))
 
     def failed(self, error: CleanroomError) -> None:
         """Say why the command could not be done."""

@@ -56,7 +56,7 @@ def share(part: str, whole: str, language: Language) -> str:
     total = Decimal(whole)
     tenths = Decimal(0) if not total else (Decimal(part) * 1000 // total) / 10
     percent = number(tenths, 0 if tenths == int(tenths) else 1, language)
-    return f"{percent} %" if language is Language.FR else f"{percent}%"
+    return f"{percent}{_NARROW_SPACE}%" if language is Language.FR else f"{percent}%"
 
 
 def _rounded_up(value: float, decimals: int) -> Decimal:

@@ -69,7 +69,12 @@ def as_parquet(table: Table, facts: Mapping[str, object]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = [pa.array([row[at] for row in table.rows]) for at in range(len(table.columns))]
+    columns = []
+    for at in range(len(table.columns)):
+        values = [row[at] for row in table.rows]
+        # A column of values is one of numbers also where every cell was withheld.
+        floats = all(value is None or isinstance(value, float) for value in values)
+        columns.append(pa.array(values, pa.float64() if floats else None))
     arrow = pa.Table.from_arrays(columns, names=list(table.columns))
     written = io.BytesIO()
     pq.write_table(arrow.replace_schema_metadata({"cleanroom": as_json(facts)}), written)

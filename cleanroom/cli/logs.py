@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,8 @@ from audit_log import EventType, Outcome, explain
 from cleanroom.cli import figures
 from cleanroom.cli.formats import as_json
 from cleanroom.cli.text import visible
-from cleanroom.errors import Bilingual, ExitCode, Language
+from cleanroom.errors import Bilingual, CleanroomError, ExitCode, Language
+from cleanroom.partition.manifest import Manifest
 from cleanroom.room import Home, Room, logbook, registry
 
 if TYPE_CHECKING:
@@ -77,6 +79,9 @@ def verify(console: Console, arguments: argparse.Namespace) -> int:
     sentence = explain(found.verdict, console.language.value)
     if not found.verdict.ok:
         console.error(Bilingual(sentence, sentence), found.verdict.code.value)
+    for damaged in found.damaged:
+        console.error(damaged, "partition_damaged")
+    if not found.ok:
         return ExitCode.NOT_VERIFIED
     console.say(sentence, sentence)
     checkpoint = found.verdict.checkpoint
@@ -168,7 +173,9 @@ def _moment(seconds: int) -> datetime:
 
 def _purpose(code: str, details: Mapping[str, object]) -> str:
     """Return an entry's purpose as the room writes it; its public part has no `_`."""
-    written = details.get("purpose")
+    content = details.get("content")
+    asked = content.get("purpose") if isinstance(content, dict) else None
+    written = details.get("purpose", asked)
     return written if isinstance(written, str) else code.replace("-", "_")
 
 
@@ -179,7 +186,11 @@ def _subject(caused_by: int, details: Mapping[str, object] | None, language: Lan
     content = details.get("content")
     if isinstance(content, dict) and isinstance(content.get("sql"), str):
         return _shortened(" ".join(content["sql"].split()))
-    for name in ("party", "table", "reason", "format"):
+    manifest = details.get("manifest")
+    if isinstance(manifest, str):
+        with suppress(CleanroomError):
+            return _shortened(f"{Manifest.parse(manifest.encode()).table}, v{details.get('number')}")
+    for name in ("party", "table", "reason", "cause", "format"):
         value = details.get(name)
         if isinstance(value, str) and value:
             return _shortened(value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cleanroom.cli import receipts
 from cleanroom.cli.answers import answer_lines, preview_lines
 from cleanroom.cli.formats import Table, as_csv, as_json, as_parquet
+from cleanroom.cli.text import visible
 from cleanroom.cli.values import read_questions
 from cleanroom.errors import Bilingual, ExitCode, Refused, UsageError
 from cleanroom.room import Room
@@ -46,7 +47,7 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
         except Refused as refused:
             console.refused(refused, sql)
             return refused.exit_code
-        kept = receipts.keep(room, answer.receipt)
+        kept = receipts.keep(console, room, answer.receipt)
         table = Table.of(answer.table)
         facts: dict[str, object] = {
             "suppressed": answer.suppressed,
@@ -55,9 +56,10 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
             "receipt": {"index": answer.receipt.index, "proof": answer.receipt.proof.decode("utf-8")},
         }
         lines = [] if arguments.format != "table" else answer_lines(console, answer, table)
+        place = "" if kept is None else f", {kept}"
         where = (
-            f"Reçu : entrée {answer.receipt.index} du journal, {kept}",
-            f"Receipt: log entry {answer.receipt.index}, {kept}",
+            f"Reçu : entrée {answer.receipt.index} du journal{place}",
+            f"Receipt: log entry {answer.receipt.index}{place}",
         )
         if lines:
             lines += ["", console.words(*where)]
@@ -129,7 +131,7 @@ def _rendered(form: str, table: Table, facts: Mapping[str, object], lines: Seque
         case "json":
             document = {"columns": table.columns, "rows": table.rows, **facts}
             return f"{as_json(document)}\n".encode()
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{visible(line)}\n" for line in lines).encode()
 
 
 @contextmanager

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cleanroom.cli.console import Console
     from cleanroom.room import Receipt, Room
 
 
-def keep(room: Room, receipt: Receipt) -> Path:
-    """Write a receipt and return its path."""
-    directory = room.home.room(room.room_id) / "receipts"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = directory / f"{receipt.index}.tlog-proof"
-    temporary = directory / f".{receipt.index}.{os.getpid()}.tmp"
-    temporary.write_bytes(receipt.proof)
-    temporary.replace(path)
+def keep(console: Console, room: Room, receipt: Receipt) -> Path | None:
+    """Write a receipt and return its path; what it proves is done, so a disk that fails here is a warning only."""
+    path = room.home.room(room.room_id) / "receipts" / f"{receipt.index}.tlog-proof"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary.write_bytes(receipt.proof)
+        temporary.replace(path)
+    except OSError as error:
+        console.note(
+            f"le reçu n'a pas pu être gardé : {path} ({error.strerror})",
+            f"the receipt could not be kept: {path} ({error.strerror})",
+        )
+        return None
     return path

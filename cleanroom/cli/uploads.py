@@ -58,9 +58,10 @@ def _say_prepared(console: Console, prepared: PreparedUpload) -> None:
 
 
 def _say_taken(console: Console, room: Room, taken: UploadReceipt) -> None:
-    path = receipts.keep(room, taken.receipt)
+    path = receipts.keep(console, room, taken.receipt)
     if taken.repeated:
         console.say("  ce paquet était déjà déposé ; rien n'a changé", "  this package was handed in before; no change")
     console.say(f"  version de la table : {taken.number}", f"  version of the table: {taken.number}")
     console.say(f"  entrée du journal : {taken.receipt.index}", f"  log entry: {taken.receipt.index}")
-    console.say(f"  reçu : {path}", f"  receipt: {path}")
+    if path is not None:
+        console.say(f"  reçu : {path}", f"  receipt: {path}")
