@@ -216,14 +216,14 @@ def read_the_budget(stage: Stage) -> None:
             story.words("compte", "account"),
             story.words("accordé", "granted"),
             story.words("dépensé", "spent"),
-            story.words("reste", "left"),
+            story.words("reste du budget", "of the budget left"),
         ),
         (
             (
                 story.words("la salle entière", "the whole room") if each.account == "room" else each.account,
                 f"ε {story.number(float(each.epsilon_granted))}",
                 f"ε {story.number(each.epsilon_spent, 2)}",
-                f"ε {story.number(each.epsilon_left, 2)}",
+                story.percent(float(each.rho_left) / float(each.rho_max), 1),
             )
             for each in accounts
         ),
@@ -231,11 +231,12 @@ def read_the_budget(stage: Stage) -> None:
     story.say(
         "La ligne de la salle dit ce qu'une personne peut perdre au plus, toutes réponses réunies. Une table paie "
         "chaque question qui la lit, et davantage quand d'autres sont lues avec elle : la réponse ne doit pas non plus "
-        "dire à un membre lequel de ses propres spectateurs va aussi chez un autre. Les epsilons ne s'additionnent pas "
-        "tout à fait ; le compte exact est tenu en ρ.",
+        "dire à un membre lequel de ses propres spectateurs va aussi chez un autre. Les epsilons de plusieurs "
+        "questions ne s'additionnent pas : le compte exact, et ce qui reste, est tenu en ρ (docs/adr/0003).",
         "The room's line says what a person can lose at most, all answers together. A table pays for each question "
         "that reads it, and more when others are read with it: nor must the answer tell a member which of its own "
-        "visitors also goes to another. Epsilons do not quite add up; the exact account is kept in ρ.",
+        "visitors also goes to another. Epsilons of several questions do not add up: the exact account, and "
+        "what is left, is kept in ρ (docs/adr/0003).",
     )
     tables = [each for each in accounts if each.account != "room"]
     story.check(

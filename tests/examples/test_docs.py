@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from cleanroom.errors import ExitCode
+from cleanroom.query.refusals import MESSAGES
+from examples import refusals_page
 
 ROOT = Path(__file__).parents[2]
 PROMISE = ROOT / "docs" / "privacy-promise.md"
@@ -41,3 +47,38 @@ def test_each_dependency_has_its_reason() -> None:
     names = {re.split(r"[\s<>=!~\[;]", requirement)[0] for requirement in required}
     words = set(re.findall(r"[a-z0-9-]+", (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")))
     assert names <= words
+
+
+def test_the_page_of_refusals_is_what_the_room_says() -> None:
+    assert (ROOT / "docs" / "refusals.md").read_text(encoding="utf-8") == refusals_page.page()
+
+
+def test_both_guides_name_codes_that_exist() -> None:
+    for language in ("fr", "en"):
+        text = (ROOT / "docs" / f"members.{language}.md").read_text(encoding="utf-8")
+        named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`(?=[, |])", text)) - {"theatre_fleuve"}
+        assert named & set(MESSAGES), language
+        assert named <= set(MESSAGES), language
+
+
+def test_exit_codes_are_documented() -> None:
+    text = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    documented = {int(code) for code in re.findall(r"^\| (\d) \|", text, re.MULTILINE)}
+    assert documented == {int(code) for code in ExitCode}
+
+
+def test_commands_of_the_guides_exist() -> None:
+    """Each `cleanroom …` line of a shell block starts with a command that the help lists."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("cleanroom"), "--lang", "en", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    known = set(re.findall(r"^    ([a-z]+(?: [a-z]+)?)  ", done.stdout, re.MULTILINE))
+    used = set()
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            used |= set(re.findall(r"^cleanroom ([a-z]+(?: (?:add|verify|export))?)\b", block, re.MULTILINE))
+    assert {"init", "party add", "log verify"} <= used
+    assert used <= known
