@@ -171,7 +171,9 @@ def loose(**kinds: Any) -> Catalogs:
     nullable = ("region", "bought", "seats")
     return {
         TNM: catalog_of(TNM, region=("nord", "sud", "est"), nullable=nullable, most_rows=40, contribution=wide, **kinds),
-        FRANCOS: catalog_of(FRANCOS, region=("est", "ouest", "nord"), nullable=nullable, most_rows=40, contribution=wide),
+        FRANCOS: catalog_of(
+            FRANCOS, region=("est", "ouest", "nord"), seats=(-2, 15), nullable=nullable, most_rows=40, contribution=wide
+        ),
         MUSEE: catalog_of(MUSEE, region=("sud",), nullable=("region",), most_rows=40, contribution=wide),
     }
 
@@ -209,6 +211,9 @@ PLAIN = (
     "SELECT COUNT(DISTINCT a.person) AS n FROM tnm.visits AS a JOIN francos.visits AS b ON b.person = a.person AND "
     "b.seats = a.seats",
     "SELECT COUNT(DISTINCT person) AS n FROM tnm.visits JOIN francos.visits USING (person)",
+    "SELECT COUNT(*) AS n, COUNT(DISTINCT person) AS p FROM tnm.visits JOIN francos.visits USING (person)",
+    "SELECT seats, COUNT(*) AS n FROM (SELECT person, seats FROM tnm.visits UNION ALL SELECT person, seats FROM "
+    "francos.visits) AS t GROUP BY seats",
     "SELECT tnm.visits.region, COUNT(*) AS n FROM tnm.visits JOIN francos.visits USING (person) GROUP BY 1",
     "SELECT region, COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM francos.visits WHERE seats > 6) "
     "GROUP BY region",
@@ -526,6 +531,22 @@ def test_rows_outside_the_declared_cells_are_dropped() -> None:
     assert cell_numbers((key,), rows).tolist() == [-1, -1, -1, 1, -1]
     a_plan = planned((key,), (CountRows(),), 5, 1)
     assert contributions(a_plan, rows).values == (0, a_plan.bounds.components[0].steps, 0)
+
+
+def test_an_owner_s_threshold_adds_a_count_of_persons() -> None:
+    """The noised persons of a cell are part of the vector, of the norm and of the price (S37)."""
+    made = loose()
+    sql = "SELECT region, SUM(amount) AS s FROM tnm.visits GROUP BY region"
+    plain_plan, a_plan = (admit(sql, None, made, threshold=threshold) for threshold in (0, 20))
+    assert [component.measured for component in a_plan.bounds.components] == [Measured.TOTAL, Measured.PERSONS]
+    assert a_plan.bounds.norm > plain_plan.bounds.norm
+    room = clean_room(Random(2), made)
+    counted = vector(admit("SELECT region, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY region", None, made), room)
+    persons = a_plan.bounds.components[1].steps
+    # 5 000 rows a cell make room for everybody: nothing is clipped.
+    assert [entry // persons for entry in vector(a_plan, room)[1::2]] == [entry >> 14 for entry in counted]
+    asked = admit("SELECT COUNT(DISTINCT person) AS n FROM tnm.visits", None, made, threshold=20)
+    assert len(asked.bounds.components) == 1
 
 
 def test_an_empty_stream_is_a_vector_of_zeros() -> None:

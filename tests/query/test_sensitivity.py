@@ -237,10 +237,54 @@ def test_one_cell_a_person_is_clipped_all_the_same() -> None:
 
 def test_rows_of_both_arms_share_one_cap() -> None:
     """c is applied once, after the union (S29): 3 rows of 6, not 3 of each arm."""
-    made = {table: catalog_of(table, contribution=Contribution(3, 1)) for table in (TNM, FRANCOS)}
-    a_plan = admit(f"SELECT COUNT(*) AS n FROM ({BOTH.format(columns='region')}) AS t", None, made)
+    made = {table: catalog_of(table, contribution=Contribution(3, 2)) for table in (TNM, FRANCOS)}
+    a_plan = admit(f"SELECT region, COUNT(*) AS n FROM ({BOTH.format(columns='region')}) AS t GROUP BY 1", None, made)
     room = Room(made, {TNM: (tuple([visit()] * 3),), FRANCOS: (tuple([visit()] * 3),)})
-    assert vector(a_plan, room) == (3 * a_plan.bounds.components[0].steps,)
+    assert vector(a_plan, room) == (3 * a_plan.bounds.components[0].steps, 0, 0)
+
+
+APART = (
+    "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN francos.visits AS b USING (person)",
+    "SELECT b.region, COUNT(*) AS n FROM tnm.visits AS a JOIN francos.visits AS b ON a.person = b.person GROUP BY 1",
+    "SELECT region, COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM francos.visits) GROUP BY region",
+    "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT SELECT person FROM francos.visits) AS t",
+    "SELECT COUNT(DISTINCT person) AS n FROM tnm.visits JOIN francos.visits USING (person)",
+)
+
+
+@pytest.mark.parametrize("sql", APART)
+def test_joins_and_semi_joins_stay_inside_a_person(sql: str) -> None:
+    """Of three persons one is in both tables: only that one counts, whoever else is there."""
+    made = {table: catalog_of(table, contribution=Contribution(9, 3)) for table in (TNM, FRANCOS)}
+    a_plan = admit(sql, None, made)
+    rows = {TNM: (visit(0), visit(0, region="sud"), visit(1)), FRANCOS: (visit(2, region="est"), visit(1), visit(1))}
+    room = Room(made, {table: (listed,) for table, listed in rows.items()})
+    engine = Engine(a_plan)
+    alone = engine.vector(room.without(0).without(2))
+    assert any(alone)
+    assert engine.vector(room) == alone
+
+
+@pytest.mark.parametrize(
+    ("sql", "factor"),
+    [
+        ("SELECT COUNT(*) AS n", 1),
+        ("SELECT SUM(t.seats) AS n", 1),
+        ("SELECT COUNT(*) AS n, COUNT(DISTINCT t.person) AS p", 2),
+        ("SELECT SUM(t.amount) AS n", 4),
+        ("SELECT AVG(t.seats) AS n", 4),
+        ("SELECT COUNT(*) AS n, AVG(t.seats) AS a", 4),
+    ],
+)
+def test_what_may_change_when_a_person_is_hidden_at_one_member(sql: str, factor: int) -> None:
+    made = {table: catalog_of(table, amount=(-5, 1)) for table in (TNM, FRANCOS)}
+    alone = admit(f"{sql} FROM tnm.visits AS t", None, made)
+    both = admit(f"{sql} FROM tnm.visits AS t JOIN francos.visits AS f USING (person)", None, made)
+    for a_plan, wanted in ((alone, 1), (both, factor)):
+        charged = ReleaseNorm(a_plan.bounds.norm, shape_of(a_plan.bounds))
+        assert squared_diameter(a_plan) == wanted * a_plan.bounds.norm**2
+        if len(a_plan.tables) > 1:
+            assert charged.squared_diameter == squared_diameter(a_plan)
 
 
 def test_every_person_is_clipped_alone() -> None:

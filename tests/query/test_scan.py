@@ -1,0 +1,210 @@
+"""Whatever a member's file holds, the scan gives what the catalog declares (SOUNDNESS S7, S14, S23)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+from random import Random
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rooms import COLUMNS, TNM, MemoryReader, Row, catalog_of, catalogs, hostile_room, seeds, token
+
+from cleanroom.catalog import Category, Date, Number, Text
+from cleanroom.errors import InvariantBroken
+from cleanroom.storage.scan import ScannedTable, scan
+
+LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
+def rows_of(scanned: ScannedTable) -> list[tuple[bytes, tuple[Any, ...]]]:
+    """Return each row's token and values."""
+    tokens = [int(high).to_bytes(8, "big") + int(low).to_bytes(8, "big") for high, low in scanned.tokens]
+    columns = [column.to_pylist() for column in scanned.columns.values()]
+    return [(unit, tuple(column[place] for column in columns)) for place, unit in enumerate(tokens)]
+
+
+def admitted(kind: object, value: Any) -> Any:
+    """Return what the declaration makes of a value, one value at a time."""
+    if value is None:
+        return None
+    match kind:
+        case Category(domain=domain):
+            return domain.index(value) if value in domain else None
+        case Text():
+            return value
+        case Date(lower=lower, upper=upper) | Number(lower=lower, upper=upper):
+            return min(max(value, lower), upper)
+    raise AssertionError(kind)
+
+
+def check_scan(seed: int) -> None:
+    """Compare a scan with the declaration applied to each row, in the order of the files."""
+    made = catalogs(Random(seed))
+    room = hostile_room(Random(seed), made)
+    for table, catalog in made.items():
+        parts = room.uploads[table]
+        names = tuple(Random(seed).sample(COLUMNS, 4))
+        readers = [MemoryReader(catalog, part) for part in parts]
+        mine = rows_of(scan(catalog, readers, names, bits=0, prefix=0))
+        kept: dict[bytes, list[tuple[Any, ...]]] = {}
+        for person, values in (row for part in parts for row in part):
+            if person is not None:
+                by_name = dict(zip(COLUMNS, values, strict=True))
+                row = tuple(admitted(catalog.column(name).type, by_name[name]) for name in names)  # type: ignore[union-attr]
+                kept.setdefault(token(person), []).append(row)
+        expected = [(unit, row) for unit in sorted(kept) for row in kept[unit][: catalog.max_rows_per_person]]
+        assert mine == expected
+        sliced = [row for prefix in range(4) for row in rows_of(scan(catalog, readers, names, bits=2, prefix=prefix))]
+        assert sliced == expected
+
+
+@given(seeds())
+@settings(LIMITS, max_examples=150)
+def test_a_scan_is_the_declaration_applied_to_each_row(seed: int) -> None:
+    check_scan(seed)
+
+
+def check_others_stay(seed: int) -> None:
+    """Remove a person: the others' scanned rows are the same bytes."""
+    made = catalogs(Random(seed))
+    room = hostile_room(Random(seed), made)
+    for person in room.persons:
+        for table, catalog in made.items():
+            scans = [
+                rows_of(scan(catalog, [MemoryReader(catalog, part) for part in each.uploads[table]], COLUMNS, bits=0, prefix=0))
+                for each in (room, room.without(person))
+            ]
+            assert [row for row in scans[0] if row[0] != token(person)] == scans[1]
+
+
+@given(seeds())
+@settings(LIMITS, max_examples=60)
+def test_removing_a_person_leaves_the_rows_of_others(seed: int) -> None:
+    check_others_stay(seed)
+
+
+def test_values_out_of_the_declaration_are_clamped_or_null() -> None:
+    catalog = catalog_of(TNM, bought=(date(2024, 1, 1), date(2024, 1, 31)), seats=(1, 12))
+    rows: list[Row] = [
+        (0, ("ailleurs", "danse", -(2**31), 2**31 - 1, -(2**63), 2**63 - 1, "")),
+        (0, (None, "DANSE", None, 19_723, None, 0, None)),
+        (0, ("nord", "cirque", 19_740, 19_723, 12, 50_000, "web")),
+    ]
+    found = rows_of(scan(catalog, [MemoryReader(catalog, rows)], COLUMNS, bits=0, prefix=0))
+    first, last = (date(2024, 1, 1) - date(1970, 1, 1)).days, (date(2024, 3, 31) - date(1970, 1, 1)).days
+    assert [values for _, values in found] == [
+        (None, 0, first, last, 1, 50_000, ""),
+        (None, None, None, 19_723, None, 0, None),
+        (0, 1, 19_740, 19_723, 12, 50_000, "web"),
+    ]
+
+
+def test_a_person_has_the_first_rows_in_the_order_of_the_files_over_all_uploads() -> None:
+    catalog = catalog_of(TNM, seats=(0, 99), most_rows=3)
+    row = ("nord", "danse", 19_740, 19_740, 0, 0, "web")
+    parts = [[(person, (*row[:4], seats, *row[5:])) for seats in listed for person in (7, 8)] for listed in ([1, 2], [3, 4])]
+    found = rows_of(scan(catalog, [MemoryReader(catalog, part) for part in parts], ("seats",), bits=0, prefix=0))
+    assert sorted(found) == sorted((token(person), (seats,)) for person in (7, 8) for seats in (1, 2, 3))
+
+
+def test_rows_without_a_unit_are_dropped() -> None:
+    catalog = catalog_of(TNM)
+    row = ("nord", "danse", 19_740, 19_740, 1, 0, "web")
+    reader = MemoryReader(catalog, [(None, row), (3, row), (None, row)])
+    assert rows_of(scan(catalog, [reader], ("seats",), bits=0, prefix=0)) == [(token(3), (1,))]
+    empty = MemoryReader(catalog, [(None, row)])
+    assert rows_of(scan(catalog, [empty], ("seats",), bits=0, prefix=0)) == []
+
+
+class Raw:
+    """A reader that gives a table as it is, whatever was asked."""
+
+    def __init__(self, tokens: list[bytes], **columns: pa.Array) -> None:
+        units = pa.ExtensionArray.from_storage(pa.uuid(), pa.array(tokens, pa.binary(16)))
+        self.table = pa.table({"u": units, **columns})
+
+    def read(self, prefix_bits: int, prefix: int, columns: tuple[str, ...]) -> pa.Table:
+        return self.table.select(["u", *columns])
+
+
+LOW, HIGH = b"\x00" * 15 + b"\x01", b"\xff" * 16
+
+
+def test_disorder_is_refused() -> None:
+    catalog = catalog_of(TNM)
+    with pytest.raises(InvariantBroken, match="ordered"):
+        scan(catalog, [Raw([HIGH, LOW], seats=pa.array([1, 2]))], ("seats",), bits=0, prefix=0)
+    same_half = [b"\x01" * 8 + b"\x02" * 8, b"\x01" * 16]
+    with pytest.raises(InvariantBroken, match="ordered"):
+        scan(catalog, [Raw(same_half, seats=pa.array([1, 2]))], ("seats",), bits=0, prefix=0)
+
+
+def test_rows_of_another_slice_are_refused() -> None:
+    """A person met in two slices would be clipped twice, each time alone (W-12)."""
+    catalog = catalog_of(TNM)
+    with pytest.raises(InvariantBroken, match="another slice"):
+        scan(catalog, [Raw([LOW, HIGH], seats=pa.array([1, 2]))], ("seats",), bits=1, prefix=0)
+
+
+def test_persons_that_share_half_a_token_are_two_persons() -> None:
+    """128 bits are compared, not 64 (S10)."""
+    from cleanroom.query.contribution import exact_vector
+    from cleanroom.query.duckdb_backend import DuckDBBackend
+    from rooms import admit
+
+    catalog = catalog_of(TNM)
+    tokens = [b"\x01" * 8 + bytes(7) + bytes([number]) for number in (1, 1, 2)]
+    a_plan = admit("SELECT COUNT(DISTINCT person) AS n FROM tnm.visits", None, {TNM: catalog})
+    backend = DuckDBBackend({TNM: (catalog, [Raw(tokens)])}, 3)
+    assert exact_vector(a_plan, backend).values == (2 * a_plan.bounds.components[0].steps,)
+
+
+def test_columns_arrive_in_chunks_slices_and_other_encodings() -> None:
+    catalog = catalog_of(TNM)
+    units = [token(person) for person in sorted(range(6), key=token)]
+    whole = Raw(
+        units,
+        region=pa.array(["nord", "est", None, "zz", "sud", "nord"]),
+        seats=pa.chunked_array([[1, 2], [], [None, 99, -5, 3]], pa.int64()),
+    )
+    sliced = Raw(units, region=pa.array(["nord"] * 6).dictionary_encode(), seats=pa.array(range(6)))
+    sliced.table = sliced.table.slice(2, 3)
+    found = scan(catalog, [whole], ("region", "seats"), bits=0, prefix=0)
+    assert [column.to_pylist() for column in found.columns.values()] == [[0, 2, None, None, 1, 0], [1, 2, None, 12, 1, 3]]
+    assert [unit for unit, _ in rows_of(scan(catalog, [sliced], ("seats",), bits=0, prefix=0))] == units[2:5]
+
+
+@given(st.integers(0, 40), st.integers(1, 6), st.integers(0, 2**32))
+@settings(LIMITS, max_examples=80)
+def test_nobody_has_more_rows_than_declared(rows: int, most: int, seed: int) -> None:
+    catalog = catalog_of(TNM, most_rows=most)
+    rng = Random(seed)
+    listed: list[Row] = [(rng.randrange(4), ("nord", "danse", 0, 0, 1, 0, "web")) for _ in range(rows)]
+    scanned = scan(catalog, [MemoryReader(catalog, listed)], (), bits=0, prefix=0)
+    _, counts = np.unique(scanned.tokens, axis=0, return_counts=True) if rows else ((), np.zeros(1))
+    assert max(counts) <= most
+
+
+def test_no_uploads_and_empty_uploads_give_no_rows() -> None:
+    catalog = catalog_of(TNM)
+    for readers in ([], [MemoryReader(catalog, [])], [MemoryReader(catalog, [])] * 2):
+        found = scan(catalog, readers, COLUMNS, bits=3, prefix=5)
+        assert len(found.tokens) == 0
+        assert {len(column) for column in found.columns.values()} == {0}
+
+
+def test_a_column_that_the_catalog_lacks_is_our_own_fault() -> None:
+    with pytest.raises(InvariantBroken):
+        scan(catalog_of(TNM), [], ("courriel",), bits=0, prefix=0)
+
+
+def test_random_units_are_no_special_case() -> None:
+    rng = Random(1)
+    units = sorted(uuid.UUID(int=rng.getrandbits(128)).bytes for _ in range(500))
+    found = scan(catalog_of(TNM), [Raw(units, seats=pa.array([1] * 500))], ("seats",), bits=0, prefix=0)
+    assert [unit for unit, _ in rows_of(found)] == units
