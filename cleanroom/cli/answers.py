@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cleanroom.cli.console import Console
     from cleanroom.cli.formats import Cell, Table
+    from cleanroom.errors import Bilingual
     from cleanroom.room import AccountCost, Answer, Preview
 
 MARGIN: Final = "_margin95"
@@ -47,11 +48,11 @@ def answer_lines(console: Console, answer: Answer, table: Table) -> list[str]:
     if values:
         lines += console.wrapped(
             "± : la marge d'erreur, 19 fois sur 20, du seul bruit ajouté pour protéger les personnes ; ni les erreurs "
-            "des données ni l'effet des bornes de contribution n'y sont.",
+            "des données ni l'effet des bornes n'y sont.",
             "±: the margin of error, 19 times out of 20, of the noise added to protect people, and of nothing else: "
-            "neither errors in the data nor the effect of contribution bounds are in it.",
+            "neither errors in the data nor the effect of bounds are in it.",
         )
-    lines += ["", *cost_lines(console, answer.cost, asked=True)]
+    lines += [*_notes(console, answer.notes), "", *cost_lines(console, answer.cost, asked=True)]
     return lines
 
 
@@ -75,12 +76,7 @@ def preview_lines(console: Console, preview: Preview) -> list[str]:
     lines += [
         "",
         console.words(f"Cases : {count}", f"Cells: {count}"),
-        *console.wrapped(
-            f"Bornes : d'une personne comptent {preview.max_rows_contributed} lignes par case au plus, et "
-            f"{preview.max_groups_contributed} cases en entier ; au-delà, elle pèse moins.",
-            f"Bounds: of one person at most {preview.max_rows_contributed} rows a cell count, and "
-            f"{preview.max_groups_contributed} cells in full; beyond that, they weigh less.",
-        ),
+        *_notes(console, preview.notes),
         "",
         *cost_lines(console, preview.cost, asked=False),
     ]
@@ -137,6 +133,10 @@ def value_columns(table: Table) -> tuple[str, ...]:
     """Return the columns that hold values, not keys: those that have a margin and a state."""
     names = set(table.columns)
     return tuple(name for name in table.columns if {name + MARGIN, name + STATE} <= names)
+
+
+def _notes(console: Console, notes: Sequence[Bilingual]) -> list[str]:
+    return [line for note in notes for line in console.wrapped(f"· {note.fr}", f"· {note.en}", indent="  ")]
 
 
 def _withheld(console: Console, suppressed: int, cells: int) -> list[str]:

@@ -371,5 +371,8 @@ def _add_log(adder: _Adder) -> None:
         "write the log as a C2SP tlog-tiles directory",
     )
     export.places.add_argument(
-        "directory", metavar="DIR", type=read.path, help=words.of("un répertoire à créer", "a directory to make")
+        "directory",
+        metavar="DIR",
+        type=read.path,
+        help=words.of("un répertoire nouveau, ou d'un export antérieur", "a directory, new or of an earlier export"),
     )

@@ -52,6 +52,8 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
         facts: dict[str, object] = {
             "suppressed": answer.suppressed,
             "epsilon": answer.epsilon,
+            "noise_scale": dict(answer.noise_scale),
+            "notes": [note.into(console.language) for note in answer.notes],
             "cost": _costs(answer.cost),
             "receipt": {"index": answer.receipt.index, "proof": answer.receipt.proof.decode("utf-8")},
         }
@@ -93,6 +95,7 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
             "max_rows_contributed": preview.max_rows_contributed,
             "max_groups_contributed": preview.max_groups_contributed,
             "epsilon": preview.epsilon,
+            "notes": [note.into(console.language) for note in preview.notes],
             "cost": _costs(preview.cost),
             "repetitions": preview.repetitions,
         }
