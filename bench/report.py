@@ -72,10 +72,10 @@ def _questions(found: Found) -> str:
     lines = [
         "## Questions",
         (
-            "Through `session.query` with everything: signature, gate, charge, keys, decryption, slices, bounds, noise, "
-            f"log, answer; epsilon 1, {MAX_ROWS} rows a person and cell, {MAX_GROUPS} groups, threshold 20. "
-            "Raw DuckDB: two threads, plain Parquet, the same question without privacy. Medians. The room's wall time is "
-            "without the wait for the next tick, on which answers leave (S42)."
+            "Through `session.query` with everything: signature, gate, charge, keys, decryption, slices, bounds, "
+            f"noise, log, answer; epsilon 1, {MAX_ROWS} rows a person and cell, {MAX_GROUPS} groups, threshold 20. Raw DuckDB:"
+            " two threads, plain Parquet, the same question without privacy. Medians. The room's wall time is without"
+            " the wait for the next tick, on which answers leave (S42)."
         ),
         (
             "| question | room, CPU s | min–max | wall s | raw UUID, CPU s | raw hex, CPU s | room ÷ UUID | room ÷ hex"
