@@ -314,6 +314,25 @@ def test_rows_of_a_person_in_another_order_change_nothing_in_a_join_that_is_cut(
     assert [place for place, entry in enumerate(found.pop()) if entry] == [2]
 
 
+def test_first_rows_are_each_person_s_own() -> None:
+    """A cut join cuts inside a person: twenty persons of one row each keep it."""
+    made = {table: catalog_of(table, most_rows=65_535) for table in (TNM, FRANCOS)}
+    joins = "".join(f" JOIN francos.visits AS j{number} USING (person)" for number in range(17))
+    a_plan = admit(f"SELECT COUNT(*) AS n FROM tnm.visits AS t{joins}", None, made)
+    everybody = tuple(visit(person) for person in range(20))
+    room = Room(made, {TNM: (everybody,), FRANCOS: (everybody,)})
+    assert vector(a_plan, room) == (20 * a_plan.bounds.components[0].steps,)
+
+
+def test_every_person_of_a_union_is_clipped_alone() -> None:
+    """The arms' rows of a person come together before they are bounded."""
+    made = {table: catalog_of(table, contribution=Contribution(3, 2)) for table in (TNM, FRANCOS)}
+    a_plan = admit(f"SELECT COUNT(*) AS n FROM ({BOTH.format(columns='region')}) AS t", None, made)
+    rows = tuple(visit(person) for person in range(30) for _ in range(2))
+    room = Room(made, {TNM: (rows,), FRANCOS: (rows,)})
+    assert vector(a_plan, room) == (30 * 3 * a_plan.bounds.components[0].steps,)
+
+
 # What only fails when a row is there would tell that it is (S-1, S-2)
 
 

@@ -1,0 +1,262 @@
+"""Break the query path on purpose, one line at a time, and see whether a test notices (SOUNDNESS F).
+
+Run as a script with the numbers of some sabotages: each runs in a forked process of its own, in which the package is
+imported anew from its source with one replacement, and prints what the tests that must notice it did. Compiled code
+runs as plain Python here, so that a broken kernel is never cached.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import os
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """A replacement in one module, and a call that must fail under it: `module:function`, with arguments."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    killer: str
+    arguments: tuple[object, ...] = ()
+
+
+CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage.scan", "cleanroom.query.duckdb_sql"
+FITS = "if high < square_high or (high == square_high and low <= square_low):"
+UNION = (
+    "SELECT region, COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits UNION ALL SELECT person, region FROM "
+    "francos.visits UNION ALL SELECT person, region FROM musee.visits) AS t GROUP BY region"
+)
+BOTH_COUNTS = "SELECT COUNT(*) AS n, COUNT(DISTINCT person) AS p FROM tnm.visits JOIN francos.visits USING (person)"
+HULL = (
+    "SELECT seats, COUNT(*) AS n FROM (SELECT person, seats FROM tnm.visits UNION ALL SELECT person, seats FROM "
+    "francos.visits) AS t GROUP BY seats"
+)
+MONTHS = "SELECT date_trunc('month', bought) AS m, SUM(seats) AS s FROM tnm.visits GROUP BY m"
+JOIN = "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN francos.visits AS b USING (person)"
+SEMI = "SELECT region, COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM francos.visits) GROUP BY region"
+INTERSECT = "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT SELECT person FROM francos.visits) AS t"
+NOT_IN_NULL = "SELECT COUNT(*) AS n FROM tnm.visits WHERE region NOT IN ('nord', NULL)"
+NOT_EQUAL = "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (region IN ('ailleurs'))"
+
+ALONE = "test_sensitivity:test_joins_and_semi_joins_stay_inside_a_person"
+PLAIN = "test_exact:test_a_question_is_plain_sql"
+REACH = "test_sensitivity:test_hiding_at_one_member_reaches_beyond_the_norm_and_stays_within_the_diameter"
+
+SABOTAGES = (
+    Sabotage(
+        "norm clip off", CONTRIBUTION, f"{FITS}\n        return\n    length", "if high >= 0:\n        return\n    length",
+        "test_exact:test_a_norm_exactly_met_is_kept_and_one_off_is_clipped",
+    ),
+    Sabotage(
+        "clip off where a person has one group", CONTRIBUTION, "square = bounds.norm * bounds.norm",
+        "square = bounds.norm * bounds.norm if bounds.max_groups > 1 else 1 << 126",
+        "test_sensitivity:test_one_cell_a_person_is_clipped_all_the_same",
+    ),
+    Sabotage(
+        "lattice check off", CONTRIBUTION, f"        {FITS}\n            return\n        factor", "        if high >= 0:\n            return\n        factor",
+        "test_exact:test_lattice_check_catches_what_floats_round_up",
+    ),
+    Sabotage(
+        "state carried to the next person", CONTRIBUTION, "            counts[cell] = 0", "            counts[cell] += 0",
+        "test_sensitivity:test_every_person_is_clipped_alone",
+    ),
+    Sabotage(
+        "total not clamped", CONTRIBUTION, "min(max(value_sums[place, cell], least), most)", "value_sums[place, cell]",
+        "test_exact:test_extremes_sum_exactly", (2**31 - 1, 40),
+    ),
+    Sabotage(
+        "a mean's rows not capped", CONTRIBUTION, "entry = min(value_counts[place, cell], max_rows) * steps",
+        "entry = value_counts[place, cell] * steps", "test_exact:test_extremes_sum_exactly", (2**31 - 1, 40),
+    ),
+    Sabotage(
+        "rows outside the domain kept", CONTRIBUTION, "cells[outside] = -1", "cells[outside] = 0",
+        "test_exact:test_rows_outside_the_declared_cells_are_dropped",
+    ),
+    Sabotage(
+        "order of persons not checked", CONTRIBUTION, " or bool(np.any(units[1:] < units[:-1]))", "",
+        "test_exact:test_rows_out_of_order_and_oversized_components_stop_the_question",
+    ),
+    Sabotage(
+        "a month off by one", CONTRIBUTION, "return months - first, missing", "return months - first + 1, missing", PLAIN, (MONTHS,)
+    ),
+    Sabotage(
+        "D replaced by C", "cleanroom.accounting.accountant", "return self.norm**2 * self.shape.squared_diameter_factor",
+        "return self.norm**2", REACH, ("displaced", 20),
+    ),
+    Sabotage(
+        "a signed vector taken for a non-negative one", "cleanroom.query.bound", "any(component.lower < 0",
+        "all(component.lower < 0",
+        "test_sensitivity:test_what_may_change_when_a_person_is_hidden_at_one_member", ("SELECT AVG(t.seats) AS n", 4),
+    ),
+    Sabotage(
+        "one cell taken for one number", "cleanroom.query.bound", "return self.cells * len(self.components) == 1",
+        "return self.cells == 1", "test_sensitivity:test_what_may_change_when_a_person_is_hidden_at_one_member",
+        ("SELECT COUNT(*) AS n, COUNT(DISTINCT t.person) AS p", 2),
+    ),
+    Sabotage(
+        "threshold's persons dropped", "cleanroom.query.bound", "if threshold and not asked:", "if threshold < 0:",
+        "test_exact:test_an_owner_s_threshold_adds_a_count_of_persons",
+    ),
+    Sabotage(
+        "c applied once an arm", "cleanroom.query.bound", "Bounds(cells, max_rows, max_groups",
+        "Bounds(cells, max_rows * 2, max_groups", "test_sensitivity:test_rows_of_both_arms_share_one_cap",
+    ),
+    Sabotage(
+        "middle off by one", "cleanroom.query.algebra", "return (self.lower + self.upper) // 2",
+        "return (self.lower + self.upper) // 2 + 1", "test_exact:check_middle",
+    ),
+    Sabotage("scan clamp off", SCAN, "    return pc.min_element_wise(", "    return array\n    return pc.min_element_wise(",
+        "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
+    Sabotage("category clamp off", SCAN, "    return codes.cast(pa.int64())", "    codes = codes.fill_null(0)\n    return codes.cast(pa.int64())",
+        "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
+    Sabotage("row cap off", SCAN, ".max()) <= most:", ".max()) <= most or most:",
+        "test_scan:test_a_person_has_the_first_rows_in_the_order_of_the_files_over_all_uploads"),
+    Sabotage("slice not checked", SCAN, "if bits and len(units) and bool(", "if bits < 0 and bool(",
+        "test_scan:test_rows_of_another_slice_are_refused"),
+    Sabotage("rows without a unit kept", SCAN, "keep = ~np.concatenate(missing)", "keep = np.ones_like(np.concatenate(missing))",
+        "test_scan:test_rows_without_a_unit_are_dropped"),
+    Sabotage("disorder of a file not checked", SCAN, "if bool(np.any((after", "if most < 0 and bool(np.any((after",
+        "test_scan:test_disorder_is_refused"),
+    Sabotage(
+        "tokens compared on 64 bits", "cleanroom.query.duckdb_backend",
+        " or merged[size - 1, 1] != low:", ":",
+        "test_scan:test_persons_that_share_half_a_token_are_two_persons",
+    ),
+    Sabotage("join on anything", PRINTER, "AS b ON a.\"u\" = b.\"u\"'", "AS b ON CAST(TRUE AS BOOLEAN)'", ALONE, (JOIN,)),
+    Sabotage("semi-join uncorrelated", PRINTER, "AS b WHERE b.\"u\" = a.\"u\"'", "AS b'", ALONE, (SEMI,)),
+    Sabotage("persons not distinct", PRINTER, "SELECT DISTINCT t.", "SELECT t.", PLAIN, (INTERSECT,)),
+    Sabotage("tie-breaker dropped", PRINTER, "order = f\" ORDER BY {', '.join(names)}\" if names else \"\"", 'order = ""',
+        "test_sensitivity:test_rows_of_a_person_in_another_order_change_nothing_in_a_join_that_is_cut"),
+    Sabotage("first rows of everybody together", PRINTER, 'PARTITION BY t."u"{order}', "PARTITION BY 1{order}",
+        "test_sensitivity:test_first_rows_are_each_person_s_own"),
+    Sabotage("IN of nothing forgets NULL", PRINTER, "IS NULL THEN NULL ELSE FALSE END", "IS NULL THEN FALSE ELSE FALSE END",
+        PLAIN, (NOT_EQUAL,)),
+    Sabotage("stream not ordered by person", PRINTER, "' ORDER BY r.\"u\"' if ordered else \"\"", '""',
+        "test_sensitivity:test_every_person_of_a_union_is_clipped_alone"),
+    Sabotage("printed tables not compared", PRINTER, " or tables != expected or seen != expected:", ":",
+        "test_printed_sql:test_another_table_is_caught"),
+    Sabotage("printed nodes not compared", PRINTER, "if type(node) not in PRINTED:", "if node is None:",
+        "test_printed_sql:test_a_node_that_is_never_printed_is_caught"),
+    Sabotage("fan-out not cut", "cleanroom.query.unit", "if math.prod(bounds) > MOST_ROWS:", "if math.prod(bounds) < 0:",
+        "test_exact:test_a_cut_join_counts_the_first_rows_of_each_side"),
+    Sabotage("a join made a semi-join though rows count", "cleanroom.query.unit", "asked == {Aggregate.COUNT_PERSONS}",
+        "Aggregate.COUNT_PERSONS in asked", PLAIN, (BOTH_COUNTS,)),
+    Sabotage("two kinds of identifier meet", "cleanroom.query.unit", "if len(kinds) > 1:", "if len(kinds) > 9:",
+        "test_refusals:test_kinds_and_epochs_never_meet"),
+    Sabotage("two epochs meet", "cleanroom.query.unit", "for name in tables if name in epochs}) > 1:",
+        "for name in tables if name in epochs}) > 9:", "test_refusals:test_kinds_and_epochs_never_meet"),
+    Sabotage("joins need not name the person", "cleanroom.query.unit", "if groups[step] != linked:", "if not groups:",
+        "test_refusals:test_joins_that_do_not_equate_persons_are_refused"),
+    Sabotage("recode dropped", "cleanroom.query.unions", "    return None if codes == tuple(range(len(codes))) else codes",
+        "    return None", PLAIN, (UNION,)),
+    Sabotage("bounds of the first arm stand for all", "cleanroom.query.unions",
+        "lower=min(left.lower, right.lower), upper=max(left.upper, right.upper)", "lower=left.lower, upper=left.upper", PLAIN, (HULL,)),
+    Sabotage("literals not cut", "cleanroom.query.predicates", "bound = max(-BEYOND, min(BEYOND, bound))", "bound = +bound",
+        "test_sensitivity:test_literals_beyond_the_codes_run_alike_with_and_without_a_row_that_reaches_them",
+        ("amount > 999999999999999999",)),
+    Sabotage("a NULL in a list is a miss", "cleanroom.query.predicates", "if None in values:", "if values is None:", PLAIN, (NOT_IN_NULL,)),
+    Sabotage("a memory failure is an answer withheld", CONTRIBUTION, "except SliceTooLarge:", "except ZeroDivisionError:",
+        "test_sensitivity:test_a_slice_that_does_not_fit_is_halved_and_the_sum_is_the_same"),
+    Sabotage("invisible characters pass", "cleanroom.query.parse", "                if not character.isascii():", "                if character is None:",
+        "test_parse:test_invisible_characters_are_refused_at_every_place"),
+)  # fmt: skip
+
+
+class _NotApplied(Exception):
+    """The text to replace is not there, or not once."""
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    sabotage: Sabotage
+
+    def get_code(self, fullname: str) -> object:
+        source = Path(self.path).read_text(encoding="utf-8")
+        if source.count(self.sabotage.old) != 1:
+            raise _NotApplied(f"{self.sabotage.name}: {source.count(self.sabotage.old)} places in {fullname}")
+        return compile(source.replace(self.sabotage.old, self.sabotage.new), self.path, "exec")
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, sabotage: Sabotage) -> None:
+        self.sabotage = sabotage
+        self.found = False
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self.sabotage.module:
+            return None
+        self.found = True
+        file = ROOT.joinpath(*fullname.split(".")).with_suffix(".py")
+        loader = _Loader(fullname, str(file))
+        loader.sabotage = self.sabotage
+        return importlib.util.spec_from_file_location(fullname, file, loader=loader)
+
+
+def attempt(sabotage: Sabotage, *, broken: bool) -> str:
+    """Run the killer in this process, with the sabotage or without; return what happened."""
+    finder = _Finder(sabotage)
+    if broken:
+        sys.meta_path.insert(0, finder)
+    module, _, function = sabotage.killer.partition(":")
+    try:
+        test = getattr(importlib.import_module(module), function)
+        named = [getattr(importlib.import_module(module), each, each) if isinstance(each, str) else each for each in sabotage.arguments]
+        test(*named)
+    except _NotApplied as error:
+        return f"fault: {error}"
+    except BaseException as error:  # noqa: BLE001 - whatever a test says is its verdict
+        return f"red: {type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else traceback.format_exc()[-120:]}"
+    return "green" if finder.found or not broken else "fault: the module was never imported"
+
+
+def main(numbers: list[int]) -> None:
+    """Fork for each sabotage, and once more for each killer without one."""
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "query")]
+    for heavy in ("duckdb", "hypothesis", "numba", "opendp.prelude", "pyarrow.compute", "pytest", "sqlglot", "yaml"):
+        importlib.import_module(heavy)
+    import warnings
+
+    warnings.simplefilter("ignore")
+    results = {}
+    for number in numbers:
+        for broken in (True, False):
+            results[f"{number} {'broken' if broken else 'whole'}"] = _forked(SABOTAGES[number], broken=broken)
+    json.dump(results, sys.stdout)
+
+
+def _forked(sabotage: Sabotage, *, broken: bool) -> str:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        signal.alarm(SECONDS)
+        verdict = "fault"
+        try:
+            verdict = attempt(sabotage, broken=broken)
+        finally:
+            os.write(writing, verdict.encode()[:4_000])
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        verdict = pipe.read().decode()
+    _, status = os.waitpid(child, 0)
+    return verdict or f"red: ended by signal {os.WTERMSIG(status)}"
+
+
+if __name__ == "__main__":
+    main([int(each) for each in sys.argv[1:]])
