@@ -19,16 +19,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each of the two members")
     parser.add_argument("--seed", type=int, default=2025)
     parser.add_argument("--repeat", type=int, default=5, help="measured runs of each question, after one to warm up")
-    parser.add_argument("--quick", action="store_true", help=f"everything once or twice, at {QUICK_ROWS} rows")
+    parser.add_argument("--quick", action="store_true", help=f"everything once after a warm-up, at {QUICK_ROWS} rows")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     arguments = parser.parse_args()
     plan = (
         Plan(
             rows=QUICK_ROWS,
             seed=arguments.seed,
-            repeat=2,
+            repeat=1,
             uploads=1,
-            durable=8,
+            durable=4,
             fresh_processes=False,
             profiled=("sector",),
         )
