@@ -73,9 +73,9 @@ def _questions(found: Found) -> str:
         "## Questions",
         (
             "Through `session.query` with everything: signature, gate, charge, keys, decryption, slices, bounds, "
-            f"noise, log, answer; epsilon 1, {MAX_ROWS} rows a person and cell, {MAX_GROUPS} groups, threshold 20. Raw DuckDB:"
-            " two threads, plain Parquet, the same question without privacy. Medians. The room's wall time is without"
-            " the wait for the next tick, on which answers leave (S42)."
+            f"noise, log, answer; epsilon 1, {MAX_ROWS} rows a person and cell, {MAX_GROUPS} groups, threshold 20. "
+            "Raw DuckDB: two threads, everything warm, plain Parquet, the same question without privacy. Medians. The "
+            "room's wall time is without the wait for the next tick, on which answers leave (S42)."
         ),
         (
             "| question | room, CPU s | min–max | wall s | raw UUID, CPU s | raw hex, CPU s | room ÷ UUID | room ÷ hex"
