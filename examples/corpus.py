@@ -158,8 +158,9 @@ def _some(
 
 
 def _falling(length: int) -> NDArray[np.float64]:
-    weights = 0.55 ** np.arange(length)
-    return weights / weights.sum()
+    weights: NDArray[np.float64] = 0.55 ** np.arange(length, dtype=np.float64)
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def main() -> None:

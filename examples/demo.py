@@ -9,13 +9,14 @@ people are invented (`season.py`). Ends with status 1 if anything that must hold
 from __future__ import annotations
 
 import argparse
+import io
 import shutil
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import cleanroom
 from audit_log import explain
@@ -109,7 +110,7 @@ def found_a_room(stage: Stage) -> None:
     )
     for declared, _ in stage.files.values():
         stage.room.declare(declared.read_bytes())
-    story.command(f"cleanroom declare room {stage.files[THEATRE][0].name}")
+    story.command(f"cleanroom declare room members/{stage.files[THEATRE][0].name}")
     story.say(
         "Chaque membre signe un fichier lisible : ses colonnes, leurs valeurs possibles, qui peut demander quoi, et "
         "un budget de vie privée (epsilon 20, pour toujours). Voici la règle du Théâtre du Fleuve pour les autres "
@@ -126,8 +127,9 @@ def hand_in(stage: Stage) -> None:
     """Hand in each member's sales."""
     story = stage.story
     story.chapter("Les membres déposent leurs ventes", "The members hand in their sales")
-    story.command(f"cleanroom upload room {THEATRE}.{TABLE} {stage.files[THEATRE][1].name}")
-    lines, rows, left_home = [], 0, set()
+    story.command(f"cleanroom upload room {THEATRE}.{TABLE} members/{stage.files[THEATRE][1].name}")
+    lines, rows = [], 0
+    left_home: set[str] = set()
     began = time.monotonic()
     for party, (_, sales) in stage.files.items():
         start = time.monotonic()
@@ -150,12 +152,12 @@ def hand_in(stage: Stage) -> None:
     )
     dropped = ", ".join(sorted(left_home))
     story.say(
-        f"Sur la machine du membre, chaque courriel devient un jeton (HMAC sous une clé que l'exploitant n'a pas), les "
-        f"colonnes non déclarées ({dropped}) sont laissées sur place, le reste est chiffré, scellé pour la salle et "
-        f"signé. Le courriel ne voyage jamais.",
-        f"On the member's machine each e-mail becomes a token (HMAC under a key that the operator lacks), undeclared "
-        f"columns ({dropped}) stay behind, the rest is encrypted, sealed to the room and signed. The e-mail itself "
-        f"never travels.",
+        f"Chez le membre, chaque courriel devient un jeton (HMAC sous une clé que seuls les membres ont, sauf dans un "
+        f"essai comme celui-ci), les colonnes non déclarées ({dropped}) sont laissées sur place, le reste est chiffré, "
+        f"scellé pour la salle et signé. Le courriel ne voyage jamais.",
+        f"At the member's, each e-mail becomes a token (HMAC under a key that only members have, but in a trial like "
+        f"this one), undeclared columns ({dropped}) stay behind, the rest is encrypted, sealed to the room and signed. "
+        f"The e-mail itself never travels.",
     )
 
 
@@ -177,10 +179,11 @@ def search_the_disk(stage: Stage) -> None:
         ),
     )
     story.say(
-        "« 50 41 52 45 » (PARE) marque un Parquet chiffré jusqu'à son pied. room.db tient en clair ce qui est public "
-        "dans la salle (déclarations, comptes, entrées du journal) et, chiffrés, les clés et les détails du journal.",
-        "'50 41 52 45' (PARE) marks a Parquet file encrypted down to its footer. room.db holds in clear what is public "
-        "in the room (declarations, accounts, log entries) and, encrypted, the keys and the log's details.",
+        "« 50 41 52 45 » (PARE) marque un Parquet chiffré jusqu'à son pied. room.db tient en clair les "
+        "déclarations, les manifestes des dépôts, les comptes et les entrées du journal ; chiffrés, les clés et les "
+        "détails du journal.",
+        "'50 41 52 45' (PARE) marks a Parquet file encrypted down to its footer. room.db holds declarations, uploads' "
+        "manifests, accounts and log entries in clear, keys and the log's details encrypted.",
     )
     # Every invented address, however it is written, contains this word, and so does no other text.
     mark = b"fictif"
@@ -249,7 +252,7 @@ def read_the_budget(stage: Stage) -> None:
 def verify_the_log(stage: Stage, entry: int) -> None:
     """Verify the log in place, exported, and tampered with."""
     story = stage.story
-    language = story.language.value
+    language: Final = "fr" if story.language is Language.FR else "en"
     story.chapter("Le journal, vérifié, puis falsifié", "The log, verified, then falsified")
     story.command("cleanroom log room")
     lines = list(logbook.read(stage.room))
@@ -275,8 +278,13 @@ def verify_the_log(stage: Stage, entry: int) -> None:
         "the text of the theatre's question is in no file of the room",
     )
     story.command("cleanroom log verify room")
-    verdict = logbook.verify(stage.room.path, stage.home).verdict
-    story.check(verdict.ok, explain(verdict, language), explain(verdict, language))
+    found = logbook.verify(stage.room.path, stage.home)
+    said = explain(found.verdict, language)
+    story.check(
+        found.verdict.ok and not found.damaged,
+        f"{said} Chaque octet des partitions est celui qui fut déposé.",
+        f"{said} Each byte of the partitions is as it was handed in.",
+    )
 
     story.say(
         "Une auditrice reçoit une copie exportée et la clé publique du journal ; sa machine ne sait rien d'autre de la "
@@ -292,9 +300,9 @@ def verify_the_log(stage: Stage, entry: int) -> None:
     story.check(verdict.ok, explain(verdict, language), explain(verdict, language))
 
     story.say(
-        f"Quelqu'un voudrait que la question du théâtre (entrée {entry}) ait été autre, et change un seul bit de "
+        f"Quelqu'un voudrait que la réponse au théâtre (entrée {entry}) n'ait pas été donnée, et change un seul bit de "
         f"la copie :",
-        f"Somebody would like the theatre's question (entry {entry}) to have been another, and changes one bit of "
+        f"Somebody would like the answer to the theatre (entry {entry}) not to have been given, and changes one bit of "
         f"the copy:",
     )
     falsified = stage.directory / "falsified"
@@ -372,4 +380,6 @@ def _empty(text: str) -> Path:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace", line_buffering=True)
     sys.exit(main())

@@ -50,7 +50,7 @@ class Story:
         print()
         for each in commands:
             first, *rest = each.splitlines()
-            print("\n".join([f"  $ {first}", *(f"      {line}" for line in rest)]))
+            print("\n".join([f"  $ {first}" if first != "…" else "    …", *(f"      {line}" for line in rest)]))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> None:
         """Print columns, the first `left` of them aligned left."""
