@@ -1,10 +1,19 @@
-"""Composes the rooms of the house: a room on one machine, and a party's session in it."""
+"""Composes the rooms of the house: a room on one machine, and a party's session in it.
 
-from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt
-from cleanroom.room.hand_in import UploadReceipt, intake, upload
-from cleanroom.room.home import Home, public_key
-from cleanroom.room.room import Room
-from cleanroom.room.session import Session
+Names are loaded when first used, so that making a room, uploads and the log do without the engine (DuckDB, OpenDP).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt
+    from cleanroom.room.hand_in import UploadReceipt, intake, upload
+    from cleanroom.room.home import Home, public_key
+    from cleanroom.room.room import Room
+    from cleanroom.room.session import Session
 
 __all__ = [
     "AccountCost",
@@ -19,3 +28,23 @@ __all__ = [
     "public_key",
     "upload",
 ]
+
+_PLACES: Final = {
+    "AccountCost": "answer",
+    "Answer": "answer",
+    "Home": "home",
+    "Preview": "answer",
+    "Receipt": "answer",
+    "Room": "room",
+    "Session": "session",
+    "UploadReceipt": "hand_in",
+    "intake": "hand_in",
+    "public_key": "home",
+    "upload": "hand_in",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _PLACES:
+        return getattr(import_module(f"cleanroom.room.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cleanroom.query.algebra import KeyOutput
-from cleanroom.query.release import CellState, NoisedRelease, margins_before, scales_of
-
 if TYPE_CHECKING:
     import pandas as pd
 
     from cleanroom.errors import Bilingual
     from cleanroom.query.gate import ValidatedPlan
     from cleanroom.query.plan import Plan
+    from cleanroom.query.release import NoisedRelease
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +99,9 @@ def answer_table(release: NoisedRelease) -> tuple[pd.DataFrame, int]:
     """Return the answer as a data frame, and how many cells were withheld."""
     import pandas as pd
 
+    from cleanroom.query.algebra import KeyOutput
+    from cleanroom.query.release import CellState
+
     outputs = release.plan.outputs
     names = unique_labels(tuple(output.label for output in outputs))
     data: dict[str, list[object]] = {}
@@ -139,14 +140,20 @@ def unique_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def preview_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None], ...]:
     """Return each value's label and the margin that it would have."""
+    from cleanroom.query.release import margins_before
+
     return tuple(zip(_value_labels(validated.plan), margins_before(validated.plan, validated.scale), strict=True))
 
 
 def noise_scales(release: NoisedRelease) -> tuple[tuple[str, float | None], ...]:
     """Return each value's label and the standard deviation of its noise, in its unit."""
+    from cleanroom.query.release import scales_of
+
     return tuple(zip(_value_labels(release.plan), scales_of(release.plan, release.scale), strict=True))
 
 
 def _value_labels(plan: Plan) -> list[str]:
+    from cleanroom.query.algebra import KeyOutput
+
     labels = unique_labels(tuple(output.label for output in plan.outputs))
     return [label for label, output in zip(labels, plan.outputs, strict=True) if not isinstance(output, KeyOutput)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING, Final
 
 from audit_log import Event, EventType, Log, Outcome, Retention, fresh_id
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 READER: Final = "room"
 """Whose key opens the details in this version: the room's own, under the root key."""
 
+_CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,31}", re.ASCII)
 _PSEUDONYM_LABEL: Final = b"cleanroom/actor/v1\0"
 
 
@@ -88,6 +90,5 @@ class Journal:
 
 def _purpose_code(purpose: Purpose | None) -> str:
     """Return the purpose if the leaf's alphabet has room for it; the details hold it in any case."""
-    if purpose is None or len(purpose) > 32:
-        return ""
-    return purpose.replace("_", "-")
+    code = "" if purpose is None else purpose.replace("_", "-")
+    return code if _CODE.fullmatch(code) else ""

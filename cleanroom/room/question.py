@@ -227,7 +227,10 @@ def _question(content: Mapping[str, object], party: registry.Party) -> Question:
 def _exact(value: object) -> object:
     """Return a signed content's number as exact as it was signed: `["decimal", text]` stands for a Decimal."""
     if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] == "decimal":
-        return Decimal(str(value[1]))
+        try:
+            return Decimal(str(value[1]))
+        except ArithmeticError:
+            return value  # a list of two texts that only looks like a number; the parser refuses lists
     return value
 
 

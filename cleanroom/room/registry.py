@@ -12,11 +12,12 @@ from cleanroom.errors import Bilingual, NotVerified, UsageError
 from cleanroom.identifiers import Epoch, PartyId, Purpose, Role, RoomId, TableName, UploadId
 from cleanroom.partition.manifest import Manifest
 from cleanroom.policies import Declaration, RoomSettings, read_declaration, read_settings
-from cleanroom.query.gate import Rulebook
 from cleanroom.room.signed_request import SignedRequest
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from cleanroom.query.gate import Rulebook
 
 MOST_PARTIES: Final = 512
 """What the log's map of parties holds (docs/spec/log.md)."""
@@ -161,6 +162,8 @@ def remember_cohort(connection: sqlite3.Connection, owners: frozenset[PartyId]) 
 
 def rulebook(connection: sqlite3.Connection) -> Rulebook:
     """Return what the gate reads of the room."""
+    from cleanroom.query.gate import Rulebook
+
     epochs = {upload.table: upload.manifest.epoch for upload in uploads(connection)}
     return Rulebook(
         declarations(connection),

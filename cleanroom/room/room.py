@@ -37,7 +37,6 @@ from cleanroom.room.home import Home
 from cleanroom.room.journal import Journal
 from cleanroom.room.locks import nobody_asking
 from cleanroom.room.logbook import remember
-from cleanroom.room.session import Session
 from cleanroom.room.signed_request import SignedRequest
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition
 from key_management import KeyId, KeyKind, KeyManagementError, Keyring, TransportKey
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from cleanroom.room.registry import Party, Upload
+    from cleanroom.room.session import Session
 
 
 class Room:
@@ -145,6 +145,9 @@ class Room:
 
     def session(self, party: str) -> Session:
         """Return a party's way to ask; its requests are signed with its key on this machine."""
+        # The engine is loaded here: making a room, uploads and the log do without it.
+        from cleanroom.room.session import Session
+
         known = registry.party_named(self.connection, _party_id(party))
         return Session(self, known.party, self.home.signing_key(known.party))
 
