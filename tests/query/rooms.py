@@ -5,6 +5,7 @@ question as SQL text, so that all of admission runs on it. A source of choices i
 `random.Random`: Hypothesis's own in the properties, a seeded one where the same room is wanted again.
 """
 
+# ruff: noqa: S608 - questions are what is tested here, one a line
 from __future__ import annotations
 
 import hashlib
@@ -118,7 +119,9 @@ class Room:
     @property
     def persons(self) -> list[int]:
         """Everybody who has a row."""
-        return sorted({row[0] for parts in self.uploads.values() for part in parts for row in part if row[0] is not None})
+        return sorted(
+            {row[0] for parts in self.uploads.values() for part in parts for row in part if row[0] is not None}
+        )
 
     def readers(self, tables: Collection[TableName]) -> dict[TableName, tuple[TableCatalog, list[MemoryReader]]]:
         """Return what the backend reads."""
@@ -128,9 +131,7 @@ class Room:
         }
 
 
-def admit(
-    sql: str, parameters: Parameters, catalogs: Mapping[TableName, TableCatalog], *, threshold: int = 0
-) -> Plan:
+def admit(sql: str, parameters: Parameters, catalogs: Mapping[TableName, TableCatalog], *, threshold: int = 0) -> Plan:
     """Run all of admission but the owners' rules."""
     typed = type_query(resolve(parse(sql, parameters), catalogs), {})
     tables = {scan.table for scan in scans(typed.source.relation)}
@@ -276,7 +277,9 @@ def catalogs(rng: Random, *, loose: bool = False) -> Catalogs:
             amount=rng.choice(AMOUNTS[:3] if loose else AMOUNTS),
             nullable=[name for name in COLUMNS if rng.random() < 0.4],
             most_rows=40 if loose else rng.choice((1, 2, 3, 40, 65_535)),
-            contribution=Contribution(5_000, 65_535) if loose else Contribution(rng.choice((1, 2, 5)), rng.choice((1, 2, 3))),
+            contribution=Contribution(5_000, 65_535)
+            if loose
+            else Contribution(rng.choice((1, 2, 5)), rng.choice((1, 2, 3))),
         )
     return made
 

@@ -5,6 +5,7 @@ imported anew from its source with one replacement, and prints what the tests th
 runs as plain Python here, so that a broken kernel is never cached.
 """
 
+# ruff: noqa: E501 - one breakage, one question a line
 from __future__ import annotations
 
 import importlib.abc
@@ -47,7 +48,9 @@ HULL = (
 )
 MONTHS = "SELECT date_trunc('month', bought) AS m, SUM(seats) AS s FROM tnm.visits GROUP BY m"
 JOIN = "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN francos.visits AS b USING (person)"
-SEMI = "SELECT region, COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM francos.visits) GROUP BY region"
+SEMI = (
+    "SELECT region, COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM francos.visits) GROUP BY region"
+)
 INTERSECT = "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT SELECT person FROM francos.visits) AS t"
 NOT_IN_NULL = "SELECT COUNT(*) AS n FROM tnm.visits WHERE region NOT IN ('nord', NULL)"
 NOT_EQUAL = "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (region IN ('ailleurs'))"
@@ -160,7 +163,8 @@ SABOTAGES = (
     Sabotage("two epochs meet", "cleanroom.query.unit", "for name in tables if name in epochs}) > 1:",
         "for name in tables if name in epochs}) > 9:", "test_refusals:test_kinds_and_epochs_never_meet"),
     Sabotage("joins need not name the person", "cleanroom.query.unit", "if groups[step] != linked:", "if not groups:",
-        "test_refusals:test_joins_that_do_not_equate_persons_are_refused"),
+        "test_refusals:test_joins_that_do_not_equate_persons_are_refused",
+        ("SELECT COUNT(*) AS n FROM tnm.visits AS a, francos.visits AS b",)),
     Sabotage("recode dropped", "cleanroom.query.unions", "    return None if codes == tuple(range(len(codes))) else codes",
         "    return None", PLAIN, (UNION,)),
     Sabotage("bounds of the first arm stand for all", "cleanroom.query.unions",
@@ -173,6 +177,22 @@ SABOTAGES = (
         "test_sensitivity:test_a_slice_that_does_not_fit_is_halved_and_the_sum_is_the_same"),
     Sabotage("invisible characters pass", "cleanroom.query.parse", "                if not character.isascii():", "                if character is None:",
         "test_parse:test_invisible_characters_are_refused_at_every_place"),
+    Sabotage("cohorts not compared", "cleanroom.query.gate", "0 < len(cohort ^ earlier) < rule.min_parties",
+        "0 < len(cohort ^ earlier) < 0", "test_gate:test_a_cohort_that_differs_by_few_from_an_answered_one_is_refused"),
+    Sabotage("the least threshold holds", "cleanroom.query.gate", "max(rule.threshold for", "min(rule.threshold for",
+        "test_gate:test_the_largest_threshold_of_the_rules_holds_and_is_part_of_the_price"),
+    Sabotage("a forged plan is genuine", "cleanroom.query.gate", "return _ISSUED.get(candidate) == _fingerprint(candidate)",
+        "return bool(_fingerprint(candidate))", "test_gate:test_a_validated_plan_is_made_by_the_gate_alone"),
+    Sabotage("the largest delta prices", "cleanroom.query.precision", "delta = min(budget.delta", "delta = max(budget.delta",
+        "test_gate:test_the_smallest_delta_of_the_tables_prices_epsilon"),
+    Sabotage("the laxest default", "cleanroom.query.precision", "min(rule.default_epsilon", "max(rule.default_epsilon",
+        "test_gate:test_the_default_is_the_strictest_rule_s"),
+    Sabotage("filters of semi-joins not looked at", "cleanroom.query.usage",
+        "            yield from _compared(source)\n            yield from _compared(other)", "            yield from _compared(source)",
+        "test_gate:test_a_rule_names_what_it_admits",
+        ("COUNT(*) AS n", "WHERE a.person IN (SELECT person FROM francos.visits WHERE amount > 3)", frozenset({"literal_not_allowed"}))),
+    Sabotage("the asker counts as a party", "cleanroom.query.usage", "len(united - {asker}) >= min_parties", "len(united) >= min_parties",
+        "test_gate:test_the_asker_does_not_count_among_the_parties"),
 )  # fmt: skip
 
 
@@ -213,11 +233,14 @@ def attempt(sabotage: Sabotage, *, broken: bool) -> str:
     module, _, function = sabotage.killer.partition(":")
     try:
         test = getattr(importlib.import_module(module), function)
-        named = [getattr(importlib.import_module(module), each, each) if isinstance(each, str) else each for each in sabotage.arguments]
+        named = [
+            getattr(importlib.import_module(module), each, each) if isinstance(each, str) else each
+            for each in sabotage.arguments
+        ]
         test(*named)
     except _NotApplied as error:
         return f"fault: {error}"
-    except BaseException as error:  # noqa: BLE001 - whatever a test says is its verdict
+    except BaseException as error:
         return f"red: {type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else traceback.format_exc()[-120:]}"
     return "green" if finder.found or not broken else "fault: the module was never imported"
 

@@ -1,5 +1,6 @@
 """The corpus: what must be refused is, what this version admits is exact, the rest is refused cleanly or sound."""
 
+
 from __future__ import annotations
 
 import json
@@ -50,7 +51,12 @@ def refused(sql: str, parameters: Any) -> Refused | None:
 
 @pytest.mark.parametrize(
     "line",
-    [pytest.param(each, marks=pytest.mark.xfail(strict=True, reason=TO_FIX[each["id"]])) if each["id"] in TO_FIX else each for each in REFUSE],
+    [
+        pytest.param(each, marks=pytest.mark.xfail(strict=True, reason=TO_FIX[each["id"]]))
+        if each["id"] in TO_FIX
+        else each
+        for each in REFUSE
+    ],
     ids=[each["id"] for each in REFUSE],
 )
 def test_what_must_be_refused_is(line: dict[str, Any]) -> None:

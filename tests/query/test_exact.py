@@ -1,5 +1,6 @@
 """What is bounded is right: equal to plain SQL where no bound binds, and to a slow reimplementation where one does."""
 
+# ruff: noqa: S608, E501, ISC004 - questions are what is tested here, one a line
 from __future__ import annotations
 
 import math
@@ -77,7 +78,7 @@ def database(room: Room) -> duckdb.DuckDBPyConnection:
             for person, values in part
         ]
         if rows:
-            connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608
+            connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)
     return connection
 
 
@@ -99,7 +100,9 @@ def answer(a_plan: Plan, entries: tuple[int, ...]) -> dict[tuple[Any, ...], list
     found: dict[tuple[Any, ...], list[Fraction | None]] = {}
     for number, keys in enumerate(key_values(a_plan.keys)):
         parts = entries[number * width : (number + 1) * width]
-        values = [Fraction(part, component.steps) for part, component in zip(parts, a_plan.bounds.components, strict=True)]
+        values = [
+            Fraction(part, component.steps) for part, component in zip(parts, a_plan.bounds.components, strict=True)
+        ]
         numbers: list[Fraction | None] = []
         place = 0
         for statistic in a_plan.statistics:
@@ -170,7 +173,9 @@ def loose(**kinds: Any) -> Catalogs:
     wide = Contribution(5_000, 65_535)
     nullable = ("region", "bought", "seats")
     return {
-        TNM: catalog_of(TNM, region=("nord", "sud", "est"), nullable=nullable, most_rows=40, contribution=wide, **kinds),
+        TNM: catalog_of(
+            TNM, region=("nord", "sud", "est"), nullable=nullable, most_rows=40, contribution=wide, **kinds
+        ),
         FRANCOS: catalog_of(
             FRANCOS, region=("est", "ouest", "nord"), seats=(-2, 15), nullable=nullable, most_rows=40, contribution=wide
         ),
@@ -473,7 +478,9 @@ def test_totals_of_many_persons_pass_32_bits_in_both_directions() -> None:
     a_plan = planned((), (Sum(0, *wide, Decimal(1)),), 16, 1)
     for sign in (1, -1):
         rows = stream([[(sign * (2**31 - 1),)] * 16] * 3_000, 1)
-        assert contributions(a_plan, rows).values == (sign * 3_000 * 16 * (2**31 - 1) * a_plan.bounds.components[0].steps,)
+        assert contributions(a_plan, rows).values == (
+            sign * 3_000 * 16 * (2**31 - 1) * a_plan.bounds.components[0].steps,
+        )
 
 
 def norm_of(entries: int, steps: int, norm: int) -> Plan:
@@ -541,7 +548,9 @@ def test_an_owner_s_threshold_adds_a_count_of_persons() -> None:
     assert [component.measured for component in a_plan.bounds.components] == [Measured.TOTAL, Measured.PERSONS]
     assert a_plan.bounds.norm > plain_plan.bounds.norm
     room = clean_room(Random(2), made)
-    counted = vector(admit("SELECT region, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY region", None, made), room)
+    counted = vector(
+        admit("SELECT region, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY region", None, made), room
+    )
     persons = a_plan.bounds.components[1].steps
     # 5 000 rows a cell make room for everybody: nothing is clipped.
     assert [entry // persons for entry in vector(a_plan, room)[1::2]] == [entry >> 14 for entry in counted]

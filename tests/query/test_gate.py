@@ -1,5 +1,6 @@
 """The gate: owners' rules, cohorts and precision; a plan that nobody else can make (SOUNDNESS S12, S37, S43, S44)."""
 
+# ruff: noqa: S608, E501 - questions are what is tested here, one a line
 from __future__ import annotations
 
 import copy
@@ -92,7 +93,9 @@ def rulebook(*declarations: Declaration, cohorts: tuple[frozenset[PartyId], ...]
 ROOM_RULES = rulebook()
 
 
-def asked(sql: str, party: str = "tnm", purpose: str = "audience_overlap", role: Role = Role.MEMBER, **more: Any) -> Question:
+def asked(
+    sql: str, party: str = "tnm", purpose: str = "audience_overlap", role: Role = Role.MEMBER, **more: Any
+) -> Question:
     """Return a member's question about overlaps."""
     return Question(sql, None, PartyId(party), role, Purpose(purpose), precision(**{k: v for k, v in more.items() if k in {"epsilon", "margin"}}),
                     **{k: v for k, v in more.items() if k.startswith("max_")})  # fmt: skip
@@ -103,10 +106,13 @@ def sector(sql: str, **more: Any) -> Question:
     return asked(sql, "observatoire", "sector_statistics", Role.OBSERVATOIRE, **more)
 
 
-def union(owners: tuple[str, ...] = OWNERS, columns: str = "person, region, discipline, bought, seats", **where: str) -> str:
+def union(
+    owners: tuple[str, ...] = OWNERS, columns: str = "person, region, discipline, bought, seats", **where: str
+) -> str:
     """Return a UNION ALL of some owners, each arm with its own condition."""
     return " UNION ALL ".join(
-        f"SELECT {columns} FROM {owner}.visits" + (f" WHERE {where[owner]}" if owner in where else "") for owner in owners
+        f"SELECT {columns} FROM {owner}.visits" + (f" WHERE {where[owner]}" if owner in where else "")
+        for owner in owners
     )
 
 
@@ -154,7 +160,9 @@ def test_a_table_that_no_rule_opens_reads_like_one_that_is_not_there() -> None:
     for question, owner in ((there, "francos"), (nowhere, "nowhere")):
         with pytest.raises(Refused) as caught:
             admit(question, closed)
-        refusals.append([(each.code, each.message.fr.replace(owner, "…"), each.position) for each in caught.value.refusals])
+        refusals.append(
+            [(each.code, each.message.fr.replace(owner, "…"), each.position) for each in caught.value.refusals]
+        )
     assert refusals[0] == refusals[1]
 
 
@@ -177,9 +185,17 @@ def test_a_table_that_no_rule_opens_reads_like_one_that_is_not_there() -> None:
         ("COUNT(*) AS n", "WHERE a.region IS NULL", {"literal_not_allowed"}),
         ("COUNT(*) AS n", "WHERE a.channel = 'web'", {"literal_not_allowed"}),
         ("COUNT(*) AS n", "WHERE person IN (SELECT person FROM francos.visits WHERE amount > 3)", None),
-        ("COUNT(*) AS n", "WHERE a.person IN (SELECT person FROM francos.visits WHERE amount > 3)", {"literal_not_allowed"}),
+        (
+            "COUNT(*) AS n",
+            "WHERE a.person IN (SELECT person FROM francos.visits WHERE amount > 3)",
+            {"literal_not_allowed"},
+        ),
         ("COUNT(*) AS n", "WHERE a.bought < b.bought", set()),
-        ("a.seats, SUM(a.amount) AS s", "WHERE a.region = 'nord' GROUP BY 1", {"function_not_allowed", "dimension_not_allowed", "literal_not_allowed"}),
+        (
+            "a.seats, SUM(a.amount) AS s",
+            "WHERE a.region = 'nord' GROUP BY 1",
+            {"function_not_allowed", "dimension_not_allowed", "literal_not_allowed"},
+        ),
     ],
 )
 def test_a_rule_names_what_it_admits(outputs: str, tail: str, found: set[str] | None) -> None:
@@ -289,7 +305,9 @@ def test_a_cell_or_filter_that_few_owners_reach_is_refused(sql: str, room: Ruleb
     assert codes(sector(sql), room) == {"isolates_owner"}
 
 
-@pytest.mark.xfail(strict=True, reason="cohort.possible widens an OR of conjunctions to a box: an owner outside both counts as within")
+@pytest.mark.xfail(
+    strict=True, reason="cohort.possible widens an OR of conjunctions to a box: an owner outside both counts as within"
+)
 def test_an_or_of_conjunctions_isolates_as_its_parts_do() -> None:
     """danse at 13 seats is opera's alone, cirque at -1 is nobody's; their union is still opera's alone."""
     room = isolating(opera={"seats": "-1, 20"}, **{o: {"discipline": "cirque", "seats": "1, 13"} for o in OWNERS[:3]},
@@ -340,7 +358,9 @@ def test_epsilon_and_margin_exclude_each_other() -> None:
         precision(epsilon=1, margin=50)
 
 
-@pytest.mark.xfail(strict=True, reason="precision._number reads repr(numpy.float64(0.5)), which is no decimal: InvalidOperation")
+@pytest.mark.xfail(
+    strict=True, reason="precision._number reads repr(numpy.float64(0.5)), which is no decimal: InvalidOperation"
+)
 def test_a_numpy_float_is_a_float() -> None:
     import numpy as np
 
@@ -363,7 +383,10 @@ def test_an_owner_limits_epsilon_a_question() -> None:
 
 def test_nobody_pays_more_than_epsilon_and_the_room_no_more_than_a_table() -> None:
     """D² is charged to the tables of an overlap, norm² to the room (S2)."""
-    for sql, factor in (("SELECT COUNT(*) AS n FROM tnm.visits", 1), (MEETING.format("a.region, COUNT(*) AS n", "GROUP BY 1"), 2)):
+    for sql, factor in (
+        ("SELECT COUNT(*) AS n FROM tnm.visits", 1),
+        (MEETING.format("a.region, COUNT(*) AS n", "GROUP BY 1"), 2),
+    ):
         issued = admit(asked(sql, epsilon=0.3), ROOM_RULES)
         paid = {charge.account: charge.rho.as_fraction() for charge in issued.charges}
         limit = rho_for(Decimal("0.3"), Fraction(1, 10**7) / 2).as_fraction()
@@ -447,7 +470,9 @@ def test_a_validated_plan_is_neither_copied_nor_pickled_nor_altered() -> None:
     assert is_genuine(genuine)
 
 
-@pytest.mark.parametrize(("name", "value"), [("scale", 1.0), ("charges", ()), ("party", PartyId("francos")), ("purpose", Purpose("x"))])
+@pytest.mark.parametrize(
+    ("name", "value"), [("scale", 1.0), ("charges", ()), ("party", PartyId("francos")), ("purpose", Purpose("x"))]
+)
 def test_a_validated_plan_altered_by_force_is_not_genuine(name: str, value: Any) -> None:
     genuine = issued_plan()
     object.__setattr__(genuine, name, value)
@@ -463,9 +488,14 @@ def test_a_validated_plan_with_another_s_plan_is_not_genuine() -> None:
 def test_the_plan_carries_the_party_s_caps_rules_and_policies() -> None:
     issued = admit(asked(MEETING.format("COUNT(*) AS n", "")), ROOM_RULES)
     assert [cap.party for cap in issued.caps] == ["tnm", "tnm"]
-    assert issued.rules == ((TableName.parse("francos.visits"), "overlaps"), (TableName.parse("tnm.visits"), "overlaps"))
+    assert issued.rules == (
+        (TableName.parse("francos.visits"), "overlaps"),
+        (TableName.parse("tnm.visits"), "overlaps"),
+    )
     assert {str(charge.account) for charge in issued.charges if charge.account != ROOM} == {
-        str(charge.account) for charge in admit(asked(MEETING.format("COUNT(*) AS n", "WHERE FALSE")), ROOM_RULES).charges if charge.account != ROOM
+        str(charge.account)
+        for charge in admit(asked(MEETING.format("COUNT(*) AS n", "WHERE FALSE")), ROOM_RULES).charges
+        if charge.account != ROOM
     }
     changed = rulebook(*(declaration(owner, delta="1e-8") for owner in OWNERS))
     assert admit(asked(MEETING.format("COUNT(*) AS n", "")), changed).policy_digest != issued.policy_digest

@@ -9,7 +9,6 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from rooms import FRANCOS, TNM, Question, Room, admit, catalog_of, catalogs, choices, question, seeds, vector
-
 from sqlglot.errors import ParseError
 
 from cleanroom.errors import InvariantBroken, Refused
@@ -53,8 +52,22 @@ OURS = {"u", "t", "r", "a", "b", "n", "place"}
 def check_foreign_words(text: Statement, written: Question) -> None:
     """No name, label or value of the question is in the printed text: every quoted word is one of ours."""
     quoted = text.sql.split('"')[1::2]
-    assert all(word in OURS or word[0] in "cs" and word[1:].isdigit() for word in quoted)
-    for word in ("region", "discipline", "bought", "seats", "amount", "channel", "visits", "tnm", "nord", "web", "2024", "k0", "v0"):
+    assert all(word in OURS or (word[0] in "cs" and word[1:].isdigit()) for word in quoted)
+    for word in (
+        "region",
+        "discipline",
+        "bought",
+        "seats",
+        "amount",
+        "channel",
+        "visits",
+        "tnm",
+        "nord",
+        "web",
+        "2024",
+        "k0",
+        "v0",
+    ):
         assert word not in text.sql
     assert text.sql.count("?") == len(text.parameters)
     assert "'" not in text.sql
@@ -97,7 +110,15 @@ def test_a_node_that_is_never_printed_is_caught() -> None:
             read_again(replace(PRINTED, sql=sql), CONNECTION)
 
 
-@pytest.mark.parametrize("sql", [PRINTED.sql + "; SELECT 1", "SELECT 1 UNION ALL " + PRINTED.sql, "DELETE FROM s0", PRINTED.sql + ";" + PRINTED.sql])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        PRINTED.sql + "; SELECT 1",
+        "SELECT 1 UNION ALL " + PRINTED.sql,
+        "DELETE FROM s0",
+        PRINTED.sql + ";" + PRINTED.sql,
+    ],
+)
 def test_more_than_one_select_is_caught(sql: str) -> None:
     with pytest.raises(InvariantBroken):
         read_again(replace(PRINTED, sql=sql), CONNECTION)
@@ -105,7 +126,9 @@ def test_more_than_one_select_is_caught(sql: str) -> None:
 
 def test_a_blank_that_only_duckdb_sees_is_caught() -> None:
     """The finding: U+200B is a letter to sqlglot and a blank to DuckDB (reference/attacks.md §1)."""
-    hidden = PRINTED.sql.replace(' AS r', ' AS r\u200bUNION\u200bALL\u200bSELECT\u200bz."u",z."c0"\u200bFROM\u200bs9\u200bAS\u200bz', 1)
+    hidden = PRINTED.sql.replace(
+        " AS r", ' AS r\u200bUNION\u200bALL\u200bSELECT\u200bz."u",z."c0"\u200bFROM\u200bs9\u200bAS\u200bz', 1
+    )
     with pytest.raises((InvariantBroken, ParseError, duckdb.Error)):
         read_again(replace(PRINTED, sql=hidden), CONNECTION)
 
@@ -179,7 +202,10 @@ def test_a_run_leaves_no_table_behind() -> None:
 
 
 def test_a_plan_s_digest_is_its_meaning_not_its_spelling() -> None:
-    same = ("SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region", "select REGION as r, count(*) from TNM.visits v group by 1 -- x")
+    same = (
+        "SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region",
+        "select REGION as r, count(*) from TNM.visits v group by 1 -- x",
+    )
     assert len({admit(sql, None, MADE).digest() for sql in same}) == 1
     others = (
         "SELECT region, COUNT(*) AS n FROM francos.visits GROUP BY region",

@@ -1,5 +1,6 @@
 """Refusals: every code is reached, has words in both languages, a place, a hint where there is one, and no rows."""
 
+# ruff: noqa: S608, E501, ISC004 - questions are what is tested here, one a line
 from __future__ import annotations
 
 import string
@@ -271,5 +272,9 @@ def test_a_vector_s_entries_are_limited_too() -> None:
     assert admit(grouped.format(many), None, made).bounds.cells == 99_999
     wide = "SELECT a.amount, " + ", ".join(f"AVG({each}.seats), AVG({each}.amount)" for each in "abc")
     with pytest.raises(Refused) as caught:
-        admit(f"{wide} FROM tnm.visits AS a, tnm.visits AS b, tnm.visits AS c WHERE a.person = b.person AND b.person = c.person GROUP BY 1", None, made)
+        admit(
+            f"{wide} FROM tnm.visits AS a, tnm.visits AS b, tnm.visits AS c WHERE a.person = b.person AND b.person = c.person GROUP BY 1",
+            None,
+            made,
+        )
     assert caught.value.code == "too_many_cells"

@@ -76,7 +76,15 @@ def check_others_stay(seed: int) -> None:
     for person in room.persons:
         for table, catalog in made.items():
             scans = [
-                rows_of(scan(catalog, [MemoryReader(catalog, part) for part in each.uploads[table]], COLUMNS, bits=0, prefix=0))
+                rows_of(
+                    scan(
+                        catalog,
+                        [MemoryReader(catalog, part) for part in each.uploads[table]],
+                        COLUMNS,
+                        bits=0,
+                        prefix=0,
+                    )
+                )
                 for each in (room, room.without(person))
             ]
             assert [row for row in scans[0] if row[0] != token(person)] == scans[1]
@@ -107,7 +115,9 @@ def test_values_out_of_the_declaration_are_clamped_or_null() -> None:
 def test_a_person_has_the_first_rows_in_the_order_of_the_files_over_all_uploads() -> None:
     catalog = catalog_of(TNM, seats=(0, 99), most_rows=3)
     row = ("nord", "danse", 19_740, 19_740, 0, 0, "web")
-    parts = [[(person, (*row[:4], seats, *row[5:])) for seats in listed for person in (7, 8)] for listed in ([1, 2], [3, 4])]
+    parts = [
+        [(person, (*row[:4], seats, *row[5:])) for seats in listed for person in (7, 8)] for listed in ([1, 2], [3, 4])
+    ]
     found = rows_of(scan(catalog, [MemoryReader(catalog, part) for part in parts], ("seats",), bits=0, prefix=0))
     assert sorted(found) == sorted((token(person), (seats,)) for person in (7, 8) for seats in (1, 2, 3))
 
@@ -153,9 +163,10 @@ def test_rows_of_another_slice_are_refused() -> None:
 
 def test_persons_that_share_half_a_token_are_two_persons() -> None:
     """128 bits are compared, not 64 (S10)."""
+    from rooms import admit
+
     from cleanroom.query.contribution import exact_vector
     from cleanroom.query.duckdb_backend import DuckDBBackend
-    from rooms import admit
 
     catalog = catalog_of(TNM)
     tokens = [b"\x01" * 8 + bytes(7) + bytes([number]) for number in (1, 1, 2)]
@@ -175,7 +186,10 @@ def test_columns_arrive_in_chunks_slices_and_other_encodings() -> None:
     sliced = Raw(units, region=pa.array(["nord"] * 6).dictionary_encode(), seats=pa.array(range(6)))
     sliced.table = sliced.table.slice(2, 3)
     found = scan(catalog, [whole], ("region", "seats"), bits=0, prefix=0)
-    assert [column.to_pylist() for column in found.columns.values()] == [[0, 2, None, None, 1, 0], [1, 2, None, 12, 1, 3]]
+    assert [column.to_pylist() for column in found.columns.values()] == [
+        [0, 2, None, None, 1, 0],
+        [1, 2, None, 12, 1, 3],
+    ]
     assert [unit for unit, _ in rows_of(scan(catalog, [sliced], ("seats",), bits=0, prefix=0))] == units[2:5]
 
 

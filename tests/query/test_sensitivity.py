@@ -4,6 +4,7 @@ For any admitted question, any rooms D and any person p: ‖v(D) - v(D without p
 table only ≤ D². All arithmetic here is on whole numbers.
 """
 
+# ruff: noqa: S608 - questions are what is tested here, one a line
 from __future__ import annotations
 
 from random import Random
@@ -38,9 +39,7 @@ from cleanroom.query.backend import SliceTooLarge
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import shape_of
 
-LIMITS = settings(
-    derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
+LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 THRESHOLDS = (0, 0, 20)
 
 
@@ -52,8 +51,9 @@ def asked(rng: Random, seed: int) -> tuple[Plan, Room]:
         try:
             a_plan = admit(written.sql, written.parameters, made, threshold=rng.choice(THRESHOLDS))
         except Refused as refused:
-            assert refused.code == "bounds_too_wide", (written, refused)
-            continue
+            if refused.code == "bounds_too_wide":
+                continue
+            raise
         return a_plan, hostile_room(Random(seed + attempt), made)
     raise AssertionError("twenty questions in a row were too wide")
 
@@ -175,7 +175,10 @@ def visit(person: int | None = 0, **values: object) -> Row:
 
 def diluted() -> tuple[Plan, Room]:
     """A person in one cell at tnm and in a thousand at francos: norm clipping shares the length out."""
-    made = {table: catalog_of(table, seats=(0, 1_000), most_rows=2_000, contribution=Contribution(1, 1)) for table in (TNM, FRANCOS)}
+    made = {
+        table: catalog_of(table, seats=(0, 1_000), most_rows=2_000, contribution=Contribution(1, 1))
+        for table in (TNM, FRANCOS)
+    }
     sql = f"SELECT seats, COUNT(*) AS n FROM ({BOTH.format(columns='seats')}) AS t GROUP BY seats"
     others = tuple(visit(seats=seats) for seats in range(1, 1_001))
     return admit(sql, None, made), Room(made, {TNM: ((visit(seats=0),),), FRANCOS: (others,)})
@@ -337,7 +340,8 @@ def test_every_person_of_a_union_is_clipped_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "condition", ["amount > 999999999999999999", "amount IN (999999999999999999, 3)", "seats > -999999999999999999", "seats > ?"]
+    "condition",
+    ["amount > 999999999999999999", "amount IN (999999999999999999, 3)", "seats > -999999999999999999", "seats > ?"],
 )
 def test_literals_beyond_the_codes_run_alike_with_and_without_a_row_that_reaches_them(condition: str) -> None:
     made = {TNM: catalog_of(TNM)}
