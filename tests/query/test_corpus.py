@@ -1,6 +1,5 @@
 """The corpus: what must be refused is, what this version admits is exact, the rest is refused cleanly or sound."""
 
-
 from __future__ import annotations
 
 import json

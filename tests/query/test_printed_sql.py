@@ -1,5 +1,6 @@
 """What is printed is our own plan and nothing else, is read again, and runs in a locked engine (docs/adr/0002)."""
 
+# ruff: noqa: E501 - one statement a line
 from __future__ import annotations
 
 from dataclasses import replace
