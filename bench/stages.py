@@ -47,7 +47,7 @@ QUESTION_DOORS: Final[tuple[Door, ...]] = (
     ("contribution: rest", "cleanroom.query.contribution", "contributions"),
     ("noise", _QUESTION, "add_noise"),
     ("answer table", _QUESTION, "answer_table"),
-    ("log the release", _QUESTION, "_log_release"),
+    ("log the release", _QUESTION, "log_release"),
     ("cost lines", _QUESTION, "costs"),
 )
 UPLOAD_DOORS: Final[tuple[Door, ...]] = (

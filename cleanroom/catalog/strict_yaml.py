@@ -18,6 +18,14 @@ import yaml
 from cleanroom.errors import Bilingual, InvalidDeclaration
 
 MAX_BYTES: Final = 1 << 20
+MAX_DEPTH: Final = 16
+_OPENS: Final = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_CLOSES: Final = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -159,7 +167,11 @@ def expect_mapping(node: Node) -> Mapping:
 
 
 def _refuse_references(text: str) -> None:
+    depth = 0
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        depth += isinstance(token, _OPENS) - isinstance(token, _CLOSES)
+        if depth > MAX_DEPTH:
+            raise _wrong(token.start_mark.line + 1, "trop de niveaux", "too many levels")
         if isinstance(token, (yaml.AnchorToken, yaml.AliasToken, yaml.TagToken, yaml.DirectiveToken)):
             raise _wrong(
                 token.start_mark.line + 1,
@@ -170,7 +182,7 @@ def _refuse_references(text: str) -> None:
 
 def _convert(node: yaml.Node, *, depth: int) -> Node:
     line = node.start_mark.line + 1
-    if depth > 16:
+    if depth > MAX_DEPTH:
         raise _wrong(line, "trop de niveaux", "too many levels")
     match node:
         case yaml.ScalarNode():

@@ -81,6 +81,8 @@ def verify(console: Console, arguments: argparse.Namespace) -> int:
         console.error(Bilingual(sentence, sentence), found.verdict.code.value)
     for damaged in found.damaged:
         console.error(damaged, "partition_damaged")
+    for difference in found.contradictions:
+        console.error(difference, "state_contradicts_log")
     if not found.ok:
         return ExitCode.NOT_VERIFIED
     console.say(sentence, sentence)
@@ -92,6 +94,11 @@ def verify(console: Console, arguments: argparse.Namespace) -> int:
             f"  log {checkpoint.origin}, {size} entries, root {checkpoint.root.hex()}",
         )
     console.say(f"  clé publique : {found.vkey}", f"  public key: {found.vkey}")
+    if found.reconciled:
+        console.say(
+            "  budgets, dépenses, déclarations, dépôts et parties : ce que dit le journal",
+            "  budgets, spending, declarations, uploads and parties: what the log says",
+        )
     if found.first_time:
         console.lines(
             console.wrapped(

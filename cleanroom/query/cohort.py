@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.catalog import Category, Date, Number, Text, day_number
 from cleanroom.errors import InvariantBroken
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cleanroom.catalog import TableCatalog
     from cleanroom.identifiers import PartyId, TableName
     from cleanroom.query.plan import Plan
+
+MOST_ALTERNATIVES: Final = 256
 
 Intervals = tuple[tuple[int, int], ...]
 """Disjoint closed intervals of codes, ascending."""
@@ -49,25 +51,25 @@ def fewest_owners(plan: Plan, catalogs: Mapping[TableName, TableCatalog], asker:
     """
     reaches: list[set[frozenset[PartyId]]] = []
     for key in plan.keys:
-        found = {owners_reaching(plan.relation, {key.column: span}, catalogs) - {asker} for span in _values(key)} - {
-            frozenset()
-        }
-        reaches.append(found)
+        spans = _values(key, _ends(plan.relation, key.column, catalogs))
+        found = {owners_reaching(plan.relation, {key.column: span}, catalogs) - {asker} for span in spans}
+        reaches.append(found - {frozenset()})
     combined = {owners_reaching(plan.relation, {}, catalogs) - {asker}}
     for found in reaches:
         combined = {one & other for one in combined for other in found} - {frozenset()}
     return min((len(owners) for owners in combined), default=0)
 
 
-def _values(key: algebra.Key) -> Iterator[Span]:
+def _values(key: algebra.Key, ends: frozenset[int]) -> Iterator[Span]:
     if key.nullable:
         yield Span((), null=True)
     match key:
         case algebra.CategoryKey(domain=domain):
             yield from (Span(((code, code),), null=False) for code in range(len(domain)))
         case algebra.NumberKey(lower=lower, upper=upper):
-            # Bounds are intervals, so cells between two ends of arms are reached alike; the ends decide.
-            yield from (Span(((code, code),), null=False) for code in range(lower, upper + 1))
+            # Between two ends of arms or filters all codes are reached alike, so one of each piece decides.
+            starts = {lower, *(end for end in ends if lower <= end <= upper)}
+            yield from (Span(((code, code),), null=False) for code in sorted(starts))
         case algebra.MonthKey(first=first, months=months):
             for month in range(first, first + months):
                 yield Span(((day_number(_month(month)), day_number(_month(month + 1)) - 1),), null=False)
@@ -83,6 +85,7 @@ def owners_reaching(
     relation: algebra.Relation, spans: Spans, catalogs: Mapping[TableName, TableCatalog]
 ) -> frozenset[PartyId]:
     """Return the owners whose tables can give a row of `relation` with columns within `spans`."""
+    reached: frozenset[PartyId]
     match relation:
         case algebra.Scan(table=table, columns=columns):
             for place, span in spans.items():
@@ -90,15 +93,13 @@ def owners_reaching(
                     return frozenset()
             return frozenset({table.owner})
         case algebra.Select(source=source, predicate=predicate, columns=columns):
-            wanted = possible(predicate, source, catalogs, negated=False)
-            if wanted is None:
-                return frozenset()
-            for place, span in spans.items():
-                column = columns[place]
-                wanted[column] = _meet(wanted[column], span) if column in wanted else span
-            if any(span.empty for span in wanted.values()):
-                return frozenset()
-            return owners_reaching(source, wanted, catalogs)
+            outside = {columns[place]: span for place, span in spans.items()}
+            reached = frozenset()
+            for wanted in possible(predicate, source, catalogs, negated=False):
+                both = _all_of([wanted, outside])
+                if both is not None:
+                    reached |= owners_reaching(source, both, catalogs)
+            return reached
         case algebra.Join(left=left, right=right):
             width = algebra.column_count(left)
             first = owners_reaching(left, {place: span for place, span in spans.items() if place < width}, catalogs)
@@ -110,7 +111,7 @@ def owners_reaching(
             first, second = owners_reaching(source, spans, catalogs), owners_reaching(other, {}, catalogs)
             return first | second if first and second else frozenset()
         case algebra.UnionAll(arms=arms):
-            reached: frozenset[PartyId] = frozenset()
+            reached = frozenset()
             for arm in arms:
                 mine = {place: _decoded(span, arm.recodes[place]) for place, span in spans.items()}
                 if not any(span.empty for span in mine.values()):
@@ -129,63 +130,82 @@ def possible(
     catalogs: Mapping[TableName, TableCatalog],
     *,
     negated: bool,
-) -> Spans | None:
-    """Return what columns may be where `predicate` is true (or false, if `negated`); None if it never is."""
+) -> list[Spans]:
+    """Return what columns may be where `predicate` is true (or false, if `negated`), as alternatives.
 
-    def only(column: int, codes: Intervals) -> Spans | None:
+    None at all if it never is, and none either when there would be more than `MOST_ALTERNATIVES`: the owners reached
+    are then too few, so a question is refused rather than misjudged.
+    """
+
+    def only(column: int, codes: Intervals) -> list[Spans]:
         whole = _column_universe(relation, column, catalogs)
         kept = _without(whole.codes, codes) if negated else _both(whole.codes, codes)
-        return {column: Span(kept, null=False)} if kept else None
+        return [{column: Span(kept, null=False)}] if kept else []
 
     match predicate:
         case algebra.Truth():
-            wanted = algebra.Truth.FALSE if negated else algebra.Truth.TRUE
-            return {} if predicate is wanted else None
+            return [{}] if predicate is (algebra.Truth.FALSE if negated else algebra.Truth.TRUE) else []
         case algebra.InRange(column=column, lower=lower, upper=upper):
             least = lower if lower is not None else -(1 << 62)
             most = upper if upper is not None else 1 << 62
             return only(column, ((least, most),) if least <= most else ())
         case algebra.InSet(column=column, codes=codes):
             return only(column, tuple((code, code) for code in sorted(set(codes))))
-        case algebra.TextIn(values=values):
-            return {} if values or negated else None
+        case algebra.TextIn():
+            # Nobody declares which texts a table may hold, so one text may be one owner's.
+            return []
         case algebra.IsNull(column=column):
             whole = _column_universe(relation, column, catalogs)
             span = Span(whole.codes, null=False) if negated else Span((), null=whole.null)
-            return None if span.empty else {column: span}
-        case algebra.CompareColumns():
-            return {}
+            return [] if span.empty else [{column: span}]
+        case algebra.CompareColumns(comparison=comparison, left=left, right=right):
+            return [{}] if negated or _may_compare(comparison, left, right, relation, catalogs) else []
         case algebra.Not(item=item):
             return possible(item, relation, catalogs, negated=not negated)
         case algebra.And(items=items) | algebra.Or(items=items):
             parts = [possible(item, relation, catalogs, negated=negated) for item in items]
-            if isinstance(predicate, algebra.And) is not negated:
-                return _all_of(parts)
-            return _any_of(parts)
+            if isinstance(predicate, algebra.Or) is not negated:
+                return _few([spans for part in parts for spans in part])
+            found: list[Spans] = [{}]
+            for part in parts:
+                found = _few([both for one in found for other in part if (both := _all_of([one, other])) is not None])
+            return found
     assert_never(predicate)
 
 
-def _all_of(parts: list[Spans | None]) -> Spans | None:
+def _few(alternatives: list[Spans]) -> list[Spans]:
+    return alternatives if len(alternatives) <= MOST_ALTERNATIVES else []
+
+
+def _may_compare(
+    comparison: algebra.Comparison,
+    left: int,
+    right: int,
+    relation: algebra.Relation,
+    catalogs: Mapping[TableName, TableCatalog],
+) -> bool:
+    """Return whether two columns can compare so, from their domains."""
+    if left == right:
+        return comparison is not algebra.Comparison.LESS
+    one, other = _column_universe(relation, left, catalogs).codes, _column_universe(relation, right, catalogs).codes
+    match comparison:
+        case algebra.Comparison.EQUAL:
+            return bool(_both(one, other))
+        case algebra.Comparison.LESS:
+            return bool(one and other) and one[0][0] < other[-1][1]
+        case algebra.Comparison.LESS_OR_EQUAL:
+            return bool(one and other) and one[0][0] <= other[-1][1]
+    assert_never(comparison)
+
+
+def _all_of(parts: list[Spans]) -> Spans | None:
     spans: Spans = {}
     for part in parts:
-        if part is None:
-            return None
         for column, span in part.items():
             spans[column] = _meet(spans[column], span) if column in spans else span
             if spans[column].empty:
                 return None
     return spans
-
-
-def _any_of(parts: list[Spans | None]) -> Spans | None:
-    real = [part for part in parts if part is not None]
-    if not real:
-        return None
-    shared = set(real[0]).intersection(*real[1:])
-    return {
-        column: Span(_either([part[column].codes for part in real]), null=any(part[column].null for part in real))
-        for column in shared
-    }
 
 
 def _universe(catalog: TableCatalog, name: str) -> Span:
@@ -256,6 +276,33 @@ def _either(parts: list[Intervals]) -> Intervals:
         else:
             merged.append((low, high))
     return tuple(merged)
+
+
+def _ends(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, TableCatalog]) -> frozenset[int]:
+    """Return the codes of a column at which the owners that reach it can change."""
+    match relation:
+        case algebra.Scan(table=table, columns=columns):
+            return _starts(_universe(catalogs[table], columns[place]))
+        case algebra.Select(source=source, predicate=predicate, columns=columns):
+            inner = columns[place]
+            alternatives = possible(predicate, source, catalogs, negated=False)
+            return _ends(source, inner, catalogs).union(
+                *(_starts(spans[inner]) for spans in alternatives if inner in spans)
+            )
+        case algebra.Join(left=left, right=right):
+            width = algebra.column_count(left)
+            return _ends(left, place, catalogs) if place < width else _ends(right, place - width, catalogs)
+        case algebra.Semi(source=source) | algebra.FirstRows(source=source):
+            return _ends(source, place, catalogs)
+        case algebra.UnionAll(arms=arms):
+            return frozenset().union(*(_ends(arm.relation, place, catalogs) for arm in arms))
+        case algebra.Persons():
+            return frozenset()
+    assert_never(relation)
+
+
+def _starts(span: Span) -> frozenset[int]:
+    return frozenset(start for low, high in span.codes for start in (low, high + 1))
 
 
 def _without(whole: Intervals, taken: Intervals) -> Intervals:

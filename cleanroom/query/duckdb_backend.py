@@ -74,6 +74,17 @@ class DuckDBBackend:
         printed = statement(relation, columns, ordered=not keeps_order(relation))
         # Before anything is registered: DuckDB then reports the names as written.
         read_again(printed, self._connection)
+        try:
+            self._register(printed, part)
+            return self._run(printed, columns)
+        except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowCapacityError):
+            raise SliceTooLarge from None
+        finally:
+            for number in range(len(printed.tables)):
+                self._connection.unregister(f"s{number}")
+
+    def _register(self, printed: Statement, part: Slice) -> None:
+        """Scan the tables of a statement in one slice and hand them to DuckDB, persons numbered."""
         scanned: dict[algebra.Scan, ScannedTable] = {}
         for each in printed.tables:
             if each not in scanned:
@@ -84,13 +95,6 @@ class DuckDBBackend:
             arrays = [pa.array(ranks[each]), *scanned[each].columns.values()]
             names = ["u", *(f"c{place}" for place in range(len(each.columns)))]
             self._connection.register(f"s{number}", pa.Table.from_arrays(arrays, names=names))
-        try:
-            return self._run(printed, columns)
-        except (duckdb.OutOfMemoryException, MemoryError):
-            raise SliceTooLarge from None
-        finally:
-            for number in range(len(printed.tables)):
-                self._connection.unregister(f"s{number}")
 
     def _run(self, printed: Statement, columns: tuple[int, ...]) -> PersonRows:
         table: pa.Table = self._connection.sql(printed.sql, params=list(printed.parameters)).to_arrow_table()

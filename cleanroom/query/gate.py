@@ -21,14 +21,22 @@ from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, TableNa
 from cleanroom.policies import Analysis, AnalysisRule, Declaration
 from cleanroom.query.algebra import scans
 from cleanroom.query.bound import bound
-from cleanroom.query.cohort import fewest_owners
+from cleanroom.query.cohort import fewest_owners, owners_reaching
 from cleanroom.query.parse import Parameters, parse
 from cleanroom.query.plan import Plan, plan
 from cleanroom.query.precision import Precision, price
 from cleanroom.query.refusals import refusal
 from cleanroom.query.resolve import resolve
 from cleanroom.query.unit import TypedQuery, type_query
-from cleanroom.query.usage import analyses_of, dimensions_of, functions_of, literals_of, united_owners
+from cleanroom.query.usage import (
+    analyses_of,
+    dimensions_of,
+    functions_of,
+    literals_of,
+    owners_of,
+    plain_unions,
+    united_owners,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,7 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
         max(rule.threshold for rule in chosen.values()),
     )
     planned = plan(bounded)
-    _require_cohort(planned, chosen, question.party, room)
+    cohort = _require_cohort(planned, chosen, question.party, room)
     budgets = {table: room.declarations[table].budget for table in tables}
     priced = price(planned, question.precision, chosen, budgets)
     caps = tuple(
@@ -166,7 +174,7 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
         caps=caps,
         scale=priced.scale,
         epsilon=priced.epsilon,
-        cohort=united_owners(planned.relation),
+        cohort=cohort,
         policy_digest=Digest.of(digests.encode()),
     )
 
@@ -180,7 +188,17 @@ def _issue(**content: Any) -> ValidatedPlan:
 
 
 def _fingerprint(candidate: ValidatedPlan) -> Digest:
-    parts = (candidate.plan.digest(), candidate.party, candidate.purpose, candidate.charges, candidate.scale)
+    parts = (
+        candidate.plan.digest(),
+        candidate.party,
+        candidate.purpose,
+        candidate.rules,
+        candidate.charges,
+        candidate.caps,
+        candidate.scale,
+        sorted(candidate.cohort or ()),
+        candidate.policy_digest,
+    )
     return Digest.of(repr(parts).encode())
 
 
@@ -215,12 +233,9 @@ def _objections(typed: TypedQuery, table: TableName, rule: AnalysisRule, asker: 
     named: dict[str, Any] = {"owner": table.owner, "table": table, "rule": rule.name}
     found: list[Refusal] = []
     wanted = analyses_of(relation, asker, max(rule.min_parties, 1))
-    united = united_owners(relation)
-    if united and Analysis.SECTOR not in wanted and Analysis.SECTOR in rule.analyses:
-        # A union of too few is an "aggregate"; where that is not allowed, what is missing is named.
-        if not wanted <= rule.analyses:
-            count = len(united - {asker})
-            found.append(refusal("too_few_parties", owner=table.owner, minimum=rule.min_parties, count=count))
+    others = len(owners_of(relation) - {asker})
+    if others < rule.min_parties:
+        found.append(refusal("too_few_parties", owner=table.owner, minimum=rule.min_parties, count=others))
     else:
         allowed = ", ".join(sorted(rule.analyses))
         found.extend(
@@ -268,12 +283,18 @@ def _objections(typed: TypedQuery, table: TableName, rule: AnalysisRule, asker: 
     return found
 
 
-def _require_cohort(planned: Plan, chosen: Mapping[TableName, AnalysisRule], asker: PartyId, room: Rulebook) -> None:
-    """Refuse a sector question that would lay one organisation's business open (S43)."""
-    cohort = united_owners(planned.relation)
-    if not cohort:
-        return
+def _require_cohort(
+    planned: Plan, chosen: Mapping[TableName, AnalysisRule], asker: PartyId, room: Rulebook
+) -> frozenset[PartyId]:
+    """Refuse a sector question that would lay one organisation's business open (S43); return its cohort.
+
+    The cohort is the owners whose rows can be in the answer, not those whose tables it names: a filter that only some
+    can pass would else be the difference of two cohorts. Questions that unite no owners have none.
+    """
+    if not united_owners(planned.relation):
+        return frozenset()
     catalogs = {table: room.declarations[table].catalog for table in planned.tables}
+    cohort = owners_reaching(planned.relation, {}, catalogs)
     fewest: int | None = None
     reasons = []
     for table, rule in chosen.items():
@@ -282,11 +303,25 @@ def _require_cohort(planned: Plan, chosen: Mapping[TableName, AnalysisRule], ask
             or not rule.min_parties
         ):
             continue
+        if not plain_unions(planned.relation):
+            hint = ("filtrez après l'union : … ) AS s WHERE …", "filter after the union: … ) AS s WHERE …")
+            reasons.append(refusal("filter_inside_union", owner=table.owner, hint=hint))
+            continue
         if fewest is None:
             fewest = fewest_owners(planned, catalogs, asker)
-        if 0 < fewest < rule.min_parties:
+        if fewest < rule.min_parties:
             reasons.append(refusal("isolates_owner", count=fewest, owner=table.owner, minimum=rule.min_parties))
         if any(0 < len(cohort ^ earlier) < rule.min_parties for earlier in room.cohorts):
-            reasons.append(refusal("cohort_too_close", minimum=rule.min_parties))
+            reasons.append(
+                refusal(
+                    "cohort_too_close",
+                    minimum=rule.min_parties,
+                    hint=(
+                        "reprenez exactement les organisations d'une question déjà répondue",
+                        "use exactly the organisations of a question answered before",
+                    ),
+                )
+            )
     if reasons:
         raise Refused(tuple(dict.fromkeys(reasons)))
+    return cohort

@@ -16,7 +16,14 @@ from typing import Final
 
 from cleanroom.accounting.account import Charge
 from cleanroom.accounting.accountant import ReleaseNorm, VectorShape, charges, scale_for
-from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, Rho, checked_epsilon, epsilon_of, rho_for
+from cleanroom.accounting.privacy_loss import (
+    InvalidPrivacyParameter,
+    PrivacyLossOverflow,
+    Rho,
+    checked_epsilon,
+    epsilon_of,
+    rho_for,
+)
 from cleanroom.errors import Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import AnalysisRule, BudgetTerms
@@ -81,9 +88,14 @@ def _number(value: object, name: str) -> Decimal:
         raise _refused(f"{name} est un nombre", f"{name} is a number")
     if isinstance(value, int) and abs(value) > 10**30:
         raise _refused(f"{name} est trop grand", f"{name} is too large")
-    number = value if isinstance(value, Decimal) else Decimal(repr(value))
+    number = value if isinstance(value, Decimal) else Decimal(repr(float(value) if isinstance(value, float) else value))
     if not number.is_finite():
         raise _refused(f"{name} est un nombre fini", f"{name} is a finite number")
+    if number and (abs(number.adjusted()) > 30 or len(number.as_tuple().digits) > 40):
+        # Its fraction would be 10 to that power, however long that takes.
+        raise _refused(
+            f"{name} a un exposant ou des chiffres de trop", f"{name} has too large an exponent or too many digits"
+        )
     return number
 
 
@@ -124,7 +136,10 @@ def price(
         case Default():
             epsilon = min(rule.default_epsilon for rule in rules.values())
             scale = _scale_for_epsilon(norm, epsilon, delta, alone=alone)
-    paid = charges(norm, scale=Fraction(scale), tables=frozenset(plan.tables))
+    try:
+        paid = charges(norm, scale=Fraction(scale), tables=frozenset(plan.tables))
+    except PrivacyLossOverflow:
+        raise _refused("cette précision dépasse tout budget", "this precision exceeds any budget") from None
     largest = max(charge.rho for charge in paid)
     over = [
         refusal(

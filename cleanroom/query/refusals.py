@@ -124,6 +124,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "{owner} demande au moins {minimum} autres organisations dans la question ; il y en a {count}",
         "{owner} requires at least {minimum} other organisations in the question; there are {count}",
     ),
+    "filter_inside_union": (
+        "{owner} demande que les tables d'une question sectorielle y entrent entières",
+        "{owner} requires the tables of a sector question to enter it whole",
+    ),
     "cohort_too_close": (
         "à moins de {minimum} près, ces organisations sont celles d'une question déjà répondue",
         "these organisations are, but for fewer than {minimum}, those of a question already answered",

@@ -230,13 +230,16 @@ class _Resolver(Binder):
                 hint=("INNER JOIN … USING (person)", "INNER JOIN … USING (person)"),
             )
         using = [fold(str(each.name)) for each in node.args.get("using") or ()]
-        before = {source.unit for source in sources[:-1]}
+        linked: int | None = None
         for name in using:
-            if name != sources[-1].unit or name not in before:
+            earlier = [number for number, source in enumerate(sources[:-1]) if source.unit == name]
+            if name != sources[-1].unit or not earlier:
                 self.refuse("join_without_unit", node, hint=self._unit_hint(sources))
+            else:
+                linked = earlier[0]
         on = node.args.get("on")
         conditions = conjuncts(self.condition(on, sources)) if on is not None else ()
-        return ResolvedJoin(bool(using), conditions, position)
+        return ResolvedJoin(linked, conditions, position)
 
     @staticmethod
     def _unit_hint(sources: list[Source]) -> tuple[str, str]:
@@ -286,7 +289,8 @@ class _Resolver(Binder):
     ) -> ColumnUse | UnitUse | MonthUse | None:
         """Resolve a key: an ordinal, a column, an alias, or a month; a column's name goes before an alias."""
         if isinstance(node, exp.Literal) and not node.is_string:
-            ordinal = int(node.this) if str(node.this).isdigit() else 0
+            written = str(node.this)
+            ordinal = int(written) if written.isdigit() and len(written) < 5 else 0
             if not 1 <= ordinal <= len(outputs):
                 self.refuse("unknown_name", node, name=str(node.this)[:20])
                 return None

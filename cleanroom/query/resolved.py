@@ -149,9 +149,13 @@ class ResolvedTable:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedJoin:
-    """How a relation joins those before it."""
+    """How a relation joins those before it.
 
-    using_unit: bool
+    Args:
+        using: number of the earlier relation whose unit USING equates with this one's, or None without USING.
+    """
+
+    using: int | None
     conditions: tuple[Condition, ...]
     position: Position | None
 

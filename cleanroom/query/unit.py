@@ -286,8 +286,8 @@ class _Typer(Conditions):
                 groups[member] = merged
 
         for step, join in enumerate(node.joins, start=1):
-            if join.using_unit:
-                link(step - 1, step)
+            if join.using is not None:
+                link(join.using, step)
             conditions.extend(join.conditions)
         remaining: list[Condition] = []
         for condition in conditions:

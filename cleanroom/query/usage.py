@@ -44,7 +44,7 @@ def dimensions_of(query: TypedQuery) -> frozenset[tuple[TableName, Dimension]]:
 
 
 def literals_of(relation: algebra.Relation) -> frozenset[tuple[TableName, str]]:
-    """Return the columns that are compared with values, or with NULL, anywhere in `relation`."""
+    """Return the columns that are compared with values, with NULL or with columns, anywhere in `relation`."""
     return frozenset(use for source, column in _compared(relation) for use in origins_of(source)[column])
 
 
@@ -79,7 +79,10 @@ def _literal_columns(predicate: algebra.Predicate) -> Iterator[int]:
             | algebra.IsNull(column=column)
         ):
             yield column
-        case algebra.CompareColumns() | algebra.Truth():
+        case algebra.CompareColumns(left=left, right=right):
+            # A column that the asker fills itself would stand for a literal (S44).
+            yield from (left, right)
+        case algebra.Truth():
             return
         case algebra.Not(item=item):
             yield from _literal_columns(item)
@@ -157,3 +160,34 @@ def analyses_of(relation: algebra.Relation, asker: PartyId, min_parties: int) ->
     if united and len(united - {asker}) >= min_parties:
         kinds.add(Analysis.SECTOR)
     return frozenset(kinds) or frozenset({Analysis.AGGREGATE})
+
+
+def plain_unions(relation: algebra.Relation) -> bool:
+    """Return whether every union of several owners takes its arms' rows whole: no filter, join or semi-join inside.
+
+    A filter inside an arm could leave one owner's rows alone without any domain showing it (S43).
+    """
+    match relation:
+        case algebra.Scan():
+            return True
+        case algebra.Select(source=source) | algebra.Persons(source=source) | algebra.FirstRows(source=source):
+            return plain_unions(source)
+        case algebra.Join(left=left, right=right):
+            return plain_unions(left) and plain_unions(right)
+        case algebra.Semi(source=source, other=other):
+            return plain_unions(source) and plain_unions(other)
+        case algebra.UnionAll(arms=arms):
+            return len(owners_of(relation)) < 2 or all(_whole(arm.relation) for arm in arms)
+    assert_never(relation)
+
+
+def _whole(relation: algebra.Relation) -> bool:
+    match relation:
+        case algebra.Scan():
+            return True
+        case algebra.Select(source=source, predicate=algebra.Truth.TRUE):
+            return _whole(source)
+        case algebra.UnionAll(arms=arms):
+            return all(_whole(arm.relation) for arm in arms)
+        case _:
+            return False

@@ -94,6 +94,7 @@ def charge(
         purpose=validated.purpose,
         details={
             "request": request.request_id,
+            "action": request.action,
             "signature": request.signature.hex(),
             "content": dict(request.content),
             "requested_at": request.at,
@@ -140,6 +141,8 @@ def open_data_keys(
             or held.state is not ReservationState.RESERVED
             or held.plan_digest != charged.validated.plan.digest()
             or held.charges != charged.reservation.charges
+            or not is_genuine(charged.validated)
+            or not {upload.table for upload in charged.uploads} <= set(charged.validated.plan.tables)
         ):
             raise InvariantBroken("the ledger holds no open reservation for this plan")
         ledger.mark_data_read(connection, reservation_id)

@@ -6,7 +6,9 @@ next intake removes. Handing the same package in again gives the same receipt.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cleanroom.client import PreparedUpload, Source
-    from cleanroom.identifiers import PartyId, TableName
+    from cleanroom.identifiers import TableName
     from cleanroom.room.room import Room
 
 
@@ -116,11 +118,8 @@ def intake(room: Room, package: Path) -> UploadReceipt:
         Fault: the disk or the database; nothing half there, and the same package can be handed in again.
     """
     with taking_in(room.path):
-        room.store.remove_orphans({each.upload for each in registry.uploads(room.connection)})
-        owner: PartyId | None = None
         try:
-            claimed = read_package(package).manifest
-            owner = claimed.table.owner if claimed.table.owner in registry.parties(room.connection) else None
+            room.store.remove_orphans({each.upload for each in registry.uploads(room.connection)})
             verified = _verify(room, package)
             for each in registry.uploads(room.connection, verified.manifest.table):
                 if each.upload == verified.manifest.upload and each.manifest == verified.manifest:
@@ -128,7 +127,7 @@ def intake(room: Room, package: Path) -> UploadReceipt:
             stored = room.store.place(verified)
         except CleanroomError as error:
             if not isinstance(error, Fault):
-                _log_refusal(room, owner, error)
+                _log_refusal(room, package, error)
             raise
         except OSError as error:
             raise Fault(
@@ -136,10 +135,17 @@ def intake(room: Room, package: Path) -> UploadReceipt:
                 code="storage_failed",
             ) from None
         try:
-            return _record(room, verified)
-        except BaseException:
-            room.store.remove(stored)
+            _record(room, verified)
+        except BaseException as error:
+            # Whether it was committed is the database's to say: a record without its file would fail for ever.
+            if verified.manifest.upload not in {each.upload for each in registry.uploads(room.connection)}:
+                room.store.remove(stored)
+            if isinstance(error, CleanroomError) and not isinstance(error, Fault):
+                _log_refusal(room, package, error)
             raise
+        room.remember_log()
+        taken = registry.uploads(room.connection, verified.manifest.table)
+        return _receipt(room, next(each for each in taken if each.upload == stored.upload), repeated=False)
 
 
 def _verify(room: Room, package: Path) -> VerifiedPackage:
@@ -162,10 +168,18 @@ def _verify(room: Room, package: Path) -> VerifiedPackage:
     )
 
 
-def _record(room: Room, verified: VerifiedPackage) -> UploadReceipt:
+def _record(room: Room, verified: VerifiedPackage) -> None:
     manifest = verified.manifest
     owner = registry.party_named(room.connection, manifest.table.owner)
     with transaction(room.connection):
+        if registry.declarations(room.connection)[manifest.table].digest != manifest.declaration:
+            raise InvalidUpload(
+                Bilingual(
+                    f"{manifest.table} a été déclarée de nouveau pendant le dépôt ; refaites-le",
+                    f"{manifest.table} was declared anew during the upload; make it again",
+                ),
+                code="mismatched_upload",
+            )
         now = registry.advance_clock(room.connection, room.now())
         (number,) = room.connection.execute(
             "SELECT coalesce(max(number), 0) + 1 FROM upload WHERE table_name = ?", (str(manifest.table),)
@@ -201,8 +215,6 @@ def _record(room: Room, verified: VerifiedPackage) -> UploadReceipt:
             "INSERT INTO upload (upload, table_name, number, manifest, log_index) VALUES (?, ?, ?, ?, ?)",
             (manifest.upload, str(manifest.table), number, manifest.encode(), index),
         )
-    taken = next(each for each in registry.uploads(room.connection, manifest.table) if each.number == number)
-    return _receipt(room, taken, repeated=False)
 
 
 def _receipt(room: Room, taken: registry.Upload, *, repeated: bool) -> UploadReceipt:
@@ -217,15 +229,22 @@ def _receipt(room: Room, taken: registry.Upload, *, repeated: bool) -> UploadRec
     )
 
 
-def _log_refusal(room: Room, owner: PartyId | None, error: CleanroomError) -> None:
+def _log_refusal(room: Room, package: Path, error: CleanroomError) -> None:
+    """Enter a refused package; whom it claims to be from is a claim, and in the sealed details only (S13)."""
+    claimed = ""
+    digest = ""
+    with suppress(OSError), package.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(CleanroomError, OSError):
+        claimed = read_package(package).manifest.table.owner
     with transaction(room.connection):
-        party = registry.party_named(room.connection, owner or OPERATOR)
+        known = registry.parties(room.connection)
         room.journal.append(
             room.connection,
             EventType.UPLOAD_REFUSED,
             at=registry.advance_clock(room.connection, room.now()),
-            actor=party.party,
+            actor=OPERATOR,
             outcome=Outcome.REFUSED,
-            ordinals=(party.ordinal,),
-            details={"reason": error.code},
+            ordinals=(known[OPERATOR].ordinal,),
+            details={"reason": error.code, "claimed": claimed, "package": f"sha256:{digest}"},
         )

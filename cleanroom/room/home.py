@@ -47,7 +47,7 @@ class Home:
         """Make a party's signing key, or keep the one there is; return its public half."""
         path = self._signing_path(party)
         if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_directory(path.parent)
             write_private(path, f"{_SIGNING_LABEL}\n{secrets.token_hex(32)}\n".encode())
         return self.signing_key(party).public_key()
 
@@ -66,14 +66,14 @@ class Home:
     def write_root_key(self, room: RoomId, root: SecretKey) -> Path:
         """Keep the root key of a room in one file."""
         path = self.room(room) / "root.key"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory(path.parent)
         write_key_file(path, root)
         return path
 
     def write_root_shares(self, room: RoomId, root: SecretKey, *, threshold: int, shares: int) -> tuple[Path, ...]:
         """Write the root key as shares, one file each, to be handed to the board and removed from here."""
         directory = self.room(room) / "shares"
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory(directory)
         paths = []
         for number, share in enumerate(split(root, threshold, shares), start=1):
             path = directory / f"{number:02}.share"
@@ -129,6 +129,13 @@ def public_key(text: str) -> Ed25519PublicKey:
             code="invalid_public_key",
         )
     return Ed25519PublicKey.from_public_bytes(bytes.fromhex(written))
+
+
+def private_directory(path: Path) -> None:
+    """Make a directory, and those above it that are missing, for their owner alone."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_private(path: Path, content: bytes) -> None:

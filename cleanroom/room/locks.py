@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _ASKING: Final = "asking.lock"
 _INTAKE: Final = "intake.lock"
+_REMEMBERING: Final = ".checkpoint.lock"
 
 
 @contextmanager
@@ -41,6 +42,13 @@ def nobody_asking(room: Path) -> Iterator[bool]:
 def taking_in(room: Path) -> Iterator[None]:
     """Hold while a package is taken in; one at a time, so that what no record knows is a crash's orphan."""
     with _locked(room / _INTAKE, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def remembering(keys: Path) -> Iterator[None]:
+    """Hold while the remembered checkpoint of a room is compared and replaced."""
+    with _locked(keys / _REMEMBERING, fcntl.LOCK_EX):
         yield
 
 

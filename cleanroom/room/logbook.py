@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +27,14 @@ from audit_log import NotVerified as LogNotVerified
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
 from cleanroom.identifiers import PartyId, RoomId
 from cleanroom.room import registry
-from cleanroom.room.creation import DATABASE, LOG_KEY, OPERATOR, PARTITIONS
+from cleanroom.room.creation import DATABASE, LOG_DETAILS, LOG_KEY, LOG_SIGNING, OPERATOR, PARTITIONS, log_of
 from cleanroom.room.database import connect, transaction
-from cleanroom.room.home import Home
+from cleanroom.room.home import Home, private_directory
+from cleanroom.room.journal import Journal
+from cleanroom.room.locks import remembering
+from cleanroom.room.reconciliation import contradictions
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition
+from key_management import KeyManagementError, Keyring
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
 
     from cleanroom.room.room import Room
 
-ORIGIN_PREFIX: Final = "cleanroom/"
+_ORIGIN: Final = re.compile(r"cleanroom/(r-[0-9a-f]{16})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,8 @@ class Verification:
 
     Args:
         damaged: of a room, the partitions that are missing or are not the bytes that were taken in.
+        contradictions: of a room, what its tables say otherwise than its log.
+        reconciled: whether the tables were compared with the log, which needs the room's root key.
         first_time: the log's key came from the place that was verified, since this machine had not seen the log.
     """
 
@@ -115,11 +123,13 @@ class Verification:
     vkey: str
     first_time: bool
     damaged: tuple[Bilingual, ...] = ()
+    contradictions: tuple[Bilingual, ...] = ()
+    reconciled: bool = False
 
     @property
     def ok(self) -> bool:
         """Whether all of it holds."""
-        return self.verdict.ok and not self.damaged
+        return self.verdict.ok and not self.damaged and not self.contradictions
 
 
 def verify(target: Path, home: Home, *, vkey_file: Path | None = None) -> Verification:
@@ -144,7 +154,7 @@ def verify(target: Path, home: Home, *, vkey_file: Path | None = None) -> Verifi
             Bilingual("la clé publique du journal est absente ou mal formée", "the log's public key is not readable"),
             code="log_key_unreadable",
         ) from None
-    room = RoomId(verifier.name.removeprefix(ORIGIN_PREFIX))
+    room = _room_of(verifier)
     known = home.room(room)
     seen_key, seen = known / LOG_KEY, known / "checkpoint"
     first_time = not seen_key.exists() and vkey_file is None
@@ -167,17 +177,21 @@ def verify(target: Path, home: Home, *, vkey_file: Path | None = None) -> Verifi
             code="remembered_checkpoint_damaged",
         ) from None
     damaged: tuple[Bilingual, ...] = ()
+    different: tuple[Bilingual, ...] = ()
+    journal: Journal | None = None
     if database.exists():
         with closing(connect(database)) as connection:
             verdict = verify_database(connection, given, remembered)
             note = _head(connection) if verdict.ok else b""
             damaged = damaged_partitions(connection, PartitionStore(target / PARTITIONS))
+            journal = _journal(connection, home, room) if verdict.ok else None
+            different = contradictions(connection, journal) if journal is not None else ()
     else:
         verdict = verify_directory(target, given, remembered=remembered)
         note = (target / "checkpoint").read_bytes() if verdict.ok else b""
     if verdict.ok:
         remember(home, room, given, note)
-    return Verification(verdict, given, first_time, damaged)
+    return Verification(verdict, given, first_time, damaged, different, journal is not None)
 
 
 def damaged_partitions(connection: sqlite3.Connection, store: PartitionStore) -> tuple[Bilingual, ...]:
@@ -194,11 +208,46 @@ def damaged_partitions(connection: sqlite3.Connection, store: PartitionStore) ->
 def remember(home: Home, room: RoomId, vkey: str, note: bytes) -> None:
     """Keep a verified checkpoint, so that an older or rewritten log is noticed next time."""
     directory = home.room(room)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, content in ((LOG_KEY, f"{vkey}\n".encode("ascii")), ("checkpoint", note)):
-        temporary = directory / f".{name}.{os.getpid()}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(directory / name)
+    private_directory(directory)
+    verifier = Verifier.from_vkey(vkey)
+    size = open_checkpoint(note, verifier).size
+    with remembering(directory):
+        if not (directory / LOG_KEY).exists():
+            _replace(directory / LOG_KEY, f"{vkey}\n".encode("ascii"))
+        seen = directory / "checkpoint"
+        # Of two openers the slower may hold the older checkpoint; the larger one stays.
+        if not seen.exists() or open_checkpoint(seen.read_bytes(), verifier).size < size:
+            _replace(seen, note)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    with temporary.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _room_of(verifier: Verifier) -> RoomId:
+    """Return the room that a log's key names; the name becomes a path of the home, so its form is checked."""
+    named = _ORIGIN.fullmatch(verifier.name)
+    if named is None:
+        raise NotVerified(
+            Bilingual("la clé ne nomme le journal d'aucune salle", "the key names no room's log"),
+            code="log_key_unreadable",
+        )
+    return RoomId(named[1])
+
+
+def _journal(connection: sqlite3.Connection, home: Home, room: RoomId) -> Journal | None:
+    """Return the room's journal if its root key is on this machine, else None."""
+    try:
+        keyring = Keyring(home.root_key(room))
+        log = log_of(room, keyring.open(connection, LOG_SIGNING))
+        return Journal(room, log, keyring.open(connection, LOG_DETAILS))
+    except (Fault, KeyManagementError):
+        return None
 
 
 def _head(connection: sqlite3.Connection) -> bytes:

@@ -6,33 +6,40 @@ A refusal is logged too, and what it says does not depend on rows: it is made be
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from audit_log import EventType, Outcome
+from audit_log import EventType
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId
 from cleanroom.accounting.privacy_loss import Rho, epsilon_of
-from cleanroom.errors import Bilingual, CleanroomError, Fault, InvariantBroken, Refused
-from cleanroom.identifiers import Purpose
+from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.duckdb_backend import DuckDBBackend
-from cleanroom.query.gate import Question, ValidatedPlan, admit
+from cleanroom.query.gate import ValidatedPlan, admit
 from cleanroom.query.noise import add_noise
 from cleanroom.query.notes import notes
-from cleanroom.query.precision import precision
+from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
 from cleanroom.room import registry
 from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt, answer_table, noise_scales, preview_margins
 from cleanroom.room.charge import Charged, charge, open_data_keys
 from cleanroom.room.database import transaction
+from cleanroom.room.question_entries import (
+    LARGEST_LOGGED_REQUEST,
+    check_digest,
+    encoded_lines,
+    log_failure,
+    log_refusal,
+    log_release,
+    ordinals_of,
+    request_details,
+)
+from cleanroom.room.question_reader import question_from, question_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +47,6 @@ if TYPE_CHECKING:
     from cleanroom.accounting.reservation import Reservation
     from cleanroom.errors import Refusal
     from cleanroom.identifiers import TableName, UploadId
-    from cleanroom.query.parse import ParameterValue
     from cleanroom.room.room import Room
     from cleanroom.room.signed_request import SignedRequest
     from cleanroom.storage.partition_store import PartitionReader
@@ -58,30 +64,35 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         Fault: something failed; if it was charged, it stays charged.
     """
     connection = room.connection
-    party = room.verified(request)
+    party = room.verified(request, "query")
     try:
         # One transaction, so that the rules, versions and balances that admit the question are those it is charged by.
         with transaction(connection):
             now = room.take(request)
             validated = admit(question_of(request, party), registry.rulebook(connection))
             charged = charge(connection, room.journal, validated, request, at=now)
+            _require_partitions(room, charged)
     except Refused as refused:
-        _log_refusal(room, request, refused)
+        log_refusal(room, request, refused)
         raise
+    room.remember_log()
     started = time.monotonic()
     try:
         keys = open_data_keys(connection, room.keyring, room.journal, charged, at=room.now())
         release = _release(room, charged, keys)
         table, suppressed = answer_table(release)
         wait_for_tick(started)
-        index = _log_release(room, charged, release)
+        index = log_release(room, charged, release)
     except BaseException as error:
         wait_for_tick(started)
-        _log_failure(room, charged, error)
+        # If even this cannot be entered, the reservation stays open and the next opening enters it as failed.
+        with suppress(Exception):
+            log_failure(room, charged, error)
         if isinstance(error, Exception):
-            # What failed may depend on rows, so the analyst learns only that it did (S23).
-            raise failed_after_charge() from error
+            # What failed may depend on rows: the analyst learns only that it did, by one message (S23).
+            raise failed_after_charge() from None
         raise
+    room.remember_log()
     return Answer(
         table,
         suppressed,
@@ -106,11 +117,11 @@ def wait_for_tick(started: float) -> None:
 def preview(room: Room, request: SignedRequest) -> Preview:
     """Say what a signed question would cost and how precise it would be; charges nothing, reads no data (S41)."""
     connection = room.connection
-    party = room.verified(request)
+    party = room.verified(request, "preview")
     try:
         validated = admit(question_of(request, party), registry.rulebook(connection))
     except Refused as refused:
-        _log_refusal(room, request, refused)
+        log_refusal(room, request, refused)
         raise
     with transaction(connection):
         now = room.take(request)
@@ -119,10 +130,10 @@ def preview(room: Room, request: SignedRequest) -> Preview:
             EventType.QUERY_PREVIEWED,
             at=now,
             actor=request.party,
-            ordinals=_ordinals(room, validated),
+            ordinals=ordinals_of(room, validated),
             policy=validated.policy_digest,
             purpose=validated.purpose,
-            details=_request_details(request),
+            details=request_details(request),
         )
         left = [ledger.balance(connection, each.account, now).left.pico // each.rho.pico for each in validated.charges]
         left += [
@@ -144,17 +155,29 @@ def preview(room: Room, request: SignedRequest) -> Preview:
     )
 
 
-def check(room: Room, request: SignedRequest, lines: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
-    """Decide each line of a file of questions; reads no data, charges nothing; one log entry for the file."""
+def check(room: Room, request: SignedRequest, lines: Sequence[object]) -> list[dict[str, object]]:
+    """Decide each line of a file of questions; reads no data, charges nothing; one log entry for the file.
+
+    Args:
+        lines: as `check_digest` digests them; the signed request holds that digest.
+    """
     connection = room.connection
-    party = room.verified(request)
+    party = room.verified(request, "check")
+    if request.content.get("questions") != check_digest(lines):
+        raise NotVerified(
+            Bilingual("ces questions ne sont pas celles qui ont été signées", "these are not the questions signed"),
+            code="request_not_signed",
+        )
     book = registry.rulebook(connection)
-    decisions = []
+    decisions: list[dict[str, object]] = []
     for line in lines:
+        if not isinstance(line, Mapping):
+            decisions.append({"id": None, "admitted": False, "refusals": [described(refusal("not_a_select"))]})
+            continue
         content = {**request.content, "sql": line.get("sql"), "parameters": line.get("params")}
         identity = line.get("id")
         try:
-            validated = admit(_question(content, party), book)
+            validated = admit(question_from(content, party), book)
         except Refused as refused:
             decisions.append({"id": identity, "admitted": False, "refusals": [described(r) for r in refused.refusals]})
             continue
@@ -166,10 +189,11 @@ def check(room: Room, request: SignedRequest, lines: Sequence[Mapping[str, objec
             at=room.take(request),
             actor=request.party,
             ordinals=(party.ordinal,),
-            purpose=Purpose(str(request.content.get("purpose"))),
+            purpose=next((each for each in book.purposes if each == request.content.get("purpose")), None),
             details={
-                **_request_details(request),
-                "questions": len(decisions),
+                **request_details(request),
+                "lines": len(decisions),
+                "asked": asked if len(asked := encoded_lines(lines)) <= LARGEST_LOGGED_REQUEST else "",
                 "admitted": sum(1 for decision in decisions if decision["admitted"]),
             },
         )
@@ -191,64 +215,17 @@ def release_facts(validated: ValidatedPlan) -> dict[str, object]:
     }
 
 
-def described(refusal: Refusal) -> dict[str, object]:
+def described(reason: Refusal) -> dict[str, object]:
     """Return a refusal as JSON has it, in both languages."""
-    hint = refusal.hint
+    hint = reason.hint
     return {
-        "code": refusal.code,
-        "message": {"fr": refusal.message.fr, "en": refusal.message.en},
+        "code": reason.code,
+        "message": {"fr": reason.message.fr, "en": reason.message.en},
         "position": None
-        if refusal.position is None
-        else {"line": refusal.position.line, "column": refusal.position.column},
+        if reason.position is None
+        else {"line": reason.position.line, "column": reason.position.column},
         "hint": None if hint is None else {"fr": hint.fr, "en": hint.en},
     }
-
-
-def question_of(request: SignedRequest, party: registry.Party) -> Question:
-    """Read a question from a signed request."""
-    return _question(request.content, party)
-
-
-def _question(content: Mapping[str, object], party: registry.Party) -> Question:
-    sql, purpose = content.get("sql"), content.get("purpose")
-    rows, groups = content.get("max_rows_contributed"), content.get("max_groups_contributed")
-    return Question(
-        sql if isinstance(sql, str) else "",
-        _exact_parameters(content.get("parameters")),
-        party.party,
-        party.role,
-        Purpose(purpose if isinstance(purpose, str) else ""),
-        precision(epsilon=_exact(content.get("epsilon")), margin=_exact(content.get("margin"))),
-        rows if isinstance(rows, int) or rows is None else -1,
-        groups if isinstance(groups, int) or groups is None else -1,
-    )
-
-
-def _exact(value: object) -> object:
-    """Return a signed content's number as exact as it was signed: `["decimal", text]` stands for a Decimal."""
-    if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] == "decimal":
-        try:
-            return Decimal(str(value[1]))
-        except ArithmeticError:
-            return value  # a list of two texts that only looks like a number; the parser refuses lists
-    return value
-
-
-def _exact_parameters(parameters: object) -> Sequence[ParameterValue] | dict[str, ParameterValue] | None:
-    if parameters is None:
-        return None
-    if isinstance(parameters, dict):
-        return {str(name): _parameter(value) for name, value in parameters.items()}
-    if isinstance(parameters, (list, tuple)):
-        return [_parameter(value) for value in parameters]
-    return ["?"] * 0
-
-
-def _parameter(value: object) -> ParameterValue:
-    exact = _exact(value)
-    if isinstance(exact, float):
-        return Decimal(repr(exact))
-    return exact  # type: ignore[return-value]  # query.parse refuses every other type
 
 
 def _release(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) -> NoisedRelease:
@@ -268,74 +245,18 @@ def _release(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) -
     return NoisedRelease(validated.plan, validated.scale, steps)
 
 
-def _log_release(room: Room, charged: Charged, release: NoisedRelease) -> int:
-    digest = hashlib.sha256(json.dumps(release.steps).encode()).hexdigest()
-    with transaction(room.connection):
-        ledger.mark_released(room.connection, charged.reservation.reservation_id)
-        return room.journal.append(
-            room.connection,
-            EventType.QUERY_RELEASED,
-            at=registry.advance_clock(room.connection, room.now()),
-            actor=charged.validated.party,
-            ordinals=_ordinals(room, charged.validated),
-            policy=charged.validated.policy_digest,
-            purpose=charged.validated.purpose,
-            caused_by=charged.log_index,
-            details={"request": charged.reservation.reservation_id, "answer": f"sha256:{digest}"},
-        )
-
-
-def _log_failure(room: Room, charged: Charged, error: BaseException) -> None:
-    """Enter that a charged question failed; what failed is in the sealed details, for the operator alone."""
-    cause = f"{error.code}: {error.message.en}" if isinstance(error, CleanroomError) else type(error).__name__
-    with transaction(room.connection):
-        held = ledger.reservation(room.connection, charged.reservation.reservation_id)
-        if held is None:
-            raise InvariantBroken("a charged plan has no reservation")
-        ledger.mark_failed(room.connection, held.reservation_id)
-        room.journal.append(
-            room.connection,
-            EventType.QUERY_FAILED,
-            at=registry.advance_clock(room.connection, room.now()),
-            actor=charged.validated.party,
-            outcome=Outcome.ERROR,
-            ordinals=_ordinals(room, charged.validated),
-            purpose=charged.validated.purpose,
-            caused_by=charged.log_index,
-            details={"request": held.reservation_id, "cause": cause},
-        )
-
-
-def _log_refusal(room: Room, request: SignedRequest, refused: CleanroomError) -> None:
-    reasons = refused.refusals if isinstance(refused, Refused) else ()
-    with transaction(room.connection):
-        now = room.take(request)
-        party = registry.party_named(room.connection, request.party)
-        room.journal.append(
-            room.connection,
-            EventType.QUERY_REFUSED,
-            at=now,
-            actor=request.party,
-            outcome=Outcome.REFUSED,
-            ordinals=(party.ordinal,),
-            details={**_request_details(request), "reasons": [each.code for each in reasons]},
-        )
-
-
-def _request_details(request: SignedRequest) -> dict[str, object]:
-    return {
-        "request": request.request_id,
-        "signature": request.signature.hex(),
-        "action": request.action,
-        "content": dict(request.content),
-        "requested_at": request.at,
-    }
-
-
-def _ordinals(room: Room, validated: ValidatedPlan) -> set[int]:
-    known = registry.parties(room.connection)
-    owners = {table.owner for table in validated.plan.tables} | {validated.party}
-    return {known[owner].ordinal for owner in owners}
+def _require_partitions(room: Room, charged: Charged) -> None:
+    """Undo the charge if a partition is missing or cut short; sizes are the manifest's, no row is read."""
+    for upload in charged.uploads:
+        path = room.store.path(room.stored(upload))
+        if not path.is_file() or path.stat().st_size != upload.manifest.file.size_bytes:
+            raise Fault(
+                Bilingual(
+                    f"une partition de {upload.table} manque ou est tronquée ; rien n'a été imputé",
+                    f"a partition of {upload.table} is missing or cut short; nothing was charged",
+                ),
+                code="partition_missing",
+            )
 
 
 def costs(room: Room, validated: ValidatedPlan, reservation: Reservation | None) -> tuple[AccountCost, ...]:

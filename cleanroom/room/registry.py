@@ -71,7 +71,7 @@ class RoomFile:
 def _declaration(content: bytes, request: bytes, owner_key: bytes, room: RoomId) -> Declaration:
     """Read a declaration if its owner signed exactly these bytes for this room, else raise `NotVerified`."""
     signed = SignedRequest.decode(request)
-    signed.verify(Ed25519PublicKey.from_public_bytes(owner_key), room)
+    signed.verify(Ed25519PublicKey.from_public_bytes(owner_key), room, "declare")
     declaration = read_declaration(content)
     if signed.content != {"declaration": str(declaration.digest)} or signed.party != declaration.catalog.table.owner:
         raise NotVerified(

@@ -117,15 +117,22 @@ class Room:
         except BaseException:
             connection.close()
             raise
-        # What was just verified is remembered, so that a restored older database is noticed at the next opening.
-        remember(chosen, facts.room, log.verifier.vkey, log.checkpoint(connection))
         room = cls(where, chosen, connection, keyring, journal, facts)
         room._close_unfinished()
+        room.remember_log()
         return room
 
     def close(self) -> None:
         """Close the database."""
         self.connection.close()
+
+    def remember_log(self) -> None:
+        """Keep the log's checkpoint with this machine's keys, outside the room.
+
+        A database restored from before it, which would give budget back, is then refused at the next opening.
+        """
+        log = self.journal.log
+        remember(self.home, self.room_id, log.verifier.vkey, log.checkpoint(self.connection))
 
     def __enter__(self) -> Self:
         return self
@@ -151,10 +158,10 @@ class Room:
         known = registry.party_named(self.connection, _party_id(party))
         return Session(self, known.party, self.home.signing_key(known.party))
 
-    def verified(self, request: SignedRequest) -> Party:
-        """Return who signed a request, else raise `NotVerified`."""
+    def verified(self, request: SignedRequest, action: str) -> Party:
+        """Return who signed a request for this very action, else raise `NotVerified`."""
         party = registry.party_named(self.connection, request.party)
-        request.verify(party.public_key, self.room_id)
+        request.verify(party.public_key, self.room_id, action)
         return party
 
     def take(self, request: SignedRequest) -> int:
@@ -253,7 +260,7 @@ class Room:
             content={"declaration": str(declaration.digest)},
             at=self.now(),
         )
-        self.verified(request)
+        self.verified(request, "declare")
         with transaction(self.connection):
             now = self.take(request)
             before = registry.declarations(self.connection).get(catalog.table)

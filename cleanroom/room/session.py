@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cleanroom.room import question, views
 from cleanroom.room.locks import asking
+from cleanroom.room.question_entries import check_digest
 from cleanroom.room.signed_request import SignedRequest
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ class Session:
         content = _question(sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed)
         return question.preview(self.room, self._signed("preview", content))
 
-    def check(self, questions: Sequence[Mapping[str, object]], *, purpose: str) -> list[dict[str, object]]:
+    def check(self, questions: Sequence[object], *, purpose: str) -> list[dict[str, object]]:
         """Decide questions `{"id":…, "sql":…, "params":…}` without reading data."""
-        return question.check(self.room, self._signed("check", {"purpose": purpose}), questions)
+        content = {"purpose": purpose, "questions": check_digest(questions)}
+        return question.check(self.room, self._signed("check", content), questions)
 
     def catalog(self) -> views.PartyCatalog:
         """Return what this party may ask."""
@@ -116,7 +118,8 @@ def _signable(value: object) -> object:
         case int():
             return value if abs(value) < 1 << 53 else ["decimal", str(value)]
         case float() | Decimal():
-            return ["decimal", str(value) if isinstance(value, Decimal) else repr(value)]
+            # float(…) first: a NumPy float is one, and prints otherwise.
+            return ["decimal", str(value) if isinstance(value, Decimal) else repr(float(value))]
         case Mapping():
             return {str(name): _signable(each) for name, each in value.items()}
         case list() | tuple():

@@ -52,18 +52,18 @@ class SignedRequest:
         message = _message(room, party, action, content, request_id, at)
         return cls(room, party, action, content, request_id, at, key.sign(message))
 
-    def verify(self, key: Ed25519PublicKey, room: RoomId) -> None:
-        """Raise `NotVerified` unless this party signed this request for this room."""
+    def verify(self, key: Ed25519PublicKey, room: RoomId, action: str) -> None:
+        """Raise `NotVerified` unless this party signed this request for this room and this action."""
         message = _message(self.room, self.party, self.action, self.content, self.request_id, self.at)
         try:
-            if self.room != room or _ID.fullmatch(self.request_id) is None:
+            if self.room != room or self.action != action or _ID.fullmatch(self.request_id) is None:
                 raise InvalidSignature
             key.verify(self.signature, message)
         except InvalidSignature:
             raise NotVerified(
                 Bilingual(
-                    f"la demande n'est pas signée par {self.party} pour cette salle",
-                    f"the request is not signed by {self.party} for this room",
+                    f"la demande n'est pas signée par {self.party} pour cela, dans cette salle",
+                    f"the request is not signed by {self.party} for this, in this room",
                 ),
                 code="request_not_signed",
             ) from None

@@ -76,7 +76,7 @@ class AccountBudget:
 
 def catalog(room: Room, request: SignedRequest) -> PartyCatalog:
     """Return what the request's party may ask; logged."""
-    party = room.verified(request)
+    party = room.verified(request, "catalog")
     with transaction(room.connection):
         now = room.take(request)
         room.journal.append(

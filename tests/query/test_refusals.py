@@ -69,6 +69,7 @@ CODES: dict[str, str | None] = {
     "dimension_not_allowed": None,
     "literal_not_allowed": None,
     "too_few_parties": None,
+    "filter_inside_union": None,
     "cohort_too_close": None,
     "isolates_owner": None,
     "epsilon_over_limit": None,

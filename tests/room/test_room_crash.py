@@ -170,7 +170,6 @@ def test_processes_race_for_the_last_of_a_budget(full: Place) -> None:
     assert overspent(full) == []
 
 
-@pytest.mark.xfail(strict=True, reason="`logbook.remember` names its temporary file by process, so threads collide")
 def test_many_threads_open_a_room_at_once(place: Place) -> None:
     wrong: list[BaseException] = []
 

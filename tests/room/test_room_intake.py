@@ -134,9 +134,6 @@ def test_a_package_signed_by_another_member_is_refused(room: Room, place: Place,
     assert refused(room, place, forged, NotVerified).code == "wrong_signature"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the entry of a refused package names as its actor whom the package claims to be"
-)
 def test_a_forged_package_is_not_entered_as_the_act_of_its_victim(room: Room, place: Place, tmp_path: Path) -> None:
     forged = packed(room, place, tmp_path / "forged.package", signing=room.home.signing_key("musee_rives"))  # type: ignore[arg-type]
     refused(room, place, forged, NotVerified)
@@ -224,7 +221,6 @@ def test_a_full_disk_leaves_nothing_half_there(
     audit(place)
 
 
-@pytest.mark.xfail(strict=True, reason="whatever goes wrong after COMMIT deletes the partition that the record names")
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), sqlite3.OperationalError("disk I/O error")])
 def test_trouble_after_the_commit_loses_no_partition(
     trouble: BaseException, place: Place, monkeypatch: pytest.MonkeyPatch
@@ -243,7 +239,6 @@ def test_trouble_after_the_commit_loses_no_partition(
     audit(place)
 
 
-@pytest.mark.xfail(strict=True, reason="`_record` does not look again whether the declaration is still the upload's")
 def test_a_declaration_replaced_during_intake_refuses_the_upload(
     room: Room, place: Place, package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

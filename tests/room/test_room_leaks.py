@@ -134,7 +134,6 @@ def test_nobody_else_may_read_the_keys(place: Place) -> None:
     assert caught.value.code == "key_refused"
 
 
-@pytest.mark.xfail(strict=True, reason="mkdir(mode, parents=True) gives the mode to the last directory only")
 def test_the_home_is_its_owners_alone(template: Place) -> None:
     directories = [template.home.path, *(path for path in template.home.path.rglob("*") if path.is_dir())]
     assert {path.name for path in directories if stat.S_IMODE(path.stat().st_mode) & 0o077} == set()

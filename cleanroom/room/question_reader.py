@@ -1,0 +1,64 @@
+"""Read a question from the content of a signed request; whatever does not fit is left for the gate to refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from cleanroom.identifiers import Purpose
+from cleanroom.query.gate import Question
+from cleanroom.query.precision import precision
+
+if TYPE_CHECKING:
+    from cleanroom.query.parse import ParameterValue
+    from cleanroom.room import registry
+    from cleanroom.room.signed_request import SignedRequest
+
+
+def question_of(request: SignedRequest, party: registry.Party) -> Question:
+    """Read a question from a signed request."""
+    return question_from(request.content, party)
+
+
+def question_from(content: Mapping[str, object], party: registry.Party) -> Question:
+    """Read a question from a request's content, or from it with a line of a `check` put in."""
+    sql, purpose = content.get("sql"), content.get("purpose")
+    rows, groups = content.get("max_rows_contributed"), content.get("max_groups_contributed")
+    return Question(
+        sql if isinstance(sql, str) else "",
+        _exact_parameters(content.get("parameters")),
+        party.party,
+        party.role,
+        Purpose(purpose if isinstance(purpose, str) else ""),
+        precision(epsilon=_exact(content.get("epsilon")), margin=_exact(content.get("margin"))),
+        rows if isinstance(rows, int) or rows is None else -1,
+        groups if isinstance(groups, int) or groups is None else -1,
+    )
+
+
+def _exact(value: object) -> object:
+    """Return a signed content's number as exact as it was signed: `["decimal", text]` stands for a Decimal."""
+    if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] == "decimal":
+        try:
+            return Decimal(str(value[1]))
+        except ArithmeticError:
+            return value  # a list of two texts that only looks like a number; the parser refuses lists
+    return value
+
+
+def _exact_parameters(parameters: object) -> Sequence[ParameterValue] | dict[str, ParameterValue] | None:
+    if parameters is None:
+        return None
+    if isinstance(parameters, dict):
+        return {str(name): _parameter(value) for name, value in parameters.items()}
+    if isinstance(parameters, (list, tuple)):
+        return [_parameter(value) for value in parameters]
+    return parameters  # type: ignore[return-value]  # query.parse refuses whatever is neither list nor object
+
+
+def _parameter(value: object) -> ParameterValue:
+    exact = _exact(value)
+    if isinstance(exact, float):
+        return Decimal(repr(exact))
+    return exact  # type: ignore[return-value]  # query.parse refuses every other type
