@@ -191,7 +191,7 @@ SABOTAGES = (
         "            yield from _compared(source)\n            yield from _compared(other)", "            yield from _compared(source)",
         "test_gate:test_a_rule_names_what_it_admits",
         ("COUNT(*) AS n", "WHERE a.person IN (SELECT person FROM francos.visits WHERE amount > 3)", frozenset({"literal_not_allowed"}))),
-    Sabotage("the asker counts as a party", "cleanroom.query.usage", "len(united - {asker}) >= min_parties", "len(united) >= min_parties",
+    Sabotage("the asker counts as a party", "cleanroom.query.gate", "others = len(owners_of(relation) - {asker})", "others = len(owners_of(relation))",
         "test_gate:test_the_asker_does_not_count_among_the_parties"),
 )  # fmt: skip
 

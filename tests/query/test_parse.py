@@ -505,7 +505,6 @@ def test_mutations_many_times(batch: int) -> None:
         check_mutations(seed)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="resolve.group reads an ordinal of 5 000 digits with int()")
 def test_an_ordinal_of_thousands_of_digits_is_refused() -> None:
     assert codes(f"SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY {'1' * 5_000}") == {"unknown_name"}
 
