@@ -154,10 +154,17 @@ def _key_codes(key: Key, column: Codes) -> tuple[Int64s, Bools]:
         case NumberKey(lower=lower):
             return column.values - lower, missing
         case MonthKey(first=first):
-            days = np.where(missing, 0, column.values)
-            months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-            return months - first, missing
+            # One conversion for each day of the range that occurs, not for each row.
+            days = np.where(missing, _first_day(first), column.values)
+            least, most = (int(days.min()), int(days.max())) if len(days) else (0, 0)
+            calendar = np.arange(least, most + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+            return (calendar - first)[days - least], missing
     assert_never(key)
+
+
+def _first_day(month: int) -> int:
+    """Return the first day of a month, both counted from 1970-01."""
+    return int(np.datetime64(month, "M").astype("datetime64[D]").astype(np.int64))
 
 
 def _parameters(bounds: Bounds, measured: list[int]) -> Int64s:

@@ -115,9 +115,13 @@ def _codes(column: pa.ChunkedArray) -> Codes:
 
 def _number_persons(scanned: Mapping[algebra.Scan, ScannedTable]) -> dict[algebra.Scan, npt.NDArray[np.int64]]:
     """Return for each scan the rank of each row's token among all tokens of the slice."""
-    everyone = np.zeros((0, 2), dtype=np.uint64)
-    for table in scanned.values():
-        everyone = _merge(everyone, table.tokens)
+    if len(scanned) == 1:
+        return {each: _run_numbers(table.tokens) for each, table in scanned.items()}
+    lists = [table.tokens for table in scanned.values()]
+    while len(lists) > 1:
+        # In pairs, so that each token is copied log2(tables) times.
+        lists = [_merge(*lists[at : at + 2]) if at + 1 < len(lists) else lists[at] for at in range(0, len(lists), 2)]
+    everyone = lists[0] if lists else np.zeros((0, 2), dtype=np.uint64)
     return {each: _ranks(everyone, table.tokens) for each, table in scanned.items()}
 
 
@@ -144,6 +148,18 @@ def _merge(left, right):  # type: ignore[no-untyped-def]  # pragma: no cover - c
             merged[size, 1] = low
             size += 1
     return merged[:size].copy()
+
+
+@njit(cache=True, nogil=True)
+def _run_numbers(tokens):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return for each row of sorted tokens how many different tokens come before its own."""
+    numbers = np.empty(tokens.shape[0], dtype=np.int64)
+    number = 0
+    for row in range(tokens.shape[0]):
+        if row and (tokens[row, 0] != tokens[row - 1, 0] or tokens[row, 1] != tokens[row - 1, 1]):
+            number += 1
+        numbers[row] = number
+    return numbers
 
 
 @njit(cache=True, nogil=True)

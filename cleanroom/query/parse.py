@@ -9,7 +9,7 @@ and we do not (QUALIFY, USING SAMPLE, FILTER, …) is refused because it is not 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -99,6 +99,8 @@ class ParsedQuery:
     text: str
     tree: exp.Select | exp.Union | exp.Intersect
     parameters: Mapping[str, ParameterValue]
+    starts: Mapping[int, int] = field(repr=False)
+    """Offset of the first token under each node of the tree, by the node's identity."""
 
     def parameter(self, node: exp.Placeholder) -> ParameterValue:
         """Return the value that stands for a placeholder of this tree."""
@@ -106,7 +108,8 @@ class ParsedQuery:
 
     def position(self, node: exp.Expr) -> Position | None:
         """Return where `node` begins in the text."""
-        return position_of(self.text, node)
+        start = self.starts.get(id(node))
+        return None if start is None else _position_at(self.text, start)
 
 
 def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
@@ -130,17 +133,23 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
         raise Refused((refusal("several_statements" if statements else "not_a_select"),))
     tree = statements[0]
     if not isinstance(tree, (exp.Select, exp.Union, exp.Intersect)):
-        raise Refused((refusal("not_a_select", position_of(text, tree)),))
-    reasons = tuple(dict.fromkeys(_unlisted(text, tree)))
+        raise Refused((refusal("not_a_select"),))
+    starts = _starts(tree)
+    reasons = tuple(dict.fromkeys(_unlisted(text, tree, starts)))
     if reasons:
         raise Refused(reasons)
-    return ParsedQuery(text, tree, _bind(tree, parameters))
+    return ParsedQuery(text, tree, _bind(tree, parameters), starts)
 
 
-def position_of(text: str, node: exp.Expr) -> Position | None:
-    """Return the place of the first token under `node`, or None if sqlglot kept none."""
-    starts = [int(each.meta["start"]) for each in node.walk() if "start" in each.meta]
-    return _position_at(text, min(starts)) if starts else None
+def _starts(tree: exp.Expr) -> dict[int, int]:
+    """Return for each node of a tree the offset of the first token under it: one pass, leaves first."""
+    starts: dict[int, int] = {}
+    for node in reversed(list(tree.walk())):
+        own = [int(node.meta["start"])] if "start" in node.meta else []
+        own += [starts[id(child)] for child in node.iter_expressions() if id(child) in starts]
+        if own:
+            starts[id(node)] = min(own)
+    return starts
 
 
 def _position_at(text: str, offset: int) -> Position:
@@ -217,16 +226,17 @@ def _odd_character(text: str, offset: int) -> Refused:
     return Refused((refusal("odd_character", _position_at(text, offset), shown=f"U+{ord(text[offset]):04X}"),))
 
 
-def _unlisted(text: str, tree: exp.Expr) -> list[Refusal]:
+def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refusal]:
     reasons = []
     for node in tree.walk():
+        place = _position_at(text, starts[id(node)]) if id(node) in starts else None
         known = ADMITTED.get(type(node))
         if known is None:
-            reasons.append(refusal("not_admitted", position_of(text, node), what=_construct(node)))
+            reasons.append(refusal("not_admitted", place, what=_construct(node)))
             continue
         for name, value in node.args.items():
             if name not in known and value not in (None, False, [], ()):
-                reasons.append(refusal("not_admitted", position_of(text, node), what=_argument(name)))
+                reasons.append(refusal("not_admitted", place, what=_argument(name)))
     return reasons
 
 

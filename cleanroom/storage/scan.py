@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba import njit
 
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
 from cleanroom.errors import InvariantBroken
@@ -112,17 +113,31 @@ def _missing_units(part: pa.Table) -> npt.NDArray[np.bool_]:
 
 def _first_rows(units: npt.NDArray[np.uint64], most: int) -> npt.NDArray[np.int64] | None:
     """Return the rows that are among the first `most` of their person, or None for all. Refuses disorder."""
-    if len(units) < 2:
-        return None
-    before, after = units[:-1], units[1:]
-    if bool(np.any((after[:, 0] < before[:, 0]) | ((after[:, 0] == before[:, 0]) & (after[:, 1] < before[:, 1])))):
+    longest = int(_longest_run(units))
+    if longest < 0:
         raise InvariantBroken("a partition is not ordered by token")
-    starts = np.concatenate(([True], np.any(before != after, axis=1)))
-    heads = np.flatnonzero(starts)
-    if len(heads) and int(np.diff(np.append(heads, len(units))).max()) <= most:
+    if longest <= most:
         return None
+    heads = np.flatnonzero(np.concatenate(([True], np.any(units[1:] != units[:-1], axis=1))))
     place = np.arange(len(units)) - np.repeat(heads, np.diff(np.append(heads, len(units))))
     return np.flatnonzero(place < most)
+
+
+@njit(cache=True, nogil=True)
+def _longest_run(units):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return how many rows the person with most rows has, or -1 if tokens ever decrease."""
+    longest = run = min(1, units.shape[0])
+    for row in range(1, units.shape[0]):
+        high, low = units[row, 0], units[row, 1]
+        before_high, before_low = units[row - 1, 0], units[row - 1, 1]
+        if high == before_high and low == before_low:
+            run += 1
+            longest = max(longest, run)
+        elif high > before_high or (high == before_high and low > before_low):
+            run = 1
+        else:
+            return -1
+    return longest
 
 
 def _admitted(kind: ColumnType, column: pa.ChunkedArray) -> pa.Array:
