@@ -94,7 +94,7 @@ SABOTAGES = (
         "test_exact:test_rows_out_of_order_and_oversized_components_stop_the_question",
     ),
     Sabotage(
-        "a month off by one", CONTRIBUTION, "return months - first, missing", "return months - first + 1, missing", PLAIN, (MONTHS,)
+        "a month off by one", CONTRIBUTION, "return (calendar - first)[days", "return (calendar - first + 1)[days", PLAIN, (MONTHS,)
     ),
     Sabotage(
         "D replaced by C", "cleanroom.accounting.accountant", "return self.norm**2 * self.shape.squared_diameter_factor",
@@ -126,19 +126,18 @@ SABOTAGES = (
         "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
     Sabotage("category clamp off", SCAN, "    return codes.cast(pa.int64())", "    codes = codes.fill_null(0)\n    return codes.cast(pa.int64())",
         "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
-    Sabotage("row cap off", SCAN, ".max()) <= most:", ".max()) <= most or most:",
+    Sabotage("row cap off", SCAN, "if longest <= most:", "if longest <= most or most:",
         "test_scan:test_a_person_has_the_first_rows_in_the_order_of_the_files_over_all_uploads"),
     Sabotage("slice not checked", SCAN, "if bits and len(units) and bool(", "if bits < 0 and bool(",
         "test_scan:test_rows_of_another_slice_are_refused"),
     Sabotage("rows without a unit kept", SCAN, "keep = ~np.concatenate(missing)", "keep = np.ones_like(np.concatenate(missing))",
         "test_scan:test_rows_without_a_unit_are_dropped"),
-    Sabotage("disorder of a file not checked", SCAN, "if bool(np.any((after", "if most < 0 and bool(np.any((after",
+    Sabotage("disorder of a file not checked", SCAN, "if longest < 0:", "if longest < -1:",
         "test_scan:test_disorder_is_refused"),
-    Sabotage(
-        "tokens compared on 64 bits", "cleanroom.query.duckdb_backend",
-        " or merged[size - 1, 1] != low:", ":",
-        "test_scan:test_persons_that_share_half_a_token_are_two_persons",
-    ),
+    Sabotage("tokens merged on 64 bits", "cleanroom.query.duckdb_backend", " or merged[size - 1, 1] != low:", ":",
+        "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("a.seats", 2)),
+    Sabotage("tokens numbered on 64 bits", "cleanroom.query.duckdb_backend", " or tokens[row, 1] != tokens[row - 1, 1]", "",
+        "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("seats", 1)),
     Sabotage("join on anything", PRINTER, "AS b ON a.\"u\" = b.\"u\"'", "AS b ON CAST(TRUE AS BOOLEAN)'", ALONE, (JOIN,)),
     Sabotage("semi-join uncorrelated", PRINTER, "AS b WHERE b.\"u\" = a.\"u\"'", "AS b'", ALONE, (SEMI,)),
     Sabotage("persons not distinct", PRINTER, "SELECT DISTINCT t.", "SELECT t.", PLAIN, (INTERSECT,)),

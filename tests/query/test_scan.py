@@ -1,5 +1,6 @@
 """Whatever a member's file holds, the scan gives what the catalog declares (SOUNDNESS S7, S14, S23)."""
 
+# ruff: noqa: S608 - questions are what is tested here
 from __future__ import annotations
 
 import uuid
@@ -12,10 +13,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rooms import COLUMNS, TNM, MemoryReader, Row, catalog_of, catalogs, hostile_room, seeds, token
+from rooms import COLUMNS, FRANCOS, TNM, MemoryReader, Row, admit, catalog_of, catalogs, hostile_room, seeds, token
 
-from cleanroom.catalog import Category, Date, Number, Text
+from cleanroom.catalog import Category, Contribution, Date, Number, Text
 from cleanroom.errors import InvariantBroken
+from cleanroom.query.contribution import exact_vector
+from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.storage.scan import ScannedTable, scan
 
 LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -161,18 +164,17 @@ def test_rows_of_another_slice_are_refused() -> None:
         scan(catalog, [Raw([LOW, HIGH], seats=pa.array([1, 2]))], ("seats",), bits=1, prefix=0)
 
 
-def test_persons_that_share_half_a_token_are_two_persons() -> None:
+@pytest.mark.parametrize(("measure", "tables"), [("seats", 1), ("a.seats", 2)])
+def test_persons_that_share_half_a_token_are_two_persons(measure: str, tables: int) -> None:
     """128 bits are compared, not 64 (S10)."""
-    from rooms import admit
-
-    from cleanroom.query.contribution import exact_vector
-    from cleanroom.query.duckdb_backend import DuckDBBackend
-
-    catalog = catalog_of(TNM)
+    names = (TNM, FRANCOS)[:tables]
+    made = {table: catalog_of(table, contribution=Contribution(1, 1)) for table in names}
     tokens = [b"\x01" * 8 + bytes(7) + bytes([number]) for number in (1, 1, 2)]
-    a_plan = admit("SELECT COUNT(DISTINCT person) AS n FROM tnm.visits", None, {TNM: catalog})
-    backend = DuckDBBackend({TNM: (catalog, [Raw(tokens)])}, 3)
-    assert exact_vector(a_plan, backend).values == (2 * a_plan.bounds.components[0].steps,)
+    source = "tnm.visits AS a" + " JOIN francos.visits AS b USING (person)" * (tables - 1)
+    a_plan = admit(f"SELECT COUNT(*) AS n, COUNT(DISTINCT person) AS p FROM {source} WHERE {measure} >= 1", None, made)
+    readers = {table: (made[table], [Raw(tokens, seats=pa.array([1, 1, 1]))]) for table in names}
+    values = exact_vector(a_plan, DuckDBBackend(readers, 3)).values
+    assert values == tuple(2 * component.steps for component in a_plan.bounds.components)
 
 
 def test_columns_arrive_in_chunks_slices_and_other_encodings() -> None:
