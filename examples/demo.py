@@ -281,9 +281,11 @@ def verify_the_log(stage: Stage, entry: int) -> None:
     found = logbook.verify(stage.room.path, stage.home)
     said = explain(found.verdict, language)
     story.check(
-        found.verdict.ok and not found.damaged,
-        f"{said} Chaque octet des partitions est celui qui fut déposé.",
-        f"{said} Each byte of the partitions is as it was handed in.",
+        found.ok and found.reconciled,
+        f"{said} Chaque octet des partitions est celui qui fut déposé ; budgets, dépenses, déclarations, dépôts et "
+        f"parties sont ce que dit le journal.",
+        f"{said} Each byte of the partitions is as it was handed in; budgets, spending, declarations, uploads and "
+        f"parties are what the log says.",
     )
 
     story.say(

@@ -15,7 +15,7 @@ import pytest
 import cleanroom
 from audit_log import Finding, Verdict
 from cleanroom.cli.arguments import build_parser, command_words
-from cleanroom.errors import Language
+from cleanroom.errors import Bilingual, Language
 from cleanroom.room import logbook
 from examples import demo
 from examples.demo_questions import Stage, ask_for_an_overlap, ask_for_the_sector, be_refused
@@ -86,10 +86,18 @@ def disagreeable(*_: object, **__: object) -> logbook.Verification:
 
 def test_verification_that_always_agrees_is_noticed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        logbook, "verify", lambda *_, **__: logbook.Verification(Verdict(Finding.VERIFIED), "", first_time=False)
+        logbook,
+        "verify",
+        lambda *_, **__: logbook.Verification(Verdict(Finding.VERIFIED), "", first_time=False, reconciled=True),
     )
     demo.verify_the_log(stage, 8)
     assert stage.story.failed == ["the falsification was not found"]
+
+
+def test_state_that_the_log_contradicts_is_noticed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logbook, "contradictions", lambda *_: (Bilingual("autre budget", "another budget"),))
+    demo.verify_the_log(stage, 8)
+    assert len(stage.story.failed) == 1
 
 
 def test_a_damaged_partition_is_noticed(stage: Stage, tmp_path: Path) -> None:

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 import cleanroom
+from cleanroom.cli.command import main
+from cleanroom.errors import Fault
 from cleanroom.identifiers import TableName
-from cleanroom.room import upload, views
-from examples.corpus import OBSERVATOIRE, PURPOSE, declaration, make_room, rows
+from cleanroom.room import question, upload, views
+from examples.corpus import OBSERVATOIRE, PARTIES, PURPOSE, declaration, make_room, rows
 
 COUNT = "SELECT COUNT(*) AS n FROM tnm.visits"
 BY_CELL = "SELECT region, discipline, COUNT(*) AS n FROM tnm.visits GROUP BY region, discipline"
 OVERLAP = "SELECT COUNT(DISTINCT person) AS n FROM tnm.visits JOIN francos.visits USING (person)"
 NOT_ALLOWED = ("SELECT * FROM tnm.visits", "SELECT channel, COUNT(*) FROM tnm.visits GROUP BY channel", "SELECT 1")
+
+
+def sector(where: str = "", inside: str = "") -> str:
+    arms = " UNION ALL ".join(
+        f"SELECT person, channel, tickets FROM {party}.visits{inside}"  # noqa: S608
+        for party in PARTIES
+    )
+    return f"SELECT SUM(tickets) AS n FROM ({arms}) AS s{where}"  # noqa: S608
 
 
 def spent(room: cleanroom.Room) -> dict[str, Decimal]:
@@ -61,6 +74,48 @@ def test_a_refusal_opens_no_rows(room: cleanroom.Room) -> None:
     assert not any(spent(room).values())
 
 
+def test_a_missing_partition_is_noticed_before_it_is_paid(room: cleanroom.Room) -> None:
+    shutil.rmtree(room.path / "partitions" / "tnm")
+    with pytest.raises(Fault) as caught:
+        room.session("tnm").query(OVERLAP, purpose=PURPOSE)
+    assert caught.value.code == "partition_missing"
+    assert not any(spent(room).values())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_answers_and_failures_leave_on_a_tick(
+    fails: bool, room: cleanroom.Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is our own: opening keys takes 0.3 s, reading 0.5 s, so the answer waits for 1 s."""
+    clock = [100.0]
+    waited: list[float] = []
+
+    def taking(seconds: float, whole: object) -> object:
+        def take(*arguments: object, **named: object) -> object:
+            clock[0] += seconds
+            if fails and seconds == 0.5:
+                raise ZeroDivisionError
+            return whole(*arguments, **named)  # type: ignore[operator]
+
+        return take
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr(question, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    monkeypatch.setattr(question, "charge", taking(7.7, question.charge))  # before keys are opened: not counted
+    monkeypatch.setattr(question, "open_data_keys", taking(0.3, question.open_data_keys))
+    monkeypatch.setattr(question, "exact_vector", taking(0.5, question.exact_vector))
+    if fails:
+        with pytest.raises(Fault):
+            room.session("tnm").query(COUNT, purpose=PURPOSE)
+    else:
+        room.session("tnm").query(COUNT, purpose=PURPOSE)
+    assert waited == [pytest.approx(0.2)]
+    assert clock[0] == pytest.approx(108.7)
+
+
 def test_which_cells_appear_depends_on_nobody(room: cleanroom.Room, empty: cleanroom.Room) -> None:
     full, none = (each.session("tnm").query(BY_CELL, purpose=PURPOSE, epsilon=100).table for each in (room, empty))
     assert full[["region", "discipline"]].equals(none[["region", "discipline"]])
@@ -100,6 +155,95 @@ def test_new_rows_give_nothing_back(room: cleanroom.Room, tables: dict[str, pl.D
     before = spent(room)
     upload(room, TableName.parse("tnm.visits"), tables["tnm"])
     assert spent(room) == before
+
+
+def test_a_table_under_a_new_name_starts_at_zero_and_the_room_does_not(
+    room: cleanroom.Room, tables: dict[str, pl.DataFrame]
+) -> None:
+    room.session("tnm").query(COUNT, purpose=PURPOSE, epsilon=1)
+    before = spent(room)
+    room.declare(declaration("tnm").replace(b"tnm.visits", b"tnm.again"))
+    upload(room, TableName.parse("tnm.again"), tables["tnm"])
+    assert spent(room) == {**before, "tnm.again": Decimal(0)}
+    room.session("tnm").query(COUNT.replace("visits", "again"), purpose=PURPOSE, epsilon=1)
+    assert spent(room) == {**before, "tnm.again": before["tnm.visits"], "room": 2 * before["room"]}
+
+
+def test_min_parties_in_every_question(room: cleanroom.Room) -> None:
+    """Alone, in an overlap, in the sector; there tables enter whole, and no text may pick one house's rows."""
+    for party in PARTIES:
+        room.declare(declaration(party) + b"    min_parties: 3\n")
+
+    for sql, code in (
+        (COUNT, "too_few_parties"),
+        (OVERLAP, "too_few_parties"),
+        (sector("", " WHERE tickets > 1"), "filter_inside_union"),
+        (sector(" WHERE channel = 'ami du musée'"), "isolates_owner"),
+        (sector(" WHERE channel <> 'web'"), "isolates_owner"),
+    ):
+        assert {each.code for each in refusals(room, sql)} == {code}
+    assert room.session("francos").preview(sector(" WHERE tickets > 1"), purpose=PURPOSE).cells == 1
+
+
+def test_a_filter_that_not_every_house_can_pass_is_another_cohort(tmp_path: Path) -> None:
+    """The musée sells six tickets at most: the sales of more are the table of the other four."""
+    with room_with(tmp_path, {}) as opened:
+        for party in PARTIES:
+            bounds = b"[1, 6]" if party == "musee_x" else b"[1, 12]"
+            opened.declare(declaration(party).replace(b"[1, 12]", bounds) + b"    min_parties: 3\n")
+        asker = opened.session(OBSERVATOIRE)
+        asker.query(sector(), purpose=PURPOSE)
+        asker.query(sector(" WHERE tickets > 5"), purpose=PURPOSE)
+        with pytest.raises(cleanroom.Refused) as caught:
+            asker.query(sector(" WHERE tickets > 6"), purpose=PURPOSE)
+    assert {each.code for each in caught.value.refusals} == {"cohort_too_close"}
+
+
+@pytest.mark.parametrize("deed", ["upload", "answer", "failure"])
+def test_a_room_restored_from_before_is_refused_by_the_machine_that_ran_it(
+    deed: str,
+    room: cleanroom.Room,
+    tables: dict[str, pl.DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "earlier.db")) as earlier:
+        room.connection.backup(earlier)
+    if deed == "upload":
+        upload(room, TableName.parse("tnm.visits"), tables["tnm"])
+    elif deed == "answer":
+        room.session("tnm").query(COUNT, purpose=PURPOSE)
+    else:
+        monkeypatch.delattr(question, "exact_vector")
+        with pytest.raises(Fault):
+            room.session("tnm").query(COUNT, purpose=PURPOSE)
+    room.close()
+    for left in room.path.glob("room.db*"):
+        left.unlink()
+    shutil.copyfile(tmp_path / "earlier.db", room.path / "room.db")
+    with pytest.raises(cleanroom.NotVerified):
+        cleanroom.Room.open(room.path, home=room.home)
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        ("UPDATE ledger_account SET rho_max = 2 * rho_max WHERE account = 'tnm.visits'", "the budget of tnm.visits"),
+        ("DELETE FROM upload WHERE table_name = 'tnm.visits'", "the upload "),
+        ("UPDATE party SET role = 'auditor' WHERE party = 'observatoire'", "the party observatoire"),
+    ],
+)
+def test_state_that_the_log_contradicts_is_named_by_the_command(
+    edit: str, named: str, room: cleanroom.Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLEANROOM_HOME", str(room.home.path))
+    command = ["--lang", "en", "log", "verify", str(room.path)]
+    assert main(command) == 0
+    assert "budgets, spending" in capsys.readouterr().out
+    with closing(sqlite3.connect(room.path / "room.db", isolation_level=None)) as connection:
+        connection.execute(edit)
+    assert main(command) == 4
+    assert named in " ".join(capsys.readouterr().err.split())
 
 
 def test_kinds_of_identifiers_never_meet(room: cleanroom.Room) -> None:
