@@ -5,15 +5,16 @@ A file's values stay as they are written; `conform` gives them their types, so t
 
 from __future__ import annotations
 
-import csv
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import polars as pl
 import pyarrow as pa
 
+from cleanroom.client.csv_rows import Delimiter, read_header, read_rows
+from cleanroom.client.csv_text import Encoding, Packing, find_text, unreadable
 from cleanroom.client.normalise import WHITE_SPACE
 from cleanroom.errors import Bilingual, InvalidUpload, UsageError
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cleanroom.catalog import TableCatalog
-
-_LONGEST_HEADER: Final = 1 << 20
-_SEPARATORS: Final = (",", ";")
 
 
 @runtime_checkable
@@ -37,6 +35,15 @@ Source = ArrowStream | str | Path
 
 
 @dataclass(frozen=True, slots=True)
+class CsvFacts:
+    """How a CSV file was found to be written."""
+
+    packing: Packing
+    encoding: Encoding
+    delimiter: Delimiter
+
+
+@dataclass(frozen=True, slots=True)
 class SourceTable:
     """One file or table, its declared columns under their declared names.
 
@@ -44,11 +51,13 @@ class SourceTable:
         name: how messages call it; None for a table in memory.
         frame: the identifier's column, then the declared columns; all text if it came from CSV.
         dropped: the columns that are not declared and were not read, in the file's order.
+        csv: how the file is written; None for what is no CSV.
     """
 
     name: str | None
     frame: pl.DataFrame
     dropped: tuple[str, ...]
+    csv: CsvFacts | None = None
 
 
 def read_sources(source: Source | Sequence[Source], catalog: TableCatalog) -> Iterator[SourceTable]:
@@ -75,7 +84,7 @@ def _read(source: object, catalog: TableCatalog) -> SourceTable:
         try:
             frame = pl.DataFrame(source)
         except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError):
-            raise _unreadable(None, "une colonne mêle plusieurs types", "a column mixes several types") from None
+            raise unreadable(None, "une colonne mêle plusieurs types", "a column mixes several types") from None
         chosen, dropped = _choose(frame.columns, catalog, None)
         return SourceTable(None, frame.select(**{to: pl.col(at) for at, to in chosen.items()}), dropped)
     raise UsageError(Bilingual("ni un fichier ni une table", "neither a file nor a table"), code="unknown_source")
@@ -95,43 +104,23 @@ def _read_parquet(path: Path, catalog: TableCatalog) -> SourceTable:
         chosen, dropped = _choose(columns, catalog, path.name)
         frame = pl.read_parquet(path, columns=list(chosen))
     except pl.exceptions.PolarsError:
-        raise _unreadable(path.name, "Parquet illisible", "unreadable Parquet") from None
+        raise unreadable(path.name, "Parquet illisible", "unreadable Parquet") from None
     return SourceTable(path.name, frame.select(**{to: pl.col(at) for at, to in chosen.items()}), dropped)
 
 
 def _read_csv(path: Path, catalog: TableCatalog) -> SourceTable:
-    header, separator = _csv_header(path)
+    text = find_text(path)
+    declared = {_loose(name) for name in _declared(catalog)}
+    header, delimiter = read_header(text, lambda names: len(declared & {_loose(name) for name in names}))
     chosen, dropped = _choose(header, catalog, path.name)
     wanted = sorted(chosen, key=header.index)
-    try:
-        frame = pl.read_csv(
-            path, separator=separator, infer_schema=False, columns=[header.index(column) for column in wanted]
-        )
-    except pl.exceptions.PolarsError as error:
-        if "utf-8" in str(error).lower():
-            raise _unreadable(path.name, "le texte n'est pas en UTF-8", "the text is not UTF-8") from None
-        raise _unreadable(
-            path.name, "des lignes ont plus de champs que l'en-tête", "rows have more fields than the header"
-        ) from None
+    frame = read_rows(text, delimiter, len(header), [header.index(column) for column in wanted])
     frame.columns = [chosen[column] for column in wanted]
-    return SourceTable(path.name, frame, dropped)
+    return SourceTable(path.name, frame, dropped, CsvFacts(text.packing, text.encoding, delimiter))
 
 
-def _csv_header(path: Path) -> tuple[list[str], str]:
-    """Return a CSV file's column names and its separator: comma or semicolon, whichever its first line has more."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline(_LONGEST_HEADER)
-            separator = max(_SEPARATORS, key=line.count)
-            file.seek(0)
-            header = next(csv.reader(file, delimiter=separator, strict=True), [])
-    except UnicodeDecodeError:
-        raise _unreadable(path.name, "le texte n'est pas en UTF-8", "the text is not UTF-8") from None
-    except csv.Error:
-        raise _unreadable(path.name, "en-tête mal formé", "malformed header") from None
-    if not header:
-        raise _unreadable(path.name, "le fichier est vide", "the file is empty")
-    return header, separator
+def _declared(catalog: TableCatalog) -> tuple[str, ...]:
+    return (catalog.unit.source, *(column.name for column in catalog.columns))
 
 
 def _choose(header: list[str], catalog: TableCatalog, name: str | None) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -140,14 +129,14 @@ def _choose(header: list[str], catalog: TableCatalog, name: str | None) -> tuple
     Returns:
         The declared name of each column of the file that is read; the columns that are not.
     """
-    declared = (catalog.unit.source, *(column.name for column in catalog.columns))
+    declared = _declared(catalog)
     chosen: dict[str, str] = {}
     missing: list[str] = []
     for column in declared:
         exact = [at for at in header if at == column]
         alike = exact or [at for at in header if _loose(at) == _loose(column)]
         if len(alike) > 1:
-            raise _unreadable(
+            raise unreadable(
                 name,
                 f"plusieurs colonnes s'appellent « {column} »",
                 f"several columns are called {column!r}",
@@ -155,7 +144,7 @@ def _choose(header: list[str], catalog: TableCatalog, name: str | None) -> tuple
         if not alike:
             missing.append(column)
         elif alike[0] in chosen:
-            raise _unreadable(
+            raise unreadable(
                 name,
                 f"la colonne « {alike[0]} » sert deux fois",
                 f"the column {alike[0]!r} is used twice",
@@ -163,7 +152,7 @@ def _choose(header: list[str], catalog: TableCatalog, name: str | None) -> tuple
         else:
             chosen[alike[0]] = column
     if missing:
-        raise _missing(missing, [at for at in header if at not in chosen], name)
+        raise _missing(missing, [at for at in header if at not in chosen], name, header_lacks=not chosen)
     return chosen, tuple(at for at in header if at not in chosen)
 
 
@@ -172,8 +161,10 @@ def _loose(column: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in stripped)
 
 
-def _missing(missing: list[str], spare: list[str], name: str | None) -> InvalidUpload:
+def _missing(missing: list[str], spare: list[str], name: str | None, *, header_lacks: bool) -> InvalidUpload:
     fr, en = [], []
+    lacks = name is not None and header_lacks
+    first = Bilingual(" ; la première ligne doit être l'en-tête" * lacks, "; the first line must be the header" * lacks)
     for column in missing:
         near = difflib.get_close_matches(_loose(column), [_loose(at) for at in spare], n=1)
         found = next((at for at in spare if near and _loose(at) == near[0]), None)
@@ -181,15 +172,11 @@ def _missing(missing: list[str], spare: list[str], name: str | None) -> InvalidU
         en.append(repr(column) + (f" (is it {found!r}?)" if found is not None else ""))
     return InvalidUpload(
         Bilingual(
-            f"{_place(name).fr}colonnes déclarées absentes : {', '.join(fr)}",
-            f"{_place(name).en}declared columns missing: {', '.join(en)}",
+            f"{_place(name).fr}colonnes déclarées absentes : {', '.join(fr)}{first.fr}",
+            f"{_place(name).en}declared columns missing: {', '.join(en)}{first.en}",
         ),
         code="missing_columns",
     )
-
-
-def _unreadable(name: str | None, fr: str, en: str) -> InvalidUpload:
-    return InvalidUpload(Bilingual(f"{_place(name).fr}{fr}", f"{_place(name).en}{en}"), code="unreadable_source")
 
 
 def _place(name: str | None) -> Bilingual:
