@@ -106,7 +106,7 @@ class InsufficientBudget(Refused):
     """At least one account cannot pay, so none was charged; `shortfalls` holds every one."""
 
     def __init__(self, shortfalls: tuple[Shortfall, ...]) -> None:
-        super().__init__(tuple(Refusal("insufficient_budget", _message(shortfall)) for shortfall in shortfalls))
+        super().__init__(tuple(Refusal("budget_insufficient", _message(shortfall)) for shortfall in shortfalls))
         self.shortfalls = shortfalls
 
 

@@ -2,12 +2,13 @@
 
 from cleanroom.client.conform import RowFault, RowsRefused
 from cleanroom.client.linkage import LinkageKey, create_linkage_key, linkage_path, read_linkage_key
-from cleanroom.client.read_table import ArrowStream, Source
-from cleanroom.client.upload import PreparedUpload, RoomFacts, prepare
+from cleanroom.client.read_table import ArrowStream, CsvFacts, Source
+from cleanroom.client.upload import PreparedUpload, RoomFacts, SourceFacts, prepare
 from cleanroom.client.values import ReasonKind
 
 __all__ = [
     "ArrowStream",
+    "CsvFacts",
     "LinkageKey",
     "PreparedUpload",
     "ReasonKind",
@@ -15,6 +16,7 @@ __all__ = [
     "RowFault",
     "RowsRefused",
     "Source",
+    "SourceFacts",
     "create_linkage_key",
     "linkage_path",
     "prepare",

@@ -14,6 +14,7 @@ import polars as pl
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
 from cleanroom.client.normalise import WHITE_SPACE
 from cleanroom.client.values import ReasonKind, decimal_places, number_value, written_domain
+from cleanroom.client.written import DateForm, DecimalMark, WrittenForm
 
 _USUAL_DIGITS: Final = 15
 _MOST_USUAL_PLACES: Final = 9
@@ -31,8 +32,12 @@ class ConformedColumn:
     faults: Faults
 
 
-def conform_column(values: pl.Series, kind: ColumnType) -> ConformedColumn:
-    """Convert a column to its storage type: Enum of the domain, String, Date, or Int64 in steps of the resolution."""
+def conform_column(values: pl.Series, kind: ColumnType, form: WrittenForm | None) -> ConformedColumn:
+    """Convert a column to its storage type: Enum of the domain, String, Date, or Int64 in steps of the resolution.
+
+    Args:
+        form: how dates or decimals of text are written, from `written_form` of the whole source; None where none is.
+    """
     if values.dtype.is_nested() or values.dtype in {pl.Binary, pl.Object, pl.Time, pl.Duration}:
         return ConformedColumn(_nothing(values, _storage(kind)), ((ReasonKind.NOT_READABLE, values.is_not_null()),))
     match kind:
@@ -41,9 +46,12 @@ def conform_column(values: pl.Series, kind: ColumnType) -> ConformedColumn:
         case Text():
             conformed = ConformedColumn(written_text(values), ())
         case Date():
-            conformed = _date(values, kind)
+            conformed = _date(values, kind, form if isinstance(form, DateForm) else None)
         case Number():
-            conformed = _number(written_text(values), kind)
+            mark = form if isinstance(form, DecimalMark) else None
+            # What is no text writes a point.
+            typed = values.dtype.is_numeric()
+            conformed = _number(written_text(values), kind, DecimalMark.POINT if typed else mark)
         case _:
             assert_never(kind)
     if kind.nullable:
@@ -74,7 +82,8 @@ def _category(text: pl.Series, kind: Category) -> ConformedColumn:
     return ConformedColumn(found, ((ReasonKind.NOT_IN_DOMAIN, wrong),))
 
 
-def _date(values: pl.Series, kind: Date) -> ConformedColumn:
+def _date(values: pl.Series, kind: Date, form: DateForm | None) -> ConformedColumn:
+    mixed = _nowhere(values)
     if values.dtype == pl.Date:
         days = values
         unreadable = _nowhere(values)
@@ -85,38 +94,58 @@ def _date(values: pl.Series, kind: Date) -> ConformedColumn:
         unreadable = values.is_not_null() if zoned else days.cast(values.dtype).ne_missing(values)
     else:
         text = written_text(values)
-        usual = text.str.contains(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z")
-        days = _kept(text, usual).str.to_date("%Y-%m-%d", strict=False)
+        read = form or DateForm.ISO
+        usual = text.str.contains(rf"\A{read.pattern}\z")
+        days = _kept(text, usual).str.to_date(read.value, strict=False)
         unreadable = text.is_not_null() & days.is_null()
+        if unreadable.any():
+            other = text.str.contains(rf"\A(?:{'|'.join(each.pattern for each in DateForm)})\z") & ~usual
+            mixed = other.fill_null(value=False)
+            unreadable &= ~mixed
     outside = ((days < kind.first) | (days > kind.last)).fill_null(value=False) & ~unreadable
-    return ConformedColumn(days, ((ReasonKind.NOT_A_DATE, unreadable), (ReasonKind.OUT_OF_BOUNDS, outside)))
+    return ConformedColumn(
+        days,
+        (
+            (ReasonKind.NOT_A_DATE, unreadable),
+            (ReasonKind.MIXED_DATES, mixed),
+            (ReasonKind.OUT_OF_BOUNDS, outside),
+        ),
+    )
 
 
-def _number(text: pl.Series, kind: Number) -> ConformedColumn:
-    steps = _usual_steps(text, kind)
+def _number(text: pl.Series, kind: Number, mark: DecimalMark | None) -> ConformedColumn:
+    steps = _usual_steps(text, kind, mark)
     left = text.is_not_null() & steps.is_null()
     if not left.any():
         return ConformedColumn(steps, ())
-    outcome = {value: number_value(value, kind) for value in text.filter(left).unique()}
+    outcome = {value: number_value(value, kind, mark) for value in text.filter(left).unique()}
     exact = [result if isinstance(result, int) else None for result in outcome.values()]
     unusual = _kept(text, left).replace_strict(list(outcome), exact, default=None, return_dtype=pl.Int64)
     faults: list[tuple[ReasonKind, pl.Series]] = []
-    for reason in (ReasonKind.NOT_A_NUMBER, ReasonKind.OUT_OF_BOUNDS, ReasonKind.NOT_A_MULTIPLE):
+    for reason in (
+        ReasonKind.NOT_A_NUMBER,
+        ReasonKind.MIXED_MARKS,
+        ReasonKind.OUT_OF_BOUNDS,
+        ReasonKind.NOT_A_MULTIPLE,
+    ):
         broken = [value for value, result in outcome.items() if result is reason]
         if broken:
             faults.append((reason, text.is_in(broken).fill_null(value=False)))
     return ConformedColumn(steps.zip_with(~left, unusual), tuple(faults))
 
 
-def _usual_steps(text: pl.Series, kind: Number) -> pl.Series:
+def _usual_steps(text: pl.Series, kind: Number, mark: DecimalMark | None) -> pl.Series:
     """Convert digits with at most the resolution's decimals; null where anything is unusual or wrong."""
     places = decimal_places(kind)
     size = int(kind.resolution.scaleb(places))
     if places > _MOST_USUAL_PLACES or size > 10**_MOST_USUAL_PLACES:
         return _nothing(text, pl.Int64())
-    fraction = rf"(?:\.[0-9]{{1,{places}}})?" if places else ""
+    fraction = rf"(?:[{mark.value}][0-9]{{1,{places}}})?" if places and mark is not None else ""
     usual = text.str.contains(rf"\A-?[0-9]{{1,{_USUAL_DIGITS - places}}}{fraction}\z")
-    units = _kept(text, usual).cast(pl.Decimal(_DECIMAL_DIGITS, places)).to_physical().cast(pl.Int64)
+    digits = _kept(text, usual)
+    if mark is DecimalMark.COMMA:
+        digits = digits.str.replace(",", ".", literal=True)
+    units = digits.cast(pl.Decimal(_DECIMAL_DIGITS, places)).to_physical().cast(pl.Int64)
     exact = (units % size == 0) & (units >= kind.lower * size) & (units <= kind.upper * size)
     return _kept(units // size, exact)
 

@@ -7,21 +7,24 @@ values. The rules are in `values`, one value at a time, and in `columns`, whole 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from cleanroom.catalog import Category
 from cleanroom.client.columns import ConformedColumn, conform_column
+from cleanroom.client.near import near_category
 from cleanroom.client.normalise import is_blank, normalise_column
 from cleanroom.client.values import ReasonKind
 from cleanroom.errors import Bilingual, InvalidUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cleanroom.catalog import TableCatalog
     from cleanroom.client.read_table import SourceTable
+    from cleanroom.client.written import WrittenForm
 
 SHOWN: Final = 10
 """How many broken rows are spelled out."""
@@ -40,6 +43,7 @@ class RowFault:
         source: the file's name; None for a table in memory.
         row: the row, from 1, the header not counted.
         value: what stands there, shortened; None for nothing.
+        hint: what may have been meant, or in what form the column is.
     """
 
     source: str | None
@@ -47,14 +51,16 @@ class RowFault:
     column: str
     value: str | None
     reason: ReasonKind
+    hint: Bilingual | None = None
 
     def sentence(self) -> Bilingual:
         """Say it in both languages."""
         where = "" if self.source is None else f"{self.source}, "
         value = "—" if self.value is None else repr(self.value)
+        hint = Bilingual("", "") if self.hint is None else Bilingual(f" ({self.hint.fr})", f" ({self.hint.en})")
         return Bilingual(
-            f"{where}ligne {self.row}, colonne « {self.column} », {value} : {self.reason.message.fr}",
-            f"{where}row {self.row}, column {self.column!r}, {value}: {self.reason.message.en}",
+            f"{where}ligne {self.row}, colonne « {self.column} », {value} : {self.reason.message.fr}{hint.fr}",
+            f"{where}row {self.row}, column {self.column!r}, {value}: {self.reason.message.en}{hint.en}",
         )
 
 
@@ -91,10 +97,13 @@ class Conformed:
     without_person: int
 
 
-def conform(source: SourceTable, catalog: TableCatalog) -> Iterator[Conformed]:
+def conform(source: SourceTable, catalog: TableCatalog, forms: Mapping[str, WrittenForm]) -> Iterator[Conformed]:
     """Check and convert one source, a slice of rows after another, so that little more than its values is in memory.
 
     After the first broken row nothing is yielded any more; the rest is read for the counts.
+
+    Args:
+        forms: from `written_forms` of the whole source.
 
     Raises:
         RowsRefused: at least one value breaks the declaration.
@@ -104,7 +113,10 @@ def conform(source: SourceTable, catalog: TableCatalog) -> Iterator[Conformed]:
     for start in range(0, max(1, source.frame.height), SLICE_ROWS):
         frame = source.frame.slice(start, SLICE_ROWS)
         identifiers = frame[catalog.unit.source].cast(pl.String)
-        columns = {column.name: conform_column(frame[column.name], column.type) for column in catalog.columns}
+        columns = {
+            column.name: conform_column(frame[column.name], column.type, forms.get(column.name))
+            for column in catalog.columns
+        }
         found = (
             (catalog.unit.source, ReasonKind.NO_IDENTIFIER, is_blank(identifiers)),
             *((name, reason, wrong) for name, column in columns.items() for reason, wrong in column.faults),
@@ -121,7 +133,22 @@ def conform(source: SourceTable, catalog: TableCatalog) -> Iterator[Conformed]:
             yield _of_persons(identifiers, columns, catalog)
     if faults:
         faults.sort(key=lambda fault: fault.row)
-        raise RowsRefused(faults[:SHOWN], counts)
+        raise RowsRefused([_hinted(fault, catalog, forms) for fault in faults[:SHOWN]], counts)
+
+
+def _hinted(fault: RowFault, catalog: TableCatalog, forms: Mapping[str, WrittenForm]) -> RowFault:
+    """Add to a fault what may have been meant."""
+    kind = next((column.type for column in catalog.columns if column.name == fault.column), None)
+    if fault.reason is ReasonKind.NOT_IN_DOMAIN and isinstance(kind, Category) and fault.value is not None:
+        near = near_category(fault.value, kind)
+        if near is not None:
+            return replace(fault, hint=Bilingual(f"serait-ce « {near} » ?", f"is it {near!r}?"))
+    form = forms.get(fault.column)
+    if fault.reason in {ReasonKind.MIXED_DATES, ReasonKind.NOT_A_DATE, ReasonKind.MIXED_MARKS} and form is not None:
+        return replace(
+            fault, hint=Bilingual(f"la colonne est lue en {form.shown.fr}", f"the column is read as {form.shown.en}")
+        )
+    return fault
 
 
 def _of_persons(identifiers: pl.Series, columns: dict[str, ConformedColumn], catalog: TableCatalog) -> Conformed:

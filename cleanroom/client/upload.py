@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from cleanroom.client.conform import conform
 from cleanroom.client.order import arrow_groups, in_token_order, tokenised
-from cleanroom.client.read_table import Source, read_sources
+from cleanroom.client.read_table import CsvFacts, Source, SourceTable, read_sources
+from cleanroom.client.written import DateForm, DecimalMark, WrittenForm, written_forms
 from cleanroom.errors import Bilingual, UsageError
 from cleanroom.identifiers import Digest, Epoch, RoomId, TableName, UploadId
 from cleanroom.partition.manifest import Manifest, storage_schema
@@ -23,7 +24,7 @@ from key_management.secret import SecretKey
 from key_management.transport import seal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -51,6 +52,25 @@ class RoomFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """How a source was read, for its owner to see that it was read as meant.
+
+    Args:
+        name: the file's; None for a table in memory.
+        rows: all its rows, those of nobody included.
+        csv: packing, encoding and delimiter; None for what is no CSV.
+        dates: columns of text with dates, and the form they are written in.
+        marks: columns of text with decimals, and what marks them.
+    """
+
+    name: str | None
+    rows: int
+    csv: CsvFacts | None
+    dates: tuple[tuple[str, DateForm], ...]
+    marks: tuple[tuple[str, DecimalMark], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedUpload:
     """A package ready to be handed in, and what its owner should know of it.
 
@@ -58,6 +78,7 @@ class PreparedUpload:
         rows: rows in the package.
         without_person: rows left out, their identifier being no e-mail address.
         dropped_columns: the sources' columns that are not declared and stay at home.
+        sources: how each source was read, in their order.
     """
 
     package: Path
@@ -67,6 +88,7 @@ class PreparedUpload:
     rows: int
     without_person: int
     dropped_columns: tuple[str, ...]
+    sources: tuple[SourceFacts, ...]
 
 
 def prepare(
@@ -142,6 +164,7 @@ def prepare(
         rows=rows.height,
         without_person=gathered.without_person,
         dropped_columns=tuple(gathered.dropped),
+        sources=tuple(gathered.sources),
     )
 
 
@@ -151,6 +174,7 @@ class _Gathered:
 
     parts: list[pl.DataFrame] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    sources: list[SourceFacts] = field(default_factory=list)
     without_person: int = 0
 
 
@@ -158,10 +182,22 @@ def _gather(source: Source | Sequence[Source], catalog: TableCatalog, linkage_ke
     gathered = _Gathered()
     for table in read_sources(source, catalog):
         gathered.dropped += [name for name in table.dropped if name not in gathered.dropped]
-        for conformed in conform(table, catalog):
+        forms = written_forms(table.frame, catalog)
+        gathered.sources.append(_facts_of(table, forms))
+        for conformed in conform(table, catalog, forms):
             gathered.parts.append(tokenised(conformed, kind=catalog.unit.kind, linkage_key=linkage_key))
             gathered.without_person += conformed.without_person
     return gathered
+
+
+def _facts_of(table: SourceTable, forms: Mapping[str, WrittenForm]) -> SourceFacts:
+    return SourceFacts(
+        name=table.name,
+        rows=table.frame.height,
+        csv=table.csv,
+        dates=tuple((column, form) for column, form in forms.items() if isinstance(form, DateForm)),
+        marks=tuple((column, form) for column, form in forms.items() if isinstance(form, DecimalMark)),
+    )
 
 
 def _seal(facts: RoomFacts, data_key: SecretKey, info: bytes) -> bytes:

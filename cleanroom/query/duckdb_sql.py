@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from cleanroom.errors import InvariantBroken
 from cleanroom.query import algebra
@@ -72,7 +73,10 @@ def read_again(printed: Statement, connection: duckdb.DuckDBPyConnection) -> Non
         InvariantBroken: not one SELECT, other tables, or a node that we never print.
     """
     expected = {f"s{number}" for number in range(len(printed.tables))}
-    trees = sqlglot.parse(printed.sql, read="duckdb")
+    try:
+        trees = sqlglot.parse(printed.sql, read="duckdb")
+    except (SqlglotError, RecursionError):
+        raise InvariantBroken("printed SQL cannot be read again") from None
     if len(trees) != 1 or not isinstance(trees[0], exp.Select):
         raise InvariantBroken("printed SQL is not one SELECT")
     for node in trees[0].walk():

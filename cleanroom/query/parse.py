@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MAX_CHARACTERS: Final = 16_384
 MAX_TOKENS: Final = 2_000
 MAX_DEPTH: Final = 30
+MAX_OPEN_JOINS: Final = 6
+"""JOINs that wait for their ON or USING: sqlglot tries every nesting of them, in time exponential in their number."""
+
 LONGEST_TEXT: Final = 1_000
 LARGEST_NUMBER: Final = 10**18
 MAX_OPERANDS: Final = 200
@@ -170,8 +173,18 @@ def _tokens(text: str) -> list[Token]:
     if len(tokens) > MAX_TOKENS:
         raise Refused((refusal("too_many_tokens", limit=MAX_TOKENS),))
     _refuse_odd_characters(text, tokens)
-    depth = operands = 0
+    depth = operands = negations = open_joins = 0
     for token in tokens:
+        if token.token_type is TokenType.JOIN:
+            open_joins += 1
+        elif token.token_type in {TokenType.ON, TokenType.USING}:
+            open_joins = max(0, open_joins - 1)
+        if open_joins > MAX_OPEN_JOINS:
+            hint = ("JOIN … USING (person)", "JOIN … USING (person)")
+            raise Refused((refusal("join_without_unit", _position_at(text, token.start), hint=hint),))
+        negations = negations + 1 if token.token_type is TokenType.NOT else 0
+        if token.token_type is TokenType.COLON:
+            raise Refused((refusal("not_admitted", _position_at(text, token.start), what=":"),))
         if token.token_type in _OPENING:
             depth += 1
         elif token.token_type in _CLOSING:
@@ -180,8 +193,8 @@ def _tokens(text: str) -> list[Token]:
             operands += 1
         elif token.token_type is TokenType.PARAMETER and token.text != "$":
             raise Refused((refusal("not_admitted", _position_at(text, token.start), what=token.text),))
-        if depth > MAX_DEPTH or operands > MAX_OPERANDS:
-            limit = MAX_DEPTH if depth > MAX_DEPTH else MAX_OPERANDS
+        if max(depth, negations) > MAX_DEPTH or operands > MAX_OPERANDS:
+            limit = MAX_OPERANDS if operands > MAX_OPERANDS else MAX_DEPTH
             raise Refused((refusal("too_deep", _position_at(text, token.start), limit=limit),))
     last = len(tokens)
     while last and tokens[last - 1].token_type is TokenType.SEMICOLON:

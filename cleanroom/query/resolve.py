@@ -249,6 +249,8 @@ class _Resolver(Binder):
     def output(self, node: exp.Expr, sources: list[Source]) -> ResolvedOutput:
         inner = node.this if isinstance(node, exp.Alias) else node
         label = str(node.alias) if isinstance(node, exp.Alias) else None
+        if isinstance(node, exp.Alias) and not _names_a_column(node.args.get("alias")):
+            self.refuse("not_admitted", node, what=str(node.alias)[:40])
         if label is not None and not (0 < len(label) <= LONGEST_LABEL and label.isprintable()):
             self.refuse("not_admitted", node, what="alias")
             label = "alias"
@@ -358,6 +360,13 @@ class _Resolver(Binder):
             else:
                 self.refuse("not_admitted", each, what="IN (…)")
         return Listed(operand, tuple(values), position)
+
+
+def _names_a_column(alias: object) -> bool:
+    """Return whether an alias is a name: sqlglot also takes a placeholder, and DuckDB's EXPORT_STATE, for one."""
+    if not isinstance(alias, exp.Identifier):
+        return False
+    return bool(alias.quoted) or fold(str(alias.this)) != "export_state"
 
 
 def _describe(expression: OutputExpression) -> str:

@@ -128,7 +128,7 @@ def test_all_accounts_or_none_and_every_shortfall_is_named(room: sqlite3.Connect
         BudgetShortfall(TNM, too_much, left),
     )
     assert caught.value.exit_code == ExitCode.REFUSED
-    assert [refusal.code for refusal in caught.value.refusals] == ["insufficient_budget"] * 3
+    assert [refusal.code for refusal in caught.value.refusals] == ["budget_insufficient"] * 3
     assert all(
         "tnm.visits" in text for text in (caught.value.refusals[2].message.fr, caught.value.refusals[2].message.en)
     )

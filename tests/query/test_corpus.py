@@ -34,9 +34,6 @@ def declared(contribution: Contribution | None = None) -> Catalogs:
 
 MADE = declared()
 REFUSE, ACCEPT, EITHER = lines("refuse"), lines("accept"), lines("either")
-TO_FIX = {
-    "R563": "EXPORT_STATE is read as an alias; resolve.output should refuse it unquoted (attacks.md §2)",
-}
 
 
 def refused(sql: str, parameters: Any) -> Refused | None:
@@ -50,12 +47,7 @@ def refused(sql: str, parameters: Any) -> Refused | None:
 
 @pytest.mark.parametrize(
     "line",
-    [
-        pytest.param(each, marks=pytest.mark.xfail(strict=True, reason=TO_FIX[each["id"]]))
-        if each["id"] in TO_FIX
-        else each
-        for each in REFUSE
-    ],
+    [each for each in REFUSE],
     ids=[each["id"] for each in REFUSE],
 )
 def test_what_must_be_refused_is(line: dict[str, Any]) -> None:

@@ -249,7 +249,7 @@ def test_union_of_150_arms_and_200_conditions_are_answered() -> None:
     for joint in ("AND", "OR"):
         sql = "SELECT COUNT(*) AS n FROM tnm.visits WHERE " + f" {joint} ".join(["seats = 5"] * 190)
         compare(sql, admit(sql, None, made), room, sql)
-    sql = "SELECT COUNT(*) AS n FROM tnm.visits WHERE " + "NOT " * 60 + "seats = 5"
+    sql = "SELECT COUNT(*) AS n FROM tnm.visits WHERE " + "NOT " * 30 + "seats = 5"
     compare(sql, admit(sql, None, made), room, "SELECT COUNT(*) AS n FROM tnm.visits WHERE seats = 5")
 
 

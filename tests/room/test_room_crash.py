@@ -156,7 +156,7 @@ def test_threads_race_for_the_last_of_a_budget(full: Place) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    assert sorted(outcomes) == ["answered"] * most + ["insufficient_budget"] * (16 - most)
+    assert sorted(outcomes) == ["answered"] * most + ["budget_insufficient"] * (16 - most)
     assert overspent(full) == []
 
 
@@ -165,7 +165,7 @@ def test_processes_race_for_the_last_of_a_budget(full: Place) -> None:
     processes = [started("race", full, 6) for _ in range(2)]
     said = [process.communicate()[0].decode().split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert all(lines[0] == "ready" and lines[-1] == "insufficient_budget" for lines in said)
+    assert all(lines[0] == "ready" and lines[-1] == "budget_insufficient" for lines in said)
     assert sum(len(lines) - 2 for lines in said) == most
     assert overspent(full) == []
 

@@ -86,7 +86,7 @@ def refused(room: Room, party: str, sql: str, asked: dict[str, Any]) -> tuple[ob
         room.session(party).query(sql, **asked)
     with pytest.raises(Refused) as previewed:
         room.session(party).preview(sql, **asked)
-    if caught.value.code != "insufficient_budget":
+    if caught.value.code != "budget_insufficient":
         assert previewed.value.refusals == caught.value.refusals
     return caught.value.refusals
 
