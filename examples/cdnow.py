@@ -4,10 +4,9 @@
 
 FILE is `CDNOW_master.txt`, Fader and Hardie's research data: 69 659 purchases of 23 570 customers of a music shop,
 January 1997 to June 1998; it is no part of this repository. The customers are split over two shops by a hash of the
-id: a quarter goes to the first only, a quarter to the second, half to both in turn.
-
-What separates an answer from the truth is told in two parts: the effect of the bounds, found here by the documented
-rules, and the noise, of which alone a margin speaks. Ends with status 1 when far too few margins hold for the noise.
+id: a quarter goes to the first only, a quarter to the second, half to both in turn. What an answer
+has besides the truth is told in two parts: the effect of the bounds, found here by the documented rules, and the noise,
+of which alone a margin speaks. Ends with status 1 when far too few margins hold for the noise.
 """
 
 from __future__ import annotations
@@ -190,11 +189,8 @@ def months(story: Story, room: cleanroom.Room, purchases: pl.DataFrame) -> list[
 
 def show(story: Story, label: str, figures: dict[str, Figure]) -> list[Figure]:
     """Print figures: what the bounds and what the noise added to the truth stand apart; return them."""
-    fr, en, lines = (
-        "réponse,marge 95 %,vrai,bornes,bruit,dans la marge",
-        "answer,95% margin,true,bounds,noise,within",
-        [],
-    )
+    fr, en = "réponse,marge 95 %,vrai,bornes,bruit,dans la marge", "answer,95% margin,true,bounds,noise,within"
+    lines = []
     for name, each in figures.items():
         decimals = 2 if name.endswith("AVG") else 0
         parts = (each.truth, each.bounded - each.truth, each.answer - each.bounded)
