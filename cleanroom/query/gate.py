@@ -289,9 +289,10 @@ def _require_cohort(
     """Refuse a sector question that would lay one organisation's business open (S43); return its cohort.
 
     The cohort is the owners whose rows can be in the answer, not those whose tables it names: a filter that only some
-    can pass would else be the difference of two cohorts. Questions that unite no owners have none.
+    can pass would else be the difference of two cohorts. Questions that unite no owners have none, nor those of owners
+    who ask for no `min_parties`.
     """
-    if not united_owners(planned.relation):
+    if not united_owners(planned.relation) or not any(rule.min_parties for rule in chosen.values()):
         return frozenset()
     catalogs = {table: room.declarations[table].catalog for table in planned.tables}
     cohort = owners_reaching(planned.relation, {}, catalogs)

@@ -110,6 +110,7 @@ def charge(
                 "scale": validated.scale.hex(),
                 "threshold": plan.bounds.threshold,
             },
+            "cohort": sorted(validated.cohort),
             "charges": [[str(each.account), each.rho.pico] for each in reservation.charges],
         },
     )

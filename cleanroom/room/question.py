@@ -75,9 +75,9 @@ def ask(room: Room, request: SignedRequest) -> Answer:
     except Refused as refused:
         log_refusal(room, request, refused)
         raise
-    room.remember_log()
     started = time.monotonic()
     try:
+        room.remember_log()
         keys = open_data_keys(connection, room.keyring, room.journal, charged, at=room.now())
         release = _release(room, charged, keys)
         table, suppressed = answer_table(release)
@@ -92,7 +92,9 @@ def ask(room: Room, request: SignedRequest) -> Answer:
             # What failed may depend on rows: the analyst learns only that it did, by one message (S23).
             raise failed_after_charge() from None
         raise
-    room.remember_log()
+    # The answer is paid and logged; that this machine could not note the checkpoint must not lose it.
+    with suppress(OSError):
+        room.remember_log()
     return Answer(
         table,
         suppressed,

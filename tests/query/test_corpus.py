@@ -47,7 +47,7 @@ def refused(sql: str, parameters: Any) -> Refused | None:
 
 @pytest.mark.parametrize(
     "line",
-    [each for each in REFUSE],
+    REFUSE,
     ids=[each["id"] for each in REFUSE],
 )
 def test_what_must_be_refused_is(line: dict[str, Any]) -> None:

@@ -512,3 +512,12 @@ def test_an_ordinal_of_thousands_of_digits_is_refused() -> None:
 @pytest.mark.parametrize("ordinal", ["0", "3", "99", "1.5", "1e0", "-1", "'1'", "0x1"])
 def test_ordinals_outside_the_list_are_refused(ordinal: str) -> None:
     assert codes(f"SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY {ordinal}")
+
+
+@pytest.mark.parametrize("kind", ["JOIN", "INNER JOIN", "LEFT JOIN"])
+def test_joins_that_wait_for_their_condition_are_counted_before_parsing(kind: str) -> None:
+    """sqlglot tries every nesting of them: forty would keep it busy for years, and its memory growing."""
+    text = "SELECT COUNT(*) AS n FROM tnm.visits " + " ".join(f"{kind} tnm.visits AS t{n}" for n in range(40))
+    assert codes(text) == {"join_without_unit"}
+    nested = "SELECT COUNT(*) AS n FROM tnm.visits " + f"{kind} tnm.visits " * 6
+    assert codes(nested) - {"join_without_unit"} <= {"unreadable", "not_admitted", "duplicate_name"}

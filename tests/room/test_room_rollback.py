@@ -218,6 +218,12 @@ def test_altered_settings_and_declarations_are_refused(place: Place) -> None:
     [
         "UPDATE ledger_account SET rho_max = 1000 * rho_max",
         "DELETE FROM ledger_line",
+        "UPDATE ledger_line SET account_rho = 0, party_rho = 0",
+        "UPDATE ledger_line SET party = 'observatoire'",
+        "UPDATE ledger_account SET spending_window = 'month'",
+        "UPDATE ledger_reservation SET state = 'failed'",
+        "DELETE FROM linkage",
+        "INSERT INTO cohort VALUES ('theatre_fleuve')",
         "DELETE FROM declaration WHERE version = 2",
         "UPDATE room SET settings = CAST(replace(CAST(settings AS TEXT), '20', '90') AS BLOB)",
     ],
