@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures, receipts
-from cleanroom.errors import ExitCode
+from cleanroom.client import DateForm, Packing
+from cleanroom.errors import Bilingual, ExitCode
 from cleanroom.room import Room, hand_in
 
 if TYPE_CHECKING:
     import argparse
 
     from cleanroom.cli.console import Console
-    from cleanroom.client import PreparedUpload
+    from cleanroom.client import PreparedUpload, SourceFacts
     from cleanroom.room import UploadReceipt
 
 
@@ -47,6 +48,8 @@ def _say_prepared(console: Console, prepared: PreparedUpload) -> None:
     without = figures.number(prepared.without_person, 0, console.language)
     dropped = ", ".join(prepared.dropped_columns)
     console.say(f"{prepared.table} : {rows} lignes", f"{prepared.table}: {rows} rows")
+    for source in prepared.sources:
+        _say_source(console, source)
     console.say(
         f"  colonnes laissées chez vous (non déclarées) : {dropped or 'aucune'}",
         f"  columns left at home (not declared): {dropped or 'none'}",
@@ -55,6 +58,28 @@ def _say_prepared(console: Console, prepared: PreparedUpload) -> None:
         f"  lignes laissées (sans identifiant utilisable) : {without}",
         f"  rows left out (no usable identifier): {without}",
     )
+
+
+def _say_source(console: Console, source: SourceFacts) -> None:
+    """Say how a file was read, so that a wrong reading is seen; what has one form only is not said."""
+    rows = figures.number(source.rows, 0, console.language)
+    fr, en = [f"{rows} lignes"], [f"{rows} rows"]
+    if source.csv is not None:
+        packing = {Packing.NONE: [], Packing.GZIP: ["gzip"], Packing.ZSTD: ["zstd"]}[source.csv.packing]
+        encoding, delimiter = source.csv.encoding.shown, source.csv.delimiter.shown
+        fr += [*packing, encoding.fr, delimiter.fr]
+        en += [*packing, encoding.en, delimiter.en]
+    name = source.name
+    console.say(
+        f"  {'table en mémoire' if name is None else name} : {', '.join(fr)}",
+        f"  {'table in memory' if name is None else name}: {', '.join(en)}",
+    )
+    for column, date_form in source.dates:
+        shown = date_form.shown
+        first = Bilingual("", "") if date_form is DateForm.ISO else Bilingual(", jour d'abord", ", day first")
+        console.say(f"    « {column} » : {shown.fr}{first.fr}", f"    {column!r}: {shown.en}{first.en}")
+    for column, mark in source.marks:
+        console.say(f"    « {column} » : {mark.shown.fr}", f"    {column!r}: {mark.shown.en}")
 
 
 def _say_taken(console: Console, room: Room, taken: UploadReceipt) -> None:

@@ -7,6 +7,7 @@ to the rule in `values`, so that unusual spellings cost time and never exactness
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, assert_never
 
 import polars as pl
@@ -97,6 +98,7 @@ def _date(values: pl.Series, kind: Date, form: DateForm | None) -> ConformedColu
         read = form or DateForm.ISO
         usual = text.str.contains(rf"\A{read.pattern}\z")
         days = _kept(text, usual).str.to_date(read.value, strict=False)
+        days = _kept(days, days >= date.min)  # Polars has a year 0
         unreadable = text.is_not_null() & days.is_null()
         if unreadable.any():
             other = text.str.contains(rf"\A(?:{'|'.join(each.pattern for each in DateForm)})\z") & ~usual

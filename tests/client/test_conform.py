@@ -16,6 +16,7 @@ from cleanroom.client.columns import conform_column
 from cleanroom.client.conform import Conformed, RowsRefused, conform
 from cleanroom.client.read_table import SourceTable
 from cleanroom.client.values import ReasonKind, category_value, clean, date_value, number_value
+from cleanroom.client.written import DateForm, DecimalMark, written_form, written_forms
 from cleanroom.errors import Language
 from cleanroom.identifiers import IdentifierKind, TableName
 
@@ -49,7 +50,7 @@ SPELLED = (
 
 def outcome(values: pl.Series, kind: Category | Date | Number) -> list[object]:
     """Return for each row its reason, or its value."""
-    conformed = conform_column(values, kind)
+    conformed = conform_column(values, kind, written_form(values, kind))
     rows: list[object] = conformed.values.to_list()
     for reason, wrong in conformed.faults:
         for row in wrong.arg_true():
@@ -61,7 +62,9 @@ def outcome(values: pl.Series, kind: Category | Date | Number) -> list[object]:
 @settings(deadline=None)
 @given(st.sampled_from(NUMBERS), st.lists(SPELLED | st.none(), min_size=1, max_size=6))
 def test_columns_of_numbers_follow_the_rule_of_one(kind: Number, values: list[str | None]) -> None:
-    expected = [None if (text := clean(value)) is None else number_value(text, kind) for value in values]
+    mark = written_form(pl.Series(values, dtype=pl.String), kind)
+    assert mark is None or isinstance(mark, DecimalMark)
+    expected = [None if (text := clean(value)) is None else number_value(text, kind, mark) for value in values]
     assert outcome(pl.Series(values, dtype=pl.String), kind) == expected
 
 
@@ -86,7 +89,9 @@ def test_every_way_of_writing_cents_is_exact(cents: list[int]) -> None:
         ("12,50", 1250),
         ("1,000", ReasonKind.NOT_A_MULTIPLE),  # a thousand, or one?
         ("1.000", 100),
-        ("1 000", ReasonKind.NOT_A_NUMBER),
+        ("1 000", ReasonKind.OUT_OF_BOUNDS),
+        ("1.234,56", ReasonKind.MIXED_MARKS),
+        ("1,234.56", ReasonKind.MIXED_MARKS),
         ("12.505", ReasonKind.NOT_A_MULTIPLE),
         ("500", 50_000),
         ("500.01", ReasonKind.OUT_OF_BOUNDS),
@@ -119,7 +124,9 @@ def test_typed_numbers() -> None:
 @settings(deadline=None)
 @given(st.lists(st.text("0123456789-+T ", max_size=11) | st.dates().map(str), min_size=1, max_size=6))
 def test_columns_of_dates_follow_the_rule_of_one(values: list[str]) -> None:
-    expected = [None if (text := clean(value)) is None else date_value(text, DAYS) for value in values]
+    form = written_form(pl.Series(values), DAYS)
+    assert form is None or isinstance(form, DateForm)
+    expected = [None if (text := clean(value)) is None else date_value(text, DAYS, form) for value in values]
     assert outcome(pl.Series(values), DAYS) == expected
 
 
@@ -146,12 +153,12 @@ def test_columns_of_categories_follow_the_rule_of_one(domain: list[str], values:
     kind = Category(tuple(domain), nullable=True)
     expected = [None if (text := clean(value)) is None else category_value(text, kind) for value in values]
     assert outcome(pl.Series(values), kind) == expected
-    assert conform_column(pl.Series(values), kind).values.dtype == pl.Enum(domain)
+    assert conform_column(pl.Series(values), kind, None).values.dtype == pl.Enum(domain)
 
 
 def test_what_nothing_converts_is_refused_for_every_type() -> None:
     for kind in (Category(("a",), nullable=True), Text(nullable=True), DAYS, CENTS):
-        nested = conform_column(pl.Series([["a"], None]), kind)
+        nested = conform_column(pl.Series([["a"], None]), kind, None)
         assert [(reason, wrong.to_list()) for reason, wrong in nested.faults] == [
             (ReasonKind.NOT_READABLE, [True, False])
         ]
@@ -176,7 +183,7 @@ def table(rows: list[tuple[str | None, str | None, str | None, str | None]]) -> 
 
 
 def converted(source: SourceTable) -> list[Conformed]:
-    return list(conform(source, CATALOG))
+    return list(conform(source, CATALOG, written_forms(source.frame, CATALOG)))
 
 
 @pytest.fixture(params=[1 << 18, 2], ids=["whole", "in slices"])
