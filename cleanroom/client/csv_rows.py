@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 _LONGEST_HEADER: Final = 1 << 20
 _BLOCK: Final = 1 << 20
-_IN_PLACE: Final = 4 + 12
-"""Bytes of an offset of Arrow's, and of the longest text that Polars holds without a buffer."""
-
 _SHOWN: Final = 10
 _LONGEST_VALUE: Final = 60
 
@@ -131,9 +128,8 @@ def read_rows(text: CsvText, delimiter: Delimiter, width: int, wanted: Sequence[
 
 
 def _compact(batch: pa.RecordBatch) -> pl.DataFrame:
-    """Build short texts anew: Polars holds them in place, and they then hold on to no buffer of Arrow's."""
-    short = [name for name in batch.schema.names if batch.column(name).nbytes <= _IN_PLACE * batch.num_rows]
-    return pl.DataFrame(batch).with_columns(pl.col(short) + "")
+    """Build the texts anew: they then hold on to no buffer of Arrow's, and short ones to none at all."""
+    return pl.DataFrame(batch).select(pl.all() + "")
 
 
 class _InvalidRow(Protocol):
