@@ -26,7 +26,14 @@ def notes(plan: Plan) -> tuple[Bilingual, ...]:
                 f"mean over at most {bounds.max_rows} rows of each person in a cell",
             )
         )
-    if bounds.cells > bounds.max_groups:
+    if bounds.cells > bounds.max_groups == 1:
+        found.append(
+            Bilingual(
+                "une personne compte en entier dans une seule case ; présente dans plusieurs, elle compte en partie",
+                "a person counts in full in one cell; in several, in part in each",
+            )
+        )
+    elif bounds.cells > bounds.max_groups:
         found.append(
             Bilingual(
                 f"une personne présente dans plus de {bounds.max_groups} cases y compte en partie",

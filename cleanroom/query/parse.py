@@ -241,7 +241,10 @@ def _odd_character(text: str, offset: int) -> Refused:
 
 def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refusal]:
     reasons = []
+    named: set[int] = set()  # what a refused argument holds is refused with it, once
     for node in tree.walk():
+        if id(node) in named:
+            continue
         place = _position_at(text, starts[id(node)]) if id(node) in starts else None
         known = ADMITTED.get(type(node))
         if known is None:
@@ -249,7 +252,11 @@ def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refu
             continue
         for name, value in node.args.items():
             if name not in known and value not in (None, False, [], ()):
-                reasons.append(refusal("not_admitted", place, what=_argument(name)))
+                held = value if isinstance(value, list) else [value]
+                named.update(id(part) for each in held if isinstance(each, exp.Expr) for part in each.walk())
+                offsets = [starts[id(each)] for each in held if id(each) in starts]
+                there = _position_at(text, min(offsets)) if offsets else place
+                reasons.append(refusal("not_admitted", there, what=_argument(name)))
     return reasons
 
 
