@@ -9,6 +9,7 @@ import codecs
 import gzip
 import io
 import zlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
@@ -281,8 +282,9 @@ class _Pieces(io.RawIOBase):
         self._made = self._pieces()
         self._rest = memoryview(b"")
 
+    @abstractmethod
     def _pieces(self) -> Iterator[bytes]:
-        raise NotImplementedError
+        """Yield the pieces, in order."""
 
     def readable(self) -> bool:
         return True
