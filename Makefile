@@ -26,8 +26,9 @@ lint: setup
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
+# Every test with fresh examples, the long ones included.
 soak: setup
-	$(RUN)/python -m pytest -n 2 -m soak
+	HYPOTHESIS_PROFILE=explore $(RUN)/python -m pytest -n 2 --dist worksteal
 
 bench: setup
 	$(RUN)/python -m bench $(BENCH)

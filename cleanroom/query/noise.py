@@ -27,7 +27,7 @@ each rounded up by at most u = 2^-52, the first two before squaring: (1 + u)^5 <
 _EXACT_MARGIN_BELOW: Final = 4096.0
 """OpenDP adds up the mass point by point, in time linear in the scale; above this the normal quantile is used."""
 
-_NORMAL_975: Final = 1.959963984540055
+NORMAL_975: Final = 1.959963984540055
 """The 97.5 % quantile of the standard normal distribution, rounded up."""
 
 
@@ -73,7 +73,7 @@ def margin95(scale: float) -> float:
         raise InvariantBroken("a noise scale is positive and finite")
     if scale < _EXACT_MARGIN_BELOW:
         return float(dp.discrete_gaussian_scale_to_accuracy(float(scale), 0.05)) - 1.0
-    return float(math.ceil(_NORMAL_975 * scale))
+    return float(math.ceil(NORMAL_975 * scale))
 
 
 def _float_up(value: int) -> float:

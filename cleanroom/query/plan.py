@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum
 
 from cleanroom.identifiers import Digest, TableName
-from cleanroom.query.algebra import Key, KeyOutput, Output, Relation, Statistic, StatisticOutput, scans
+from cleanroom.query.algebra import Key, KeyOutput, Output, Relation, Statistic, scans
 from cleanroom.query.bound import BoundedQuery, Bounds
 from cleanroom.query.unions import TypedColumn
 
@@ -48,11 +48,6 @@ def plan(bounded: BoundedQuery) -> Plan:
     return Plan(
         query.source.relation, query.source.columns, query.keys, query.statistics, query.outputs, bounded.bounds
     )
-
-
-def statistic_labels(a_plan: Plan) -> tuple[str, ...]:
-    """Return the labels of the answer's statistics, in the order of the answer."""
-    return tuple(output.label for output in a_plan.outputs if isinstance(output, StatisticOutput))
 
 
 def _canonical(value: object) -> object:

@@ -29,7 +29,7 @@ from cleanroom.identifiers import TableName
 from cleanroom.policies import AnalysisRule, BudgetTerms
 from cleanroom.query.algebra import CountPersons, Mean, Sum
 from cleanroom.query.bound import Bounds, Component, Measured
-from cleanroom.query.noise import margin95
+from cleanroom.query.noise import NORMAL_975, margin95
 from cleanroom.query.plan import Plan
 from cleanroom.query.refusals import refusal
 
@@ -200,7 +200,7 @@ def _scale_for_margin(plan: Plan, margin: Fraction) -> float:
         if component.measured in asked:
             steps.append(margin / unit_of(component, resolutions))
     least = min(steps)
-    scale = float(least) / 1.959963984540055
+    scale = float(least) / NORMAL_975
     while scale > 0 and margin95(scale) > least:
         scale *= 1 - 2.0**-16
     if scale < 1e-3 or not math.isfinite(scale):

@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import Final, assert_never
+from typing import assert_never
 
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.algebra import (
@@ -34,8 +34,6 @@ from cleanroom.query.bound import Component, Measured
 from cleanroom.query.noise import margin95
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import resolutions_of, unit_of
-
-NORMAL_975: Final = 1.959963984540055
 
 
 class CellState(StrEnum):

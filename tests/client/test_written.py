@@ -86,8 +86,9 @@ def slow_cents(values: list[str]) -> list[object]:
     rows: list[object] = []
     for value, number in zip(values, found, strict=True):
         if number is None:
-            both = "," in value and "." in value and value[:1] not in {",", "."}
-            plain = all(letter in "0123456789.," for letter in value.lstrip("+-"))
+            body = value[1:] if value[:1] in {"+", "-"} else value
+            both = "," in body and "." in body and body[0] in "0123456789"
+            plain = all(letter in "0123456789.," for letter in body)
             rows.append(ReasonKind.MIXED_MARKS if both and plain else ReasonKind.NOT_A_NUMBER)
         elif number[1] not in {"", mark}:
             rows.append(ReasonKind.MIXED_MARKS)

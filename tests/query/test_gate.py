@@ -510,3 +510,7 @@ def test_the_plan_carries_the_party_s_caps_rules_and_policies() -> None:
     }
     changed = rulebook(*(declaration(owner, delta="1e-8") for owner in OWNERS))
     assert admit(asked(MEETING.format("COUNT(*) AS n", "")), changed).policy_digest != issued.policy_digest
+
+
+def test_a_margin_dearer_than_any_budget_is_refused_in_words() -> None:
+    assert codes(asked("SELECT COUNT(*) AS n FROM tnm.visits", margin=Decimal("0.000001"))) == {"precision"}

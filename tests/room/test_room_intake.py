@@ -14,6 +14,7 @@ from audit_log import EventType
 from cleanroom.client import LinkageKey, prepare
 from cleanroom.errors import CleanroomError, Fault, InvalidUpload, NotVerified
 from cleanroom.room import Room, hand_in, intake, registry, upload
+from cleanroom.room.creation import OPERATOR
 from cleanroom.room.database import transaction
 from cleanroom.storage import partition_store
 from key_management import SecretKey
@@ -61,6 +62,10 @@ def refused(
         intake(room, package)
     assert state(room, place) == before
     assert kinds(room) == [*log, EventType.UPLOAD_REFUSED]
+    # The public leaf tells nobody whose upload was refused: that is the owner's to know (S13).
+    event = room.journal.log.entry(room.connection, len(log)).event
+    assert event.parties == frozenset({0})
+    assert event.actor == room.journal.pseudonym(OPERATOR)
     return caught.value
 
 
