@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from cleanroom.catalog import Category
 from cleanroom.client.columns import ConformedColumn, conform_column
-from cleanroom.client.near import near_category
+from cleanroom.client.near import hint
 from cleanroom.client.normalise import is_blank, normalise_column
 from cleanroom.client.values import ReasonKind
 from cleanroom.errors import Bilingual, InvalidUpload
@@ -139,16 +138,7 @@ def conform(source: SourceTable, catalog: TableCatalog, forms: Mapping[str, Writ
 def _hinted(fault: RowFault, catalog: TableCatalog, forms: Mapping[str, WrittenForm]) -> RowFault:
     """Add to a fault what may have been meant."""
     kind = next((column.type for column in catalog.columns if column.name == fault.column), None)
-    if fault.reason is ReasonKind.NOT_IN_DOMAIN and isinstance(kind, Category) and fault.value is not None:
-        near = near_category(fault.value, kind)
-        if near is not None:
-            return replace(fault, hint=Bilingual(f"serait-ce « {near} » ?", f"is it {near!r}?"))
-    form = forms.get(fault.column)
-    if fault.reason in {ReasonKind.MIXED_DATES, ReasonKind.NOT_A_DATE, ReasonKind.MIXED_MARKS} and form is not None:
-        return replace(
-            fault, hint=Bilingual(f"la colonne est lue en {form.shown.fr}", f"the column is read as {form.shown.en}")
-        )
-    return fault
+    return replace(fault, hint=hint(fault.value, fault.reason, kind, forms.get(fault.column)))
 
 
 def _of_persons(identifiers: pl.Series, columns: dict[str, ConformedColumn], catalog: TableCatalog) -> Conformed:

@@ -1,4 +1,4 @@
-"""Say which declared value an unknown one may be meant for; a suggestion to a person, never a replacement."""
+"""Say what to do about a value that cannot be uploaded; a suggestion to a person, never a replacement."""
 
 from __future__ import annotations
 
@@ -6,10 +6,33 @@ import difflib
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
+from cleanroom.catalog import Category
+from cleanroom.client.values import ReasonKind
+from cleanroom.errors import Bilingual
+
 if TYPE_CHECKING:
-    from cleanroom.catalog import Category
+    from cleanroom.catalog import ColumnType
+    from cleanroom.client.written import WrittenForm
 
 _ALIKE: Final = 0.75
+_FORM_MATTERS: Final = frozenset({ReasonKind.MIXED_DATES, ReasonKind.NOT_A_DATE, ReasonKind.MIXED_MARKS})
+
+
+def hint(value: str | None, reason: ReasonKind, kind: ColumnType | None, form: WrittenForm | None) -> Bilingual | None:
+    """Return what may be meant or done, or None where the reason says it all.
+
+    Args:
+        value: as it is written, perhaps shortened; None for nothing.
+        kind: the column's declared type; None for the identifier's column.
+        form: in which form the column is read; None where it has none.
+    """
+    if value is not None and isinstance(kind, Category) and reason is ReasonKind.NOT_IN_DOMAIN:
+        near = near_category(value, kind)
+        if near is not None:
+            return Bilingual(f"serait-ce « {near} » ?", f"is it {near!r}?")
+    if form is not None and reason in _FORM_MATTERS:
+        return Bilingual(f"la colonne est lue en {form.shown.fr}", f"the column is read as {form.shown.en}")
+    return None
 
 
 def near_category(text: str, kind: Category) -> str | None:
