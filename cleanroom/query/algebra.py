@@ -10,7 +10,12 @@ Each relation here is *personal*: the rows of a person are a function of that pe
 - `FirstRows`: of each unit the first rows in an order that all columns decide;
 - `Semi`: the left rows whose unit occurs on the right;
 - `UnionAll`: the rows of every arm, each with its own unit;
-- `Persons`: one row for each unit.
+- `Persons`: one row for each unit;
+- `Project`: terms of each row; the unit passes through;
+- `Distinct`: rows of a unit that differ;
+- `GroupPerson`, `Window`: what is computed within the rows of one unit;
+- `Mark`: each row and whether its unit has a row on the other side;
+- `JoinPublic`: each row and the rows of a public table that fit it.
 """
 
 from __future__ import annotations
@@ -22,7 +27,9 @@ from typing import TYPE_CHECKING, assert_never
 from cleanroom.identifiers import TableName
 
 if TYPE_CHECKING:
-    from decimal import Decimal
+    from cleanroom.identifiers import Digest
+    from cleanroom.query.person_rows import PersonAggregate, WindowFunction
+    from cleanroom.query.terms.language import Term
 
 Code = int
 """A value as the scan gives it: index in the domain, days since 1970-01-01, or steps of the resolution."""
@@ -106,7 +113,14 @@ class Not:
     item: Predicate
 
 
-Predicate = InRange | InSet | TextIn | IsNull | CompareColumns | And | Or | Not | Truth
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """A boolean term is true."""
+
+    term: Term
+
+
+Predicate = InRange | InSet | TextIn | IsNull | CompareColumns | And | Or | Not | Truth | Holds
 """Total on every value that a scan can give: nothing here can fail on a row (DESIGN §3)."""
 
 
@@ -127,12 +141,40 @@ class Select:
     columns: tuple[int, ...]
 
 
+class JoinKind(Enum):
+    """Which rows without a partner stay."""
+
+    INNER = "INNER"
+    LEFT = "LEFT"
+    RIGHT = "RIGHT"
+    FULL = "FULL"
+
+    @property
+    def keeps_left(self) -> bool:
+        """Whether left rows without a partner stay."""
+        return self in {JoinKind.LEFT, JoinKind.FULL}
+
+    @property
+    def keeps_right(self) -> bool:
+        """Whether right rows without a partner stay."""
+        return self in {JoinKind.RIGHT, JoinKind.FULL}
+
+
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Pairs of rows with the same unit: the left columns, then the right ones."""
+    """Pairs of rows with the same unit: the left columns, then the right ones, then who is present.
+
+    An outer join's unit is COALESCE(left unit, right unit), so it is never NULL (S14). After the columns of both sides
+    comes one boolean for each side that may be absent, the left first: whether the row has that side.
+
+    Args:
+        condition: what must hold besides equal units, over the left columns, then the right ones; None for nothing.
+    """
 
     left: Relation
     right: Relation
+    kind: JoinKind = JoinKind.INNER
+    condition: Term | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +187,85 @@ class FirstRows:
 
 @dataclass(frozen=True, slots=True)
 class Semi:
-    """The rows of `source` whose unit has a row in `other` (IN, INTERSECT; S16)."""
+    """The rows of `source` whose unit has a row in `other`, or has none if `negated` (IN, EXISTS, EXCEPT; S16).
+
+    Args:
+        condition: what must hold besides equal units, over the columns of `source`, then of `other`; None for nothing.
+    """
 
     source: Relation
     other: Relation
+    negated: bool = False
+    condition: Term | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The rows of `source`, each with one boolean more: whether its unit has a row in `other` (EXISTS in a term)."""
+
+    source: Relation
+    other: Relation
+    condition: Term | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Terms of each row of `source`, in this order."""
+
+    source: Relation
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """The rows of `source`, equal ones of a unit once (DISTINCT, UNION, INTERSECT, EXCEPT; S18)."""
+
+    source: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPerson:
+    """One row for each unit and each value of `keys`: the keys, then the aggregates (S14, S17)."""
+
+    source: Relation
+    keys: tuple[Term, ...]
+    aggregates: tuple[PersonAggregate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The rows of `source`, then one column for each function."""
+
+    source: Relation
+    functions: tuple[WindowFunction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTable:
+    """A reference table of the room, by its content (S30): depends on nobody.
+
+    Args:
+        columns: those that are read, in this order.
+    """
+
+    name: str
+    digest: Digest
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPublic:
+    """Rows of `source` with the rows of a public table that fit: the source's columns, then the table's (S19).
+
+    Args:
+        outer: whether rows that nothing fits stay, once, with NULL.
+        condition: over the source's columns, then the table's.
+    """
+
+    source: Relation
+    table: PublicTable
+    outer: bool
+    condition: Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,143 +294,38 @@ class Persons:
     source: Relation
 
 
-Relation = Scan | Select | Join | FirstRows | Semi | UnionAll | Persons
+Relation = (
+    Scan | Select | Join | FirstRows | Semi | UnionAll | Persons | Mark | Project | Distinct | GroupPerson | Window
+    | JoinPublic
+)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryKey:
-    """Group by a category; the cells are its declared domain, and NULL where it is nullable."""
-
-    column: int
-    domain: tuple[str, ...]
-    nullable: bool
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return len(self.domain) + self.nullable
-
-
-@dataclass(frozen=True, slots=True)
-class NumberKey:
-    """Group by a number: one cell for each step of its declared bounds."""
-
-    column: int
-    lower: Code
-    upper: Code
-    resolution: Decimal
-    nullable: bool
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.upper - self.lower + 1 + self.nullable
-
-
-@dataclass(frozen=True, slots=True)
-class MonthKey:
-    """Group by the month of a date: one cell for each month of its declared range.
-
-    Args:
-        first: months from 1970-01 to the first month.
-        months: number of months.
-    """
-
-    column: int
-    first: int
-    months: int
-    nullable: bool
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.months + self.nullable
-
-
-Key = CategoryKey | NumberKey | MonthKey
-
-
-@dataclass(frozen=True, slots=True)
-class CountPersons:
-    """COUNT(DISTINCT person)."""
-
-
-@dataclass(frozen=True, slots=True)
-class CountRows:
-    """COUNT(*): rows, each person's capped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """SUM of a number: each person's total clamped (S33).
-
-    Args:
-        lower: least value of the column, in steps.
-        upper: greatest value, in steps.
-    """
-
-    column: int
-    lower: Code
-    upper: Code
-    resolution: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """AVG of a number: rows and centred total of a person, scaled by one factor (S34)."""
-
-    column: int
-    lower: Code
-    upper: Code
-    resolution: Decimal
-
-    @property
-    def middle(self) -> Code:
-        """The integer that values are centred on."""
-        return (self.lower + self.upper) // 2
-
-    @property
-    def half_width(self) -> int:
-        """Greatest distance of a value from the middle, in steps; at least 1."""
-        return max(self.upper - self.middle, self.middle - self.lower, 1)
-
-
-Statistic = CountPersons | CountRows | Sum | Mean
-
-
-@dataclass(frozen=True, slots=True)
-class KeyOutput:
-    """An answer's column that shows a key."""
-
-    label: str
-    key: int
-
-
-@dataclass(frozen=True, slots=True)
-class StatisticOutput:
-    """An answer's column that shows a statistic."""
-
-    label: str
-    statistic: int
-
-
-Output = KeyOutput | StatisticOutput
+def sources(relation: Relation) -> tuple[Relation, ...]:
+    """Return the relations directly below one, from left to right."""
+    match relation:
+        case Scan():
+            return ()
+        case Join(left=left, right=right):
+            return (left, right)
+        case Semi(source=source, other=other) | Mark(source=source, other=other):
+            return (source, other)
+        case UnionAll(arms=arms):
+            return tuple(arm.relation for arm in arms)
+        case _:
+            return (relation.source,)
 
 
 def scans(relation: Relation) -> tuple[Scan, ...]:
     """Return the scans of `relation`, from left to right."""
-    match relation:
-        case Scan():
-            return (relation,)
-        case Select(source=source) | Persons(source=source) | FirstRows(source=source):
-            return scans(source)
-        case Join(left=left, right=right):
-            return scans(left) + scans(right)
-        case Semi(source=source, other=other):
-            return scans(source) + scans(other)
-        case UnionAll(arms=arms):
-            return tuple(scan for arm in arms for scan in scans(arm.relation))
-    assert_never(relation)
+    if isinstance(relation, Scan):
+        return (relation,)
+    return tuple(scan for below in sources(relation) for scan in scans(below))
+
+
+def public_tables(relation: Relation) -> tuple[PublicTable, ...]:
+    """Return the public tables that `relation` joins, from left to right."""
+    below = tuple(table for each in sources(relation) for table in public_tables(each))
+    return (*below, relation.table) if isinstance(relation, JoinPublic) else below
 
 
 def column_count(relation: Relation) -> int:
@@ -323,28 +335,28 @@ def column_count(relation: Relation) -> int:
             return len(columns)
         case Select(columns=chosen):
             return len(chosen)
-        case Join(left=left, right=right):
-            return column_count(left) + column_count(right)
-        case Semi(source=source) | FirstRows(source=source):
+        case Project(terms=terms):
+            return len(terms)
+        case Join(left=left, right=right, kind=kind):
+            return column_count(left) + column_count(right) + kind.keeps_left + kind.keeps_right
+        case Semi(source=source) | FirstRows(source=source) | Distinct(source=source):
             return column_count(source)
+        case Mark(source=source):
+            return column_count(source) + 1
         case UnionAll(arms=arms):
             return column_count(arms[0].relation)
         case Persons():
             return 0
+        case GroupPerson(keys=keys, aggregates=aggregates):
+            return len(keys) + len(aggregates)
+        case Window(source=source, functions=functions):
+            return column_count(source) + len(functions)
+        case JoinPublic(source=source, table=table):
+            return column_count(source) + len(table.columns)
     assert_never(relation)
 
 
 def depth(relation: Relation) -> int:
     """Return how deep relations nest."""
-    match relation:
-        case Scan():
-            return 1
-        case Select(source=source) | Persons(source=source) | FirstRows(source=source):
-            return 1 + depth(source)
-        case Join(left=left, right=right):
-            return 1 + max(depth(left), depth(right))
-        case Semi(source=source, other=other):
-            return 1 + max(depth(source), depth(other))
-        case UnionAll(arms=arms):
-            return 2 + max(depth(arm.relation) for arm in arms)
-    assert_never(relation)
+    below = max((depth(each) for each in sources(relation)), default=0)
+    return below + (2 if isinstance(relation, UnionAll) else 1)

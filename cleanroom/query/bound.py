@@ -17,8 +17,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.errors import Refused
-from cleanroom.query.algebra import CountPersons, CountRows, Mean, Statistic, Sum, depth
+from cleanroom.query.algebra import depth
 from cleanroom.query.refusals import refusal
+from cleanroom.query.statistics import CountPersons, CountRows, Mean, Statistic, Sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

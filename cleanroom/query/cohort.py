@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.catalog import Category, Date, Number, Text, day_number
 from cleanroom.errors import InvariantBroken
-from cleanroom.query import algebra
+from cleanroom.query import algebra, statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,17 +60,17 @@ def fewest_owners(plan: Plan, catalogs: Mapping[TableName, TableCatalog], asker:
     return min((len(owners) for owners in combined), default=0)
 
 
-def _values(key: algebra.Key, ends: frozenset[int]) -> Iterator[Span]:
+def _values(key: statistics.Key, ends: frozenset[int]) -> Iterator[Span]:
     if key.nullable:
         yield Span((), null=True)
     match key:
-        case algebra.CategoryKey(domain=domain):
+        case statistics.CategoryKey(domain=domain):
             yield from (Span(((code, code),), null=False) for code in range(len(domain)))
-        case algebra.NumberKey(lower=lower, upper=upper):
+        case statistics.NumberKey(lower=lower, upper=upper):
             # Between two ends of arms or filters all codes are reached alike, so one of each piece decides.
             starts = {lower, *(end for end in ends if lower <= end <= upper)}
             yield from (Span(((code, code),), null=False) for code in sorted(starts))
-        case algebra.MonthKey(first=first, months=months):
+        case statistics.MonthKey(first=first, months=months):
             for month in range(first, first + months):
                 yield Span(((day_number(_month(month)), day_number(_month(month + 1)) - 1),), null=False)
         case _:

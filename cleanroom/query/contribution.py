@@ -25,9 +25,9 @@ import numpy as np
 from numba import njit
 
 from cleanroom.errors import InvariantBroken
-from cleanroom.query.algebra import CategoryKey, Key, MonthKey, NumberKey
 from cleanroom.query.backend import SliceTooLarge
 from cleanroom.query.bound import LARGEST_ENTRY, Bounds, Measured
+from cleanroom.query.statistics import CategoryKey, Key, MonthKey, NumberKey
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cleanroom.errors import Bilingual
-from cleanroom.query import algebra
+from cleanroom.query import algebra, statistics
 from cleanroom.query.plan import Plan
 
 
@@ -12,14 +12,14 @@ def notes(plan: Plan) -> tuple[Bilingual, ...]:
     bounds = plan.bounds
     found: list[Bilingual] = []
     counted = {type(statistic) for statistic in plan.statistics}
-    if counted & {algebra.CountRows, algebra.Sum}:
+    if counted & {statistics.CountRows, statistics.Sum}:
         found.append(
             Bilingual(
                 f"par personne et par case : au plus {bounds.max_rows} lignes comptées, et le total d'autant",
                 f"for each person and cell: at most {bounds.max_rows} rows counted, and the total of as many",
             )
         )
-    if algebra.Mean in counted:
+    if statistics.Mean in counted:
         found.append(
             Bilingual(
                 f"moyenne sur au plus {bounds.max_rows} lignes par personne et par case",

@@ -8,8 +8,9 @@ from decimal import Decimal
 from enum import Enum
 
 from cleanroom.identifiers import Digest, TableName
-from cleanroom.query.algebra import Key, KeyOutput, Output, Relation, Statistic, scans
+from cleanroom.query.algebra import Relation, scans
 from cleanroom.query.bound import BoundedQuery, Bounds
+from cleanroom.query.statistics import Key, KeyOutput, Output, Statistic
 from cleanroom.query.unions import TypedColumn
 
 PLAN_LABEL = "cleanroom/plan/v1"

@@ -27,11 +27,11 @@ from cleanroom.accounting.privacy_loss import (
 from cleanroom.errors import Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import AnalysisRule, BudgetTerms
-from cleanroom.query.algebra import CountPersons, Mean, Sum
 from cleanroom.query.bound import Bounds, Component, Measured
 from cleanroom.query.noise import NORMAL_975, margin95
 from cleanroom.query.plan import Plan
 from cleanroom.query.refusals import refusal
+from cleanroom.query.statistics import CountPersons, Mean, Sum
 
 LARGEST_MARGIN: Final = Decimal(10) ** 15
 

@@ -17,7 +17,11 @@ from fractions import Fraction
 from typing import assert_never
 
 from cleanroom.errors import InvariantBroken
-from cleanroom.query.algebra import (
+from cleanroom.query.bound import Component, Measured
+from cleanroom.query.noise import margin95
+from cleanroom.query.plan import Plan
+from cleanroom.query.precision import resolutions_of, unit_of
+from cleanroom.query.statistics import (
     CategoryKey,
     CountPersons,
     CountRows,
@@ -30,10 +34,6 @@ from cleanroom.query.algebra import (
     StatisticOutput,
     Sum,
 )
-from cleanroom.query.bound import Component, Measured
-from cleanroom.query.noise import margin95
-from cleanroom.query.plan import Plan
-from cleanroom.query.precision import resolutions_of, unit_of
 
 
 class CellState(StrEnum):

@@ -35,6 +35,20 @@ from cleanroom.query.resolved import (
     UnitUse,
     conjuncts,
 )
+from cleanroom.query.statistics import (
+    CategoryKey,
+    CountPersons,
+    CountRows,
+    Key,
+    KeyOutput,
+    Mean,
+    MonthKey,
+    NumberKey,
+    Output,
+    Statistic,
+    StatisticOutput,
+    Sum,
+)
 from cleanroom.query.unions import TypedColumn, TypedRelation, union_of
 
 if TYPE_CHECKING:
@@ -50,9 +64,9 @@ class TypedQuery:
     """One release over a personal relation, before its bounds are set."""
 
     source: TypedRelation
-    keys: tuple[algebra.Key, ...]
-    statistics: tuple[algebra.Statistic, ...]
-    outputs: tuple[algebra.Output, ...]
+    keys: tuple[Key, ...]
+    statistics: tuple[Statistic, ...]
+    outputs: tuple[Output, ...]
 
 
 def type_query(query: ResolvedQuery, epochs: Mapping[TableName, Epoch]) -> TypedQuery:
@@ -100,8 +114,8 @@ class _Typer(Conditions):
             return None
         rows = self.rows(root)
         keys = [self.key(group, rows) for group in root.groups]
-        statistics: list[algebra.Statistic] = []
-        outputs: list[algebra.Output] = []
+        statistics: list[Statistic] = []
+        outputs: list[Output] = []
         for output in root.outputs:
             match output.expression:
                 case AggregateUse() as use:
@@ -109,11 +123,11 @@ class _Typer(Conditions):
                     if statistic is not None:
                         if statistic not in statistics:
                             statistics.append(statistic)
-                        outputs.append(algebra.StatisticOutput(output.label, statistics.index(statistic)))
+                        outputs.append(StatisticOutput(output.label, statistics.index(statistic)))
                 case ColumnUse() | MonthUse() as expression:
                     same = [at for at, group in enumerate(root.groups) if _same_key(group, expression)]
                     if same:
-                        outputs.append(algebra.KeyOutput(output.label, same[0]))
+                        outputs.append(KeyOutput(output.label, same[0]))
                     elif root.groups or any(isinstance(o.expression, AggregateUse) for o in root.outputs):
                         self.refuse("not_grouped", expression.position, name=output.label[:80])
                     else:
@@ -128,7 +142,7 @@ class _Typer(Conditions):
                 root.position,
                 hint=("ajoutez COUNT(DISTINCT person)", "add COUNT(DISTINCT person)"),
             )
-        shown = {output.key for output in outputs if isinstance(output, algebra.KeyOutput)}
+        shown = {output.key for output in outputs if isinstance(output, KeyOutput)}
         if shown != set(range(len(keys))) and not self.reasons:
             self.refuse("key_not_selected", root.position)
         if self.reasons:
@@ -136,7 +150,7 @@ class _Typer(Conditions):
         source = TypedRelation(rows.relation, rows.columns, None)
         return TypedQuery(source, tuple(key for key in keys if key is not None), tuple(statistics), tuple(outputs))
 
-    def key(self, group: ColumnUse | UnitUse | MonthUse, rows: Rows) -> algebra.Key | None:
+    def key(self, group: ColumnUse | UnitUse | MonthUse, rows: Rows) -> Key | None:
         """Return the key and its public, complete set of values; NULL is one where the column is nullable."""
         match group:
             case UnitUse(position=position):
@@ -150,14 +164,14 @@ class _Typer(Conditions):
                     )
                     return None
                 first = _month_number(kind.first)
-                return algebra.MonthKey(rows.place(column), first, _month_number(kind.last) - first + 1, kind.nullable)
+                return MonthKey(rows.place(column), first, _month_number(kind.last) - first + 1, kind.nullable)
             case ColumnUse(name=name, position=position):
                 place = rows.place(group)
                 match rows.type(place):
                     case Category(domain=domain, nullable=nullable):
-                        return algebra.CategoryKey(place, domain, nullable)
+                        return CategoryKey(place, domain, nullable)
                     case Number(lower=lower, upper=upper, resolution=resolution, nullable=nullable):
-                        return algebra.NumberKey(place, lower, upper, resolution, nullable)
+                        return NumberKey(place, lower, upper, resolution, nullable)
                     case Date():
                         self.refuse(
                             "not_admitted",
@@ -170,18 +184,18 @@ class _Typer(Conditions):
                 return None
         assert_never(group)
 
-    def statistic(self, use: AggregateUse, rows: Rows) -> algebra.Statistic | None:
+    def statistic(self, use: AggregateUse, rows: Rows) -> Statistic | None:
         match use.aggregate:
             case Aggregate.COUNT_ROWS:
-                return algebra.CountRows()
+                return CountRows()
             case Aggregate.COUNT_PERSONS:
-                return algebra.CountPersons()
+                return CountPersons()
             case Aggregate.SUM | Aggregate.AVG:
                 if isinstance(use.argument, ColumnUse):
                     place = rows.place(use.argument)
                     kind = rows.type(place)
                     if isinstance(kind, Number):
-                        made = algebra.Sum if use.aggregate is Aggregate.SUM else algebra.Mean
+                        made = Sum if use.aggregate is Aggregate.SUM else Mean
                         return made(place, kind.lower, kind.upper, kind.resolution)
                 if isinstance(use.argument, UnitUse):
                     self.refuse("unit_use", use.position, unit="person")
@@ -193,7 +207,7 @@ class _Typer(Conditions):
     def one_namespace(self, root: ResolvedRelation, epochs: Mapping[TableName, Epoch]) -> None:
         """Refuse a question over tokens of two kinds or two epochs: they name people differently (S10)."""
         tables = {table.catalog.table: table for table in _tables(root)}
-        kinds = {table.catalog.unit.kind for table in tables.values()}
+        kinds = {table.catalog.unit.token_kind for table in tables.values()}
         if len(kinds) > 1:
             self.refuse("kinds_differ", root.position, kinds=", ".join(sorted(kinds)))
         if len({epochs[name] for name in tables if name in epochs}) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from cleanroom.policies import Analysis, Dimension, Function
-from cleanroom.query import algebra
+from cleanroom.query import algebra, statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,15 +21,15 @@ def functions_of(query: TypedQuery) -> frozenset[Function]:
     return frozenset(_function(statistic) for statistic in query.statistics)
 
 
-def _function(statistic: algebra.Statistic) -> Function:
+def _function(statistic: statistics.Statistic) -> Function:
     match statistic:
-        case algebra.CountPersons():
+        case statistics.CountPersons():
             return Function.COUNT_PERSONS
-        case algebra.CountRows():
+        case statistics.CountRows():
             return Function.COUNT_ROWS
-        case algebra.Sum():
+        case statistics.Sum():
             return Function.SUM
-        case algebra.Mean():
+        case statistics.Mean():
             return Function.AVG
     assert_never(statistic)
 
@@ -37,7 +37,7 @@ def _function(statistic: algebra.Statistic) -> Function:
 def dimensions_of(query: TypedQuery) -> frozenset[tuple[TableName, Dimension]]:
     """Return what is grouped by, of which table."""
     return frozenset(
-        (table, Dimension(column, "month" if isinstance(key, algebra.MonthKey) else None))
+        (table, Dimension(column, "month" if isinstance(key, statistics.MonthKey) else None))
         for key in query.keys
         for table, column in query.source.columns[key.column].origins
     )

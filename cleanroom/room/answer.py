@@ -99,8 +99,8 @@ def answer_table(release: NoisedRelease) -> tuple[pd.DataFrame, int]:
     """Return the answer as a data frame, and how many cells were withheld."""
     import pandas as pd
 
-    from cleanroom.query.algebra import KeyOutput
     from cleanroom.query.release import CellState
+    from cleanroom.query.statistics import KeyOutput
 
     outputs = release.plan.outputs
     names = unique_labels(tuple(output.label for output in outputs))
@@ -153,7 +153,7 @@ def noise_scales(release: NoisedRelease) -> tuple[tuple[str, float | None], ...]
 
 
 def _value_labels(plan: Plan) -> list[str]:
-    from cleanroom.query.algebra import KeyOutput
+    from cleanroom.query.statistics import KeyOutput
 
     labels = unique_labels(tuple(output.label for output in plan.outputs))
     return [label for label, output in zip(labels, plan.outputs, strict=True) if not isinstance(output, KeyOutput)]

@@ -33,7 +33,7 @@ from cleanroom.catalog import (
 )
 from cleanroom.identifiers import IdentifierKind, PartyId, TableName
 from cleanroom.query import duckdb_backend
-from cleanroom.query.algebra import CategoryKey, Key, MonthKey, NumberKey, scans
+from cleanroom.query.algebra import scans
 from cleanroom.query.backend import Slice
 from cleanroom.query.bound import bound
 from cleanroom.query.contribution import contributions, exact_vector, needed_columns
@@ -41,6 +41,7 @@ from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.parse import Parameters, parse
 from cleanroom.query.plan import Plan, plan
 from cleanroom.query.resolve import resolve
+from cleanroom.query.statistics import CategoryKey, Key, MonthKey, NumberKey
 from cleanroom.query.unit import type_query
 
 if TYPE_CHECKING:

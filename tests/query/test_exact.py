@@ -36,24 +36,23 @@ from rooms import (
 
 from cleanroom.catalog import Category, Contribution, Date, Number
 from cleanroom.errors import InvariantBroken
-from cleanroom.query.algebra import (
-    CategoryKey,
-    CountPersons,
-    CountRows,
-    FirstRows,
-    KeyOutput,
-    Mean,
-    MonthKey,
-    NumberKey,
-    Scan,
-    StatisticOutput,
-    Sum,
-)
+from cleanroom.query.algebra import FirstRows, Scan
 from cleanroom.query.backend import Codes, PersonRows
 from cleanroom.query.bound import LATTICE_BITS, Bounds, Component, Measured
 from cleanroom.query.contribution import cell_numbers, contributions
 from cleanroom.query.plan import Plan
 from cleanroom.query.release import NoisedRelease
+from cleanroom.query.statistics import (
+    CategoryKey,
+    CountPersons,
+    CountRows,
+    KeyOutput,
+    Mean,
+    MonthKey,
+    NumberKey,
+    StatisticOutput,
+    Sum,
+)
 
 LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
