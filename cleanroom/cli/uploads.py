@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures, receipts
-from cleanroom.client import DateForm, Packing
-from cleanroom.errors import Bilingual, ExitCode
+from cleanroom.client import Packing
+from cleanroom.errors import ExitCode
 from cleanroom.room import Room, hand_in
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ def _say_source(console: Console, source: SourceFacts) -> None:
         f"  {'table in memory' if name is None else name}: {', '.join(en)}",
     )
     for column, date_form in source.dates:
-        shown = date_form.shown
-        first = Bilingual("", "") if date_form is DateForm.ISO else Bilingual(", jour d'abord", ", day first")
-        console.say(f"    « {column} » : {shown.fr}{first.fr}", f"    {column!r}: {shown.en}{first.en}")
-    for column, mark in source.marks:
-        console.say(f"    « {column} » : {mark.shown.fr}", f"    {column!r}: {mark.shown.en}")
+        described = date_form.described
+        console.say(f"    « {column} » : {described.fr}", f"    {column!r}: {described.en}")
+    for column, number_form in source.numbers:
+        shown = number_form.shown
+        console.say(f"    « {column} » : {shown.fr}", f"    {column!r}: {shown.en}")
 
 
 def _say_taken(console: Console, room: Room, taken: UploadReceipt) -> None:

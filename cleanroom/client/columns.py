@@ -6,6 +6,7 @@ to the rule in `values`, so that unusual spellings cost time and never exactness
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, assert_never
@@ -13,9 +14,11 @@ from typing import Final, assert_never
 import polars as pl
 
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
+from cleanroom.client.day_forms import TIME_PATTERN, DateForm, MomentForm
 from cleanroom.client.normalise import WHITE_SPACE
-from cleanroom.client.values import ReasonKind, decimal_places, number_value, written_domain
-from cleanroom.client.written import DateForm, DecimalMark, WrittenForm
+from cleanroom.client.number_forms import BLANKS, DecimalMark, NumberForm, is_of_unit
+from cleanroom.client.values import ReasonKind, date_value, decimal_places, number_value, written_domain
+from cleanroom.client.written import WrittenForm
 
 _USUAL_DIGITS: Final = 15
 _MOST_USUAL_PLACES: Final = 9
@@ -47,12 +50,12 @@ def conform_column(values: pl.Series, kind: ColumnType, form: WrittenForm | None
         case Text():
             conformed = ConformedColumn(written_text(values), ())
         case Date():
-            conformed = _date(values, kind, form if isinstance(form, DateForm) else None)
+            conformed = _date(values, kind, None if isinstance(form, NumberForm) else form)
         case Number():
-            mark = form if isinstance(form, DecimalMark) else None
+            known = form if isinstance(form, NumberForm) else NumberForm()
             # What is no text writes a point.
             typed = values.dtype.is_numeric()
-            conformed = _number(written_text(values), kind, DecimalMark.POINT if typed else mark)
+            conformed = _number(written_text(values), kind, NumberForm(DecimalMark.POINT) if typed else known)
         case _:
             assert_never(kind)
     if kind.nullable:
@@ -83,65 +86,83 @@ def _category(text: pl.Series, kind: Category) -> ConformedColumn:
     return ConformedColumn(found, ((ReasonKind.NOT_IN_DOMAIN, wrong),))
 
 
-def _date(values: pl.Series, kind: Date, form: DateForm | None) -> ConformedColumn:
-    mixed = _nowhere(values)
-    if values.dtype == pl.Date:
-        days = values
-        unreadable = _nowhere(values)
-    elif isinstance(values.dtype, pl.Datetime):
-        # A time of day or a zone: which day it was at the member's is not ours to guess.
+def _date(values: pl.Series, kind: Date, form: DateForm | MomentForm | None) -> ConformedColumn:
+    if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
         days = values.cast(pl.Date)
-        zoned = values.dtype.time_zone is not None
-        unreadable = values.is_not_null() if zoned else days.cast(values.dtype).ne_missing(values)
+        # In a zone: which day it was at the member's is not ours to guess.
+        zoned = isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None
+        wrong = {ReasonKind.ZONED_TIME: values.is_not_null()} if zoned else {}
     else:
         text = written_text(values)
-        read = form or DateForm.ISO
-        usual = text.str.contains(rf"\A{read.pattern}\z")
-        days = _kept(text, usual).str.to_date(read.value, strict=False)
-        days = _kept(days, days >= date.min)  # Polars has a year 0
-        unreadable = text.is_not_null() & days.is_null()
-        if unreadable.any():
-            other = text.str.contains(rf"\A(?:{'|'.join(each.pattern for each in DateForm)})\z") & ~usual
-            mixed = other.fill_null(value=False)
-            unreadable &= ~mixed
-    outside = ((days < kind.first) | (days > kind.last)).fill_null(value=False) & ~unreadable
-    return ConformedColumn(
-        days,
-        (
-            (ReasonKind.NOT_A_DATE, unreadable),
-            (ReasonKind.MIXED_DATES, mixed),
-            (ReasonKind.OUT_OF_BOUNDS, outside),
-        ),
-    )
+        days = _usual_days(text, form)
+        left = text.is_not_null() & days.is_null()
+        wrong = {}
+        if left.any():
+            days, wrong = _unusual_days(text, left, days, kind, form)
+    outside = ((days < kind.first) | (days > kind.last)).fill_null(value=False)
+    for found in wrong.values():
+        outside &= ~found
+    return ConformedColumn(days, (*wrong.items(), (ReasonKind.OUT_OF_BOUNDS, outside)))
 
 
-def _number(text: pl.Series, kind: Number, mark: DecimalMark | None) -> ConformedColumn:
-    steps = _usual_steps(text, kind, mark)
+def _usual_days(text: pl.Series, form: DateForm | MomentForm | None) -> pl.Series:
+    """Convert days of digits; null where anything is unusual or wrong."""
+    day = form.day if isinstance(form, MomentForm) else form
+    if day is None or day is DateForm.NAMED or "%-" in day.value:
+        return _nothing(text, pl.Date())
+    if isinstance(form, MomentForm):
+        text = text.str.extract(rf"\A({day.pattern})(?:{TIME_PATTERN})?\z")
+    days = _kept(text, text.str.contains(rf"\A{day.pattern}\z")).str.to_date(day.value, strict=False)
+    return _kept(days, days >= date.min)  # Polars has a year 0
+
+
+def _unusual_days(
+    text: pl.Series, left: pl.Series, days: pl.Series, kind: Date, form: DateForm | MomentForm | None
+) -> tuple[pl.Series, dict[ReasonKind, pl.Series]]:
+    """Hand each distinct value that is left to the rule of one; months by name, a digit for a day, what is wrong."""
+    found: dict[str, date] = {}
+    broken: dict[ReasonKind, list[str]] = {}
+    everywhere = Date(date.min, date.max, nullable=True)
+    for value in text.filter(left).unique():
+        outcome = date_value(value, everywhere, form)
+        if isinstance(outcome, ReasonKind):
+            broken.setdefault(outcome, []).append(value)
+        else:
+            found[value] = outcome
+    if found:
+        unusual = _kept(text, left).replace_strict(
+            list(found), list(found.values()), default=None, return_dtype=pl.Date
+        )
+        days = days.zip_with(~left, unusual)
+    return days, {reason: text.is_in(values).fill_null(value=False) for reason, values in broken.items()}
+
+
+def _number(text: pl.Series, kind: Number, form: NumberForm) -> ConformedColumn:
+    steps = _usual_steps(text, kind, form)
     left = text.is_not_null() & steps.is_null()
     if not left.any():
         return ConformedColumn(steps, ())
-    outcome = {value: number_value(value, kind, mark) for value in text.filter(left).unique()}
+    outcome = {value: number_value(value, kind, form) for value in text.filter(left).unique()}
     exact = [result if isinstance(result, int) else None for result in outcome.values()]
     unusual = _kept(text, left).replace_strict(list(outcome), exact, default=None, return_dtype=pl.Int64)
-    faults: list[tuple[ReasonKind, pl.Series]] = []
-    for reason in (
-        ReasonKind.NOT_A_NUMBER,
-        ReasonKind.MIXED_MARKS,
-        ReasonKind.OUT_OF_BOUNDS,
-        ReasonKind.NOT_A_MULTIPLE,
-    ):
-        broken = [value for value, result in outcome.items() if result is reason]
-        if broken:
-            faults.append((reason, text.is_in(broken).fill_null(value=False)))
+    broken: dict[ReasonKind, list[str]] = {}
+    for value, result in outcome.items():
+        if isinstance(result, ReasonKind):
+            broken.setdefault(result, []).append(value)
+    # In the enumeration's order, so that messages do not depend on which value came first.
+    faults = [(reason, text.is_in(broken[reason]).fill_null(value=False)) for reason in ReasonKind if reason in broken]
     return ConformedColumn(steps.zip_with(~left, unusual), tuple(faults))
 
 
-def _usual_steps(text: pl.Series, kind: Number, mark: DecimalMark | None) -> pl.Series:
+def _usual_steps(text: pl.Series, kind: Number, form: NumberForm) -> pl.Series:
     """Convert digits with at most the resolution's decimals; null where anything is unusual or wrong."""
     places = decimal_places(kind)
     size = int(kind.resolution.scaleb(places))
     if places > _MOST_USUAL_PLACES or size > 10**_MOST_USUAL_PLACES:
         return _nothing(text, pl.Int64())
+    mark = form.mark
+    if form.currency is not None:
+        text = _without_currency(text, form.currency, kind)
     fraction = rf"(?:[{mark.value}][0-9]{{1,{places}}})?" if places and mark is not None else ""
     usual = text.str.contains(rf"\A-?[0-9]{{1,{_USUAL_DIGITS - places}}}{fraction}\z")
     digits = _kept(text, usual)
@@ -150,6 +171,16 @@ def _usual_steps(text: pl.Series, kind: Number, mark: DecimalMark | None) -> pl.
     units = digits.cast(pl.Decimal(_DECIMAL_DIGITS, places)).to_physical().cast(pl.Int64)
     exact = (units % size == 0) & (units >= kind.lower * size) & (units <= kind.upper * size)
     return _kept(units // size, exact)
+
+
+def _without_currency(text: pl.Series, currency: str, kind: Number) -> pl.Series:
+    """Take the column's currency off where it stands once, before or after all digits; null elsewhere."""
+    if not is_of_unit(currency, kind.unit):
+        return _nothing(text, pl.String())
+    sign = BLANKS.join(re.escape(letter) if letter == "$" else letter for letter in currency)
+    return text.str.extract(rf"\A(?:{sign}{BLANKS})?([-0-9.,]+)(?:{BLANKS}{sign})?\z").zip_with(
+        text.str.count_matches(sign) == 1, _nothing(text, pl.String())
+    )
 
 
 def _kept(values: pl.Series, where: pl.Series) -> pl.Series:

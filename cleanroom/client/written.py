@@ -1,95 +1,135 @@
-"""Find out in which form a text column's dates or decimals are written: one form per column, never a guess per value.
+"""Find out in which form a text column's dates or numbers are written: one form per column, never a guess per value.
 
-The first value that has a form decides for its column; `values` then refuses those in another.
+The first value that shows a thing decides it for its column; `values` then refuses those that are written otherwise.
+So a column read in parts has the same form as one read whole.
 """
 
 from __future__ import annotations
 
 import re
-from enum import Enum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from cleanroom.catalog import Category, Date, Number, Text
+from cleanroom.client.day_forms import TIME_PATTERN, DateForm, MomentForm
 from cleanroom.client.normalise import WHITE_SPACE
-from cleanroom.errors import Bilingual
+from cleanroom.client.number_forms import (
+    BLANKS,
+    BOTH_MARKS_PATTERN,
+    CURRENCY_PATTERN,
+    CURRENCY_SIGNS,
+    MARKED_PATTERN,
+    NUMBER_PATTERN,
+    DecimalMark,
+    NumberForm,
+    bare_number,
+)
 
 if TYPE_CHECKING:
     from cleanroom.catalog import ColumnType, TableCatalog
 
+__all__ = ["DateForm", "DecimalMark", "MomentForm", "NumberForm", "WrittenForm", "written_form", "written_forms"]
 
-class DateForm(Enum):
-    """How days are written; the value is the pattern, as Python and Rust read it."""
+WrittenForm = DateForm | MomentForm | NumberForm
 
-    ISO = "%Y-%m-%d"
-    SLASHES = "%d/%m/%Y"
-    DASHES = "%d-%m-%Y"
-    DOTS = "%d.%m.%Y"
-
-    @property
-    def pattern(self) -> str:
-        """Return the expression of its digits and signs, for `re` and Rust alike."""
-        return (
-            self.value.replace("%Y", "[0-9]{4}").replace(".", r"\.").replace("%d", "[0-9]{2}").replace("%m", "[0-9]{2}")
-        )
-
-    @property
-    def shown(self) -> Bilingual:
-        """Say it in both languages."""
-        form = self.value.replace("%m", "MM")
-        return Bilingual(form.replace("%Y", "AAAA").replace("%d", "JJ"), form.replace("%Y", "YYYY").replace("%d", "DD"))
-
-
-class DecimalMark(Enum):
-    """What stands before the decimals."""
-
-    POINT = "."
-    COMMA = ","
-
-    @property
-    def shown(self) -> Bilingual:
-        """Say it in both languages."""
-        match self:
-            case DecimalMark.POINT:
-                return Bilingual("point décimal", "decimal point")
-            case DecimalMark.COMMA:
-                return Bilingual("virgule décimale", "decimal comma")
-
-
-WrittenForm = DateForm | DecimalMark
-
-GROUP_SIGNS: Final = "\u202f\u00a0 '\u2019"
-"""What may stand between thousands: narrow no-break space, no-break space, space, apostrophes; one kind in a value."""
-
-_GROUPED: Final = "|".join(rf"[0-9]{{1,3}}(?:{sign}[0-9]{{3}}){{1,19}}" for sign in GROUP_SIGNS)
-NUMBER_PATTERN: Final = (
-    rf"[+-]?(?:[0-9]{{1,60}}(?:[.,][0-9]{{1,60}})?(?:[eE][+-]?[0-9]{{1,2}})?|(?:{_GROUPED})(?:[.,][0-9]{{1,60}})?)"
-)
-_MARKED: Final = rf"[+-]?(?:[0-9]{{1,60}}|{_GROUPED})[.,][0-9]{{1,60}}(?:[eE][+-]?[0-9]{{1,2}})?"
 _FEW: Final = 256
+_NUMBER: Final = re.compile(NUMBER_PATTERN, re.ASCII)
+_ACCOUNTING: Final = (*CURRENCY_SIGNS, "(", "\N{MINUS SIGN}")
 
 
 def written_forms(frame: pl.DataFrame, catalog: TableCatalog) -> dict[str, WrittenForm]:
-    """Return the form of each declared column of text that has dates, or numbers with decimals."""
+    """Return the form of each declared column of text that has dates or numbers."""
     found = {column.name: written_form(frame[column.name], column.type) for column in catalog.columns}
     return {name: form for name, form in found.items() if form is not None}
 
 
-def written_form(values: pl.Series, kind: ColumnType) -> WrittenForm | None:
-    """Return the form that the first value has which has one; None if none has, or nothing is written."""
+def written_form(values: pl.Series, kind: ColumnType, so_far: WrittenForm | None = None) -> WrittenForm | None:
+    """Return the form that a column has shown; None if its values have none, or nothing is written.
+
+    Args:
+        so_far: what the values before these have shown, or what the owner says of the column.
+    """
+    if isinstance(values.dtype, pl.Datetime) and isinstance(kind, Date):
+        day = so_far if isinstance(so_far, DateForm) else DateForm.ISO
+        timed = values.dtype.time_zone is None and (values != values.dt.truncate("1d")).any()
+        return MomentForm(day) if timed else so_far
     if not (values.dtype == pl.String or isinstance(values.dtype, pl.Categorical | pl.Enum)):
-        return None
+        return so_far
     text = values.cast(pl.String)
     match kind:
         case Date():
-            shape = _first(text, "|".join(form.pattern for form in DateForm), signs=["-", "/", "."])
-            return next((form for form in DateForm if shape and re.fullmatch(form.pattern, shape)), None)
+            return _date_form(text, so_far)
         case Number():
-            digits = _first(text, _MARKED, signs=[".", ","])
-            return next((mark for mark in DecimalMark if digits and mark.value in digits), None)
+            return _number_form(text, so_far if isinstance(so_far, NumberForm) else NumberForm())
         case Category() | Text():
             return None
+
+
+def _date_form(text: pl.Series, so_far: WrittenForm | None) -> WrittenForm | None:
+    if isinstance(so_far, MomentForm):
+        return so_far
+    form = so_far if isinstance(so_far, DateForm) else _first_date_form(text)
+    if form is None:
+        return None
+    timed = text.filter(text.str.contains_any(["T", ":", "h"]).fill_null(value=False))
+    read = rf"\A[{WHITE_SPACE}]*{form.pattern}{TIME_PATTERN}[{WHITE_SPACE}]*\z"
+    return MomentForm(form) if not timed.is_empty() and timed.str.contains(read).any() else form
+
+
+def _first_date_form(text: pl.Series) -> DateForm | None:
+    known = [form for form in DateForm if form.found_out]
+    shapes = "|".join(form.pattern for form in known)
+    shape = _first(text, rf"(?:{shapes})(?:{TIME_PATTERN})?", signs=["-", "/", ".", " ", "\u00a0", "\u202f"])
+    if shape is None:
+        return None
+    return next(form for form in known if re.fullmatch(rf"{form.pattern}(?:{TIME_PATTERN})?", shape, re.ASCII))
+
+
+def _number_form(text: pl.Series, so_far: NumberForm) -> NumberForm | None:
+    form = so_far
+    if not form.seen:
+        currency = _first_currency(text)
+        if currency is not None:
+            form = replace(form, seen=True, currency=currency or None)
+    if form.currency is not None and (form.mark is None or form.grouped is None):
+        text = text.str.replace_all(rf"{BLANKS}{CURRENCY_PATTERN}{BLANKS}|[()]", "")
+    if form.mark is None:
+        marked = _first(text, rf"[(]?(?:{MARKED_PATTERN}|{BOTH_MARKS_PATTERN})[)]?", signs=[".", ","])
+        if marked is not None:
+            form = replace(form, mark=DecimalMark(next(letter for letter in reversed(marked) if letter in ".,")))
+    if form.grouped is None and form.mark is not None:
+        form = replace(form, grouped=_first_grouped(text, form.mark))
+    return None if form == NumberForm() else form
+
+
+def _first_currency(text: pl.Series) -> str | None:
+    """Return the first number's currency, "" where it has none; None where there is no number."""
+    whole = rf"\A[{WHITE_SPACE}]*(?:{NUMBER_PATTERN}|{BOTH_MARKS_PATTERN})[{WHITE_SPACE}]*\z"
+    for part in (text.head(_FEW), text):
+        plain = part.str.contains(whole).fill_null(value=False)
+        around = part.str.contains_any(list(_ACCOUNTING)).fill_null(value=False) & ~plain
+        start = plain.arg_max() if plain.any() else None
+        for place in around.arg_true():
+            if start is not None and place > start:
+                break
+            bare = bare_number(str(part[place]).strip(WHITE_SPACE))
+            if _NUMBER.fullmatch(bare.text) or re.fullmatch(BOTH_MARKS_PATTERN, bare.text, re.ASCII):
+                return bare.currency or ""
+        if start is not None:
+            return ""
+    return None
+
+
+def _first_grouped(text: pl.Series, mark: DecimalMark) -> bool | None:
+    """Tell whether the first value with the other mark is without doubt; None where no value has it."""
+    other = text.filter(text.str.contains(mark.other, literal=True).fill_null(value=False)).head(1)
+    if other.is_empty():
+        return None
+    value = str(other[0]).strip(WHITE_SPACE)
+    both = re.fullmatch(BOTH_MARKS_PATTERN, value.removeprefix("(").removesuffix(")"), re.ASCII) is not None
+    return both and value.rfind(mark.value) > value.rfind(mark.other)
 
 
 def _first(text: pl.Series, pattern: str, *, signs: list[str]) -> str | None:
