@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from cleanroom.catalog import Category
+from cleanroom.catalog import Category, Date, Number
+from cleanroom.client.day_forms import DateForm, MomentForm
 from cleanroom.client.values import ReasonKind
 from cleanroom.errors import Bilingual
 
@@ -16,6 +18,35 @@ if TYPE_CHECKING:
 
 _ALIKE: Final = 0.75
 _FORM_MATTERS: Final = frozenset({ReasonKind.MIXED_DATES, ReasonKind.NOT_A_DATE, ReasonKind.MIXED_MARKS})
+_NOT_READ: Final = frozenset({ReasonKind.NOT_IN_DOMAIN, ReasonKind.NOT_A_DATE, ReasonKind.NOT_A_NUMBER})
+_NOTHING_WORDS: Final = frozenset(
+    {
+        "",
+        "na",
+        "n a",
+        "nd",
+        "n d",
+        "null",
+        "nil",
+        "none",
+        "nan",
+        "nat",
+        "so",
+        "s o",
+        "vide",
+        "blank",
+        "inconnu",
+        "unknown",
+    }
+)
+"""What people and programs write where there is nothing, folded; signs alone fold to nothing at all."""
+
+_EXCEL_ERRORS: Final = frozenset(
+    {"#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!"}
+)
+_SERIAL: Final = re.compile(r"[1-9][0-9]{4}(?:[.,][0-9]+)?", re.ASCII)
+_UNPADDED: Final = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}\b.*", re.ASCII)
+_LONG_FRACTION: Final = re.compile(r"[^.,]*[.,][0-9]{9,}", re.ASCII)
 
 
 def hint(value: str | None, reason: ReasonKind, kind: ColumnType | None, form: WrittenForm | None) -> Bilingual | None:
@@ -26,13 +57,29 @@ def hint(value: str | None, reason: ReasonKind, kind: ColumnType | None, form: W
         kind: the column's declared type; None for the identifier's column.
         form: in which form the column is read; None where it has none.
     """
-    if value is not None and isinstance(kind, Category) and reason is ReasonKind.NOT_IN_DOMAIN:
-        near = near_category(value, kind)
+    if value is None or kind is None:
+        return None
+    text = value.strip()
+    if reason is ReasonKind.NOT_IN_DOMAIN and isinstance(kind, Category):
+        near = near_category(text, kind)
         if near is not None:
             return Bilingual(f"serait-ce « {near} » ?", f"is it {near!r}?")
-    if form is not None and reason in _FORM_MATTERS:
-        return Bilingual(f"la colonne est lue en {form.shown.fr}", f"the column is read as {form.shown.en}")
+    if reason in _NOT_READ:
+        if text.upper() in _EXCEL_ERRORS:
+            return Bilingual("erreur d'Excel : corrigez la formule", "an Excel error: mend the formula")
+        if is_word_for_nothing(text):
+            return _nothing_meant(kind)
+    match kind:
+        case Date():
+            return _about_date(text, reason, kind, form)
+        case Number():
+            return _about_number(text, reason, kind, form)
     return None
+
+
+def is_word_for_nothing(text: str) -> bool:
+    """Tell whether a value is what people write where there is nothing: N/D, NULL, a dash."""
+    return len(text) <= 12 and _folded(text.replace(".", "")) in _NOTHING_WORDS
 
 
 def near_category(text: str, kind: Category) -> str | None:
@@ -45,6 +92,70 @@ def near_category(text: str, kind: Category) -> str | None:
         return folded[wanted]
     near = difflib.get_close_matches(wanted, folded, n=1, cutoff=_ALIKE)
     return folded[near[0]] if near else None
+
+
+def _nothing_meant(kind: ColumnType) -> Bilingual:
+    if kind.nullable:
+        return Bilingual(
+            "si cela veut dire « rien », laissez la case vide", "if that means nothing, leave the cell empty"
+        )
+    return Bilingual(
+        "si cela veut dire « rien », la colonne doit être déclarée « nullable: true » et la case vide",
+        "if that means nothing, declare the column with 'nullable: true' and leave the cell empty",
+    )
+
+
+def _about_date(text: str, reason: ReasonKind, kind: Date, form: WrittenForm | None) -> Bilingual | None:
+    day = form.day if isinstance(form, MomentForm) else form
+    match reason:
+        case ReasonKind.SHORT_YEAR:
+            return Bilingual(
+                "dites l'ordre : --dates JJ/MM/AA, --dates AA-MM-JJ…",
+                "say the order: --dates DD/MM/YY, --dates YY-MM-DD…",
+            )
+        case ReasonKind.ZONED_TIME:
+            return Bilingual("exportez l'heure locale, sans fuseau", "export the local time, without a zone")
+        case ReasonKind.NO_SUCH_DAY if day is DateForm.SLASHES:
+            return Bilingual(
+                "la colonne est lue en JJ/MM/AAAA ; si le mois est d'abord : --dates MM/JJ/AAAA",
+                "the column is read as DD/MM/YYYY; if the month comes first: --dates MM/DD/YYYY",
+            )
+        case ReasonKind.OUT_OF_BOUNDS:
+            return Bilingual(f"déclaré : de {kind.first} à {kind.last}", f"declared: {kind.first} to {kind.last}")
+    if reason is ReasonKind.NOT_A_DATE and _SERIAL.fullmatch(text) is not None:
+        return Bilingual(
+            "numéro de jour d'Excel ? mettez la colonne au format Date et exportez de nouveau",
+            "an Excel day number? format the column as Date and export again",
+        )
+    if reason is ReasonKind.NOT_A_DATE and form is None and _UNPADDED.fullmatch(text) is not None:
+        return Bilingual(
+            "dites l'ordre : --dates J/M/AAAA ou --dates M/J/AAAA",
+            "say the order: --dates D/M/YYYY or --dates M/D/YYYY",
+        )
+    return _read_as(reason, form)
+
+
+def _about_number(text: str, reason: ReasonKind, kind: Number, form: WrittenForm | None) -> Bilingual | None:
+    match reason:
+        case ReasonKind.OUT_OF_BOUNDS:
+            lower, upper = kind.value(kind.lower), kind.value(kind.upper)
+            return Bilingual(f"déclaré : de {lower:f} à {upper:f}", f"declared: {lower:f} to {upper:f}")
+        case ReasonKind.NOT_A_MULTIPLE:
+            if _LONG_FRACTION.fullmatch(text) is not None:
+                return Bilingual(
+                    f"résultat d'un calcul ? arrondissez à {kind.resolution:f} avant d'exporter",
+                    f"the result of a calculation? round to {kind.resolution:f} before you export",
+                )
+            return Bilingual(f"résolution déclarée : {kind.resolution:f}", f"declared resolution: {kind.resolution:f}")
+        case ReasonKind.OTHER_CURRENCY:
+            return Bilingual(f"déclarée : {kind.unit}", f"declared: {kind.unit}")
+    return _read_as(reason, form)
+
+
+def _read_as(reason: ReasonKind, form: WrittenForm | None) -> Bilingual | None:
+    if form is None or not form.shown.fr or reason not in _FORM_MATTERS:
+        return None
+    return Bilingual(f"la colonne est lue en {form.shown.fr}", f"the column is read as {form.shown.en}")
 
 
 def _folded(text: str) -> str:
