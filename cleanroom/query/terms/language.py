@@ -1,8 +1,9 @@
 """The language of terms. Each node says what it means on one row; all are total: none can fail on any row (DESIGN §3).
 
 Numbers are whole and exact. Where a node combines numbers, whoever builds it has proved that the result stays within
-±2^60 (`typed`); the printer computes in HUGEINT (S23). NULL in gives NULL out, where nothing else is said. Booleans
-are three-valued as in SQL.
+±2^60 (`typed`); the printer computes in HUGEINT (S23). Without such a proof a number beyond 64 bits, and a day more
+than 9 999 999 days from 1970, is NULL: even then nothing fails. NULL in gives NULL out, where nothing else is said.
+Booleans are three-valued as in SQL.
 """
 
 from __future__ import annotations
@@ -122,6 +123,28 @@ class Quotient:
 
 
 @dataclass(frozen=True, slots=True)
+class Remainder:
+    """What is left of a number divided by `divisor`, above 0, with the sign of the number as in SQL's `%`."""
+
+    item: Term
+    divisor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absolute:
+    """A number without its sign."""
+
+    item: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """-1, 0 or 1."""
+
+    item: Term
+
+
+@dataclass(frozen=True, slots=True)
 class Least:
     """The least of the numbers that are not NULL; NULL if all are."""
 
@@ -178,7 +201,7 @@ class StartOf:
 
 @dataclass(frozen=True, slots=True)
 class AddMonths:
-    """The same day so many months later, or the last day of that month if it has no such day."""
+    """The same day so many months later, or the last day of that month if it has no such day; at most 10 000 years."""
 
     day: Term
     months: int
@@ -200,7 +223,7 @@ class Upper:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """A text without spaces (U+0020) at its ends."""
+    """A text without spaces (Unicode's category Zs) at its ends."""
 
     text: Term
 
@@ -276,8 +299,8 @@ class Opposite:
 
 
 Term = (
-    Column | Integer | Word | Flag | Nothing | Plus | Minus | Times | FloorDivide | Quotient | Least | Greatest | Choice
-    | LookUp | PlaceOf | PartOf | StartOf | AddMonths | Lower | Upper | Trim | Substring | Length | Like | Compared
+    Column | Integer | Word | Flag | Nothing | Plus | Minus | Times | FloorDivide | Quotient | Remainder | Absolute | Sign
+    | Least | Greatest | Choice | LookUp | PlaceOf | PartOf | StartOf | AddMonths | Lower | Upper | Trim | Substring | Length | Like | Compared
     | OneOf | Missing | AllOf | AnyOf | Opposite
 )  # fmt: skip
 
@@ -297,7 +320,9 @@ def parts(term: Term) -> tuple[Term, ...]:
             return (*(each for branch in branches for each in branch), otherwise)
         case PartOf(day=item) | StartOf(day=item) | AddMonths(day=item):
             return (item,)
-        case FloorDivide(item=item) | LookUp(item=item) | OneOf(item=item) | Missing(item=item) | Opposite(item=item):
+        case FloorDivide(item=item) | Remainder(item=item) | Absolute(item=item) | Sign(item=item) | LookUp(item=item):
+            return (item,)
+        case OneOf(item=item) | Missing(item=item) | Opposite(item=item):
             return (item,)
         case _:
             return (term.text,)
