@@ -51,12 +51,14 @@ QUESTION_DOORS: Final[tuple[Door, ...]] = (
     ("cost lines", _QUESTION, "costs"),
 )
 UPLOAD_DOORS: Final[tuple[Door, ...]] = (
-    ("read CSV", "cleanroom.client.read_table", "_read_file"),
+    ("check encoding", "cleanroom.client.read_table", "find_text"),
+    ("find written forms", "cleanroom.client.reading", "written_form"),
     ("normalise", "cleanroom.client.conform", "normalise_column"),
     ("conform columns", "cleanroom.client.conform", "conform_column"),
     ("token", "cleanroom.client.order", "token_column"),
-    ("token as numbers", "cleanroom.client.upload", "tokenised"),
-    ("sort", "cleanroom.client.upload", "in_token_order"),
+    ("token as numbers", "cleanroom.client.order", "halves"),
+    ("runs", "cleanroom.client.order", "Runs.add"),
+    ("sort", "cleanroom.client.order", "Runs._sorted"),
     ("to Arrow", "cleanroom.client.order", "_arrow"),
     ("Parquet and encrypt", "cleanroom.client.upload", "write_table_file"),
     ("digest", "cleanroom.client.upload", "file_facts"),

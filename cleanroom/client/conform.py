@@ -1,84 +1,74 @@
 """Turn a source's values into the table file's types, or say exactly which rows break the declaration.
 
-Strict: one broken row, and nothing travels. The message is for the rows' owner, on the owner's machine; it may quote
-values. The rules are in `values`, one value at a time, and in `columns`, whole columns.
+Strict unless its owner chooses otherwise: one broken row, and nothing travels. The message is for the rows' owner, on
+the owner's machine; it may quote values. The rules are in `values`, one value at a time, and in `columns`, whole
+columns.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from enum import Enum
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cleanroom.client.columns import ConformedColumn, conform_column
+from cleanroom.catalog import Number
+from cleanroom.client.columns import ConformedColumn, conform_column, written_text
+from cleanroom.client.faults import FaultReport, Faults, RowFault, RowsRefused, shown
 from cleanroom.client.near import hint
-from cleanroom.client.normalise import is_blank, normalise_column
-from cleanroom.client.values import ReasonKind
-from cleanroom.errors import Bilingual, InvalidUpload
+from cleanroom.client.normalise import identifier_text, is_blank, normalise_column
+from cleanroom.client.number_forms import DecimalMark, NumberForm
+from cleanroom.client.reading import Forms, Reading
+from cleanroom.client.values import ReasonKind, nearest_bound
+from cleanroom.client.vocabulary import Translation, Vocabulary, VocabularyUse
+from cleanroom.errors import InvariantBroken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
 
-    from cleanroom.catalog import TableCatalog
+    from cleanroom.catalog import Column, TableCatalog
+    from cleanroom.client.csv_rows import UnevenRows
     from cleanroom.client.read_table import SourceTable
     from cleanroom.client.written import WrittenForm
 
-SHOWN: Final = 10
-"""How many broken rows are spelled out."""
 
-SLICE_ROWS: Final = 1 << 18
-"""Rows converted at a time: what conversion needs besides its result stays below 200 MB."""
+class BadRows(Enum):
+    """What becomes of rows that break the declaration."""
 
-_LONGEST_VALUE: Final = 60
+    REFUSE = "refuse"
+    """Nothing travels."""
+
+    LEAVE_OUT = "leave out"
+    """The rows stay at home, counted and reported."""
+
+
+class OutOfBounds(Enum):
+    """What becomes of numbers outside the declared bounds."""
+
+    REFUSE = "refuse"
+    """They break the declaration."""
+
+    CLIP = "clip"
+    """They become the bound that they are beyond, counted and reported."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowFault:
-    """One value that the declaration does not allow.
+class Treatment:
+    """What the owner chose for values that are not as declared."""
 
-    Args:
-        source: the file's name; None for a table in memory.
-        row: the row, from 1, the header not counted.
-        value: what stands there, shortened; None for nothing.
-        hint: what may have been meant, or in what form the column is.
-    """
+    bad_rows: BadRows = BadRows.REFUSE
+    out_of_bounds: OutOfBounds = OutOfBounds.REFUSE
+    vocabularies: tuple[Vocabulary, ...] = ()
 
-    source: str | None
-    row: int
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """How many numbers of a column became its bounds."""
+
     column: str
-    value: str | None
-    reason: ReasonKind
-    hint: Bilingual | None = None
-
-    def sentence(self) -> Bilingual:
-        """Say it in both languages."""
-        where = "" if self.source is None else f"{self.source}, "
-        value = "—" if self.value is None else repr(self.value)
-        hint = Bilingual("", "") if self.hint is None else Bilingual(f" ({self.hint.fr})", f" ({self.hint.en})")
-        return Bilingual(
-            f"{where}ligne {self.row}, colonne « {self.column} », {value} : {self.reason.message.fr}{hint.fr}",
-            f"{where}row {self.row}, column {self.column!r}, {value}: {self.reason.message.en}{hint.en}",
-        )
-
-
-class RowsRefused(InvalidUpload):
-    """Rows break the declaration; `first` are the first of them, `counts` all, by column and reason."""
-
-    def __init__(self, first: Sequence[RowFault], counts: Counter[tuple[str, ReasonKind]]) -> None:
-        self.first = tuple(first)
-        self.counts = counts
-        total = counts.total()
-        lines = [fault.sentence() for fault in self.first]
-        fr = [f"{total} valeurs ne respectent pas la déclaration ; rien n'a été déposé"]
-        en = [f"{total} values break the declaration; nothing was uploaded"]
-        for (column, reason), count in counts.most_common():
-            fr.append(f"  {count} × « {column} » : {reason.message.fr}")
-            en.append(f"  {count} × {column!r}: {reason.message.en}")
-        fr += ["premières lignes :", *(f"  {line.fr}" for line in lines)]
-        en += ["first rows:", *(f"  {line.en}" for line in lines)]
-        super().__init__(Bilingual("\n".join(fr), "\n".join(en)), code="rows_refused")
+    to_lower: int
+    to_upper: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,63 +86,175 @@ class Conformed:
     without_person: int
 
 
-def conform(source: SourceTable, catalog: TableCatalog, forms: Mapping[str, WrittenForm]) -> Iterator[Conformed]:
-    """Check and convert one source, a slice of rows after another, so that little more than its values is in memory.
+class Conforming:
+    """Checks and converts the sources of one upload, one after another, a batch of rows at a time."""
 
-    After the first broken row nothing is yielded any more; the rest is read for the counts.
+    def __init__(self, catalog: TableCatalog, reading: Reading, treatment: Treatment) -> None:
+        self._catalog = catalog
+        self._reading = reading
+        self._treatment = treatment
+        self._faults = Faults()
+        self._sources: list[str | None] = []
+        self._kept = 0
+        self.forms = Forms(catalog, reading)
+        """How the source at hand is written, as far as it was read."""
+        self.rows_read = 0
+        """How many rows of the source at hand were read, without uneven ones."""
+        self._clipped: dict[str, tuple[int, int]] = {}
+        self._translations = {each.column: Translation(each) for each in treatment.vocabularies}
 
-    Args:
-        forms: from `written_forms` of the whole source.
+    def conform(self, source: SourceTable) -> Generator[Conformed]:
+        """Yield a source's rows that are as declared.
 
-    Raises:
-        RowsRefused: at least one value breaks the declaration.
-    """
-    faults: list[RowFault] = []
-    counts: Counter[tuple[str, ReasonKind]] = Counter()
-    for start in range(0, max(1, source.frame.height), SLICE_ROWS):
-        frame = source.frame.slice(start, SLICE_ROWS)
-        identifiers = frame[catalog.unit.source].cast(pl.String)
+        If bad rows are refused, nothing is yielded any more after the first; the rest is read for the counts.
+
+        Raises:
+            InvalidUpload: the source cannot be read, or has rows whose number of fields is wrong, if they are refused.
+        """
+        self._sources.append(source.name)
+        self.forms = forms = Forms(self._catalog, self._reading)
+        self.rows_read = 0
+        mine = Faults()
+        for frame in source.batches:
+            forms.see(frame)
+            conformed = self._batch(source, frame, forms.found, mine)
+            self.rows_read += frame.height
+            if conformed is not None:
+                self._kept += len(conformed.identifiers) + conformed.without_person
+                yield conformed
+        if source.uneven is not None and source.uneven.counts:
+            self._take_uneven(source.name or "", source.uneven, mine)
+        # Hints say in which form a column is read, which may be known at its end only.
+        self._faults.take(mine, lambda fault: self._hinted(fault, forms.found))
+
+    def report(self) -> FaultReport:
+        """Return what was wrong in all sources: what was left out, as nothing else went on.
+
+        Raises:
+            RowsRefused: bad rows are refused and there are some; or nothing would be left.
+        """
+        report = self._faults.report(self._sources)
+        if self._refusing() or (report.rows and not self._kept):
+            raise RowsRefused(report)
+        return report
+
+    def clipped(self) -> tuple[Clipped, ...]:
+        """Say which numbers became bounds."""
+        return tuple(Clipped(name, *found) for name, found in self._clipped.items() if found != (0, 0))
+
+    def vocabularies(self) -> tuple[VocabularyUse, ...]:
+        """Say how vocabularies were used."""
+        return tuple(each.use() for each in self._translations.values())
+
+    def _refusing(self, mine: Faults | None = None) -> bool:
+        found = self._faults.rows + (0 if mine is None else mine.rows)
+        return self._treatment.bad_rows is BadRows.REFUSE and found > 0
+
+    def _batch(
+        self, source: SourceTable, frame: pl.DataFrame, forms: Mapping[str, WrittenForm], mine: Faults
+    ) -> Conformed | None:
+        identifiers = identifier_text(frame[self._catalog.unit.source])
+        clipped: list[tuple[str, pl.Series, pl.Series]] = []
         columns = {
-            column.name: conform_column(frame[column.name], column.type, forms.get(column.name))
-            for column in catalog.columns
+            column.name: self._column(frame[column.name], column, forms.get(column.name), clipped)
+            for column in self._catalog.columns
         }
         found = (
-            (catalog.unit.source, ReasonKind.NO_IDENTIFIER, is_blank(identifiers)),
-            *((name, reason, wrong) for name, column in columns.items() for reason, wrong in column.faults),
+            ((self._catalog.unit.source, ReasonKind.NO_IDENTIFIER), is_blank(identifiers)),
+            *(((name, reason), wrong) for name, column in columns.items() for reason, wrong in column.faults),
         )
-        for name, reason, wrong in found:
+        bad: pl.Series | None = None
+        for kind, wrong in found:
+            if not wrong.any():
+                continue
+            bad = wrong if bad is None else bad | wrong
             rows = wrong.arg_true()
-            if not rows.is_empty():
-                counts[name, reason] += len(rows)
-                faults += [
-                    RowFault(source.name, start + row + 1, name, _shown(frame[name][row]), reason)
-                    for row in rows.head(SHOWN)
-                ]
-        if not faults:
-            yield _of_persons(identifiers, columns, catalog)
-    if faults:
-        faults.sort(key=lambda fault: fault.row)
-        raise RowsRefused([_hinted(fault, catalog, forms) for fault in faults[:SHOWN]], counts)
+            name, reason = kind
+            mine.add(
+                kind,
+                len(rows),
+                [
+                    RowFault(source.name, _number(source, self.rows_read + row), name, shown(frame[name][row]), reason)
+                    for row in rows.head(max(0, mine.wanted(kind)))
+                ],
+            )
+        if bad is not None:
+            mine.rows += int(bad.sum())
+        if self._refusing(mine):
+            return None
+        for name, values, wrong in clipped:
+            self._count_clipped(name, values, wrong if bad is None else wrong & ~bad)
+        return self._of_persons(identifiers, {name: each.values for name, each in columns.items()}, bad)
+
+    def _column(
+        self,
+        values: pl.Series,
+        column: Column,
+        form: WrittenForm | None,
+        clipped: list[tuple[str, pl.Series, pl.Series]],
+    ) -> ConformedColumn:
+        translation = self._translations.get(column.name)
+        conformed = conform_column(values if translation is None else translation(values), column.type, form)
+        outside = next((wrong for reason, wrong in conformed.faults if reason is ReasonKind.OUT_OF_BOUNDS), None)
+        if (
+            self._treatment.out_of_bounds is OutOfBounds.REFUSE
+            or not isinstance(column.type, Number)
+            or outside is None
+        ):
+            return conformed
+        bounds = _bounds(written_text(values), outside, column.type, form)
+        clipped.append((column.name, bounds, outside))
+        return ConformedColumn(
+            bounds.zip_with(outside, conformed.values),
+            tuple(fault for fault in conformed.faults if fault[0] is not ReasonKind.OUT_OF_BOUNDS),
+        )
+
+    def _count_clipped(self, name: str, bounds: pl.Series, rows: pl.Series) -> None:
+        declared = self._catalog.column(name)
+        if declared is None or not isinstance(declared.type, Number):
+            raise InvariantBroken("what is no number was clipped")
+        to_lower = int((bounds.filter(rows) == declared.type.lower).sum())
+        lower, upper = self._clipped.get(name, (0, 0))
+        self._clipped[name] = (lower + to_lower, upper + int(rows.sum()) - to_lower)
+
+    def _of_persons(self, identifiers: pl.Series, columns: dict[str, pl.Series], bad: pl.Series | None) -> Conformed:
+        """Leave out bad rows, and those whose identifier is not of its kind."""
+        frame = pl.DataFrame([values.alias(name) for name, values in columns.items()])
+        if bad is not None:
+            identifiers, frame = identifiers.filter(~bad), frame.filter(~bad)
+        unit = self._catalog.unit
+        normal = normalise_column(unit.kind, identifiers, unit.region)
+        known = normal.is_not_null()
+        if known.all():
+            return Conformed(normal, frame, 0)
+        return Conformed(normal.filter(known), frame.filter(known), len(known) - int(known.sum()))
+
+    def _hinted(self, fault: RowFault, forms: Mapping[str, WrittenForm]) -> RowFault:
+        column = self._catalog.column(fault.column)
+        kind = None if column is None else column.type
+        return replace(fault, hint=hint(fault.value, fault.reason, kind, forms.get(fault.column)))
+
+    def _take_uneven(self, name: str, uneven: UnevenRows, mine: Faults) -> None:
+        """Count the rows that the reader left out; one whose end is unknown may hold others, and is never left out."""
+        if self._treatment.bad_rows is BadRows.REFUSE:
+            raise uneven.error(name, uneven.first)
+        if uneven.open_quotes:
+            raise uneven.error(name, uneven.open_quotes)
+        for more, count in uneven.counts.items():
+            reason = ReasonKind.TOO_MANY_FIELDS if more else ReasonKind.TOO_FEW_FIELDS
+            first = [each for each in uneven.first if (each.fields > uneven.width) is more]
+            mine.add(("", reason), count, [RowFault(name, each.row, "", each.text, reason) for each in first])
+            mine.rows += count
 
 
-def _hinted(fault: RowFault, catalog: TableCatalog, forms: Mapping[str, WrittenForm]) -> RowFault:
-    """Add to a fault what may have been meant."""
-    kind = next((column.type for column in catalog.columns if column.name == fault.column), None)
-    return replace(fault, hint=hint(fault.value, fault.reason, kind, forms.get(fault.column)))
+def _number(source: SourceTable, place: int) -> int:
+    """Return the number in its file of the row at a place, from 0, among those that were read."""
+    return place + 1 if source.uneven is None else source.uneven.number_of(place)
 
 
-def _of_persons(identifiers: pl.Series, columns: dict[str, ConformedColumn], catalog: TableCatalog) -> Conformed:
-    """Leave out the rows whose identifier is not of its kind."""
-    normal = normalise_column(catalog.unit.kind, identifiers)
-    frame = pl.DataFrame([column.values.alias(name) for name, column in columns.items()])
-    known = normal.is_not_null()
-    if known.all():
-        return Conformed(normal, frame, 0)
-    return Conformed(normal.filter(known), frame.filter(known), len(known) - int(known.sum()))
-
-
-def _shown(value: object) -> str | None:
-    if value is None:
-        return None
-    text = str(value)
-    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+def _bounds(text: pl.Series, outside: pl.Series, kind: Number, form: WrittenForm | None) -> pl.Series:
+    """Return the bound that each number is beyond where `outside` is true; null elsewhere."""
+    # Each distinct value once, as in `columns`.
+    known = form if isinstance(form, NumberForm) else NumberForm(DecimalMark.POINT)
+    bounds = {value: nearest_bound(value, kind, known) for value in text.filter(outside).unique()}
+    return text.replace_strict(list(bounds), list(bounds.values()), default=None, return_dtype=pl.Int64)

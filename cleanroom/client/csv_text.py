@@ -10,6 +10,7 @@ import gzip
 import io
 import zlib
 from abc import abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
@@ -19,7 +20,7 @@ import pyarrow as pa
 from cleanroom.errors import Bilingual, InvalidUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -75,14 +76,42 @@ class CsvText:
 
     def open(self) -> BinaryIO:
         """Open the text as UTF-8, without byte order mark."""
-        octets = _unpacked(self.path, self.packing)
+        return self._recoded(_unpacked(self.path, self.packing))
+
+    @contextmanager
+    def opened(self) -> Iterator[OpenText]:
+        """Open the text as UTF-8, without byte order mark, for a reader that says how far it is."""
+        with pa.OSFile(str(self.path)) if self.as_it_is else self.path.open("rb") as file:
+            # Arrow reads a plain file faster than through Python.
+            stream = file if self.as_it_is else self._recoded(_unpacked(self.path, self.packing, file))
+            with stream:
+                yield OpenText(self, stream, file.tell)
+
+    def _recoded(self, octets: BinaryIO) -> BinaryIO:
         if self.encoding is Encoding.UTF_8:
             return octets
         return cast("BinaryIO", io.BufferedReader(_Recoded(octets, self.encoding), _PIECE))
 
 
-def find_text(path: Path) -> CsvText:
+@dataclass(frozen=True, slots=True)
+class OpenText:
+    """The open text of a file.
+
+    Args:
+        stream: its bytes in UTF-8; Arrow's own file where they are the file's.
+        place: how many bytes of the file were read so far, packed as they are.
+    """
+
+    text: CsvText
+    stream: BinaryIO | pa.NativeFile
+    place: Callable[[], int]
+
+
+def find_text(path: Path, given: Encoding | None = None) -> CsvText:
     """Find out how a file is packed and encoded; every byte is looked at.
+
+    Args:
+        given: the encoding, if the file's owner says it; it is then checked, not found out.
 
     Raises:
         InvalidUpload: it is not text in an encoding that is known, or cannot be unpacked.
@@ -98,7 +127,7 @@ def find_text(path: Path) -> CsvText:
         )
     packing = next((each for each in (Packing.GZIP, Packing.ZSTD) if start.startswith(each.value)), Packing.NONE)
     try:
-        return CsvText(path, packing, _encoding(path, packing))
+        return CsvText(path, packing, _encoding(path, packing) if given is None else _checked(path, packing, given))
     except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException):
         raise _damaged(path) from None
     except OSError:
@@ -138,6 +167,25 @@ def _encoding(path: Path, packing: Packing) -> Encoding:
             path, packing, wrong, f"{name.fr}, que le fichier annonce", f"{name.en}, which the file says it is"
         )
     return marked
+
+
+def _checked(path: Path, packing: Packing, given: Encoding) -> Encoding:
+    with _unpacked(path, packing) as octets:
+        start = octets.read(3)
+    if given in {Encoding.UTF_8, Encoding.UTF_8_MARK}:
+        # With its mark or without, it is the same encoding to whoever says "UTF-8".
+        given = Encoding.UTF_8_MARK if start.startswith(codecs.BOM_UTF8) else Encoding.UTF_8
+    if given is Encoding.UTF_16 and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise unreadable(
+            path.name,
+            "un fichier UTF-16 commence par sa marque d'ordre (BOM) ; il n'y en a pas",
+            "a UTF-16 file begins with its byte order mark; there is none",
+        )
+    wrong = _first_wrong(path, packing, given)
+    if wrong is not None:
+        name = given.shown
+        raise _no_text(path, packing, wrong, f"{name.fr}, l'encodage indiqué", f"{name.en}, the encoding given")
+    return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,14 +311,20 @@ def _damaged(path: Path) -> InvalidUpload:
     return unreadable(path.name, "fichier compressé endommagé ou incomplet", "compressed file damaged or incomplete")
 
 
-def _unpacked(path: Path, packing: Packing) -> BinaryIO:
+def _unpacked(path: Path, packing: Packing, file: BinaryIO | None = None) -> BinaryIO:
+    """Open what a file unpacks to.
+
+    Args:
+        file: the open file, for whoever wants to know how far it was read.
+    """
     match packing:
         case Packing.NONE:
-            return path.open("rb")
+            return path.open("rb") if file is None else file
         case Packing.GZIP:
-            packed: BinaryIO = cast("BinaryIO", gzip.open(path))  # noqa: SIM115
+            packed: BinaryIO = cast("BinaryIO", gzip.open(path if file is None else file))  # noqa: SIM115
         case Packing.ZSTD:
-            packed = cast("BinaryIO", pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
+            source = pa.OSFile(str(path)) if file is None else pa.PythonFile(file)
+            packed = cast("BinaryIO", pa.CompressedInputStream(source, "zstd"))
     return cast("BinaryIO", io.BufferedReader(_Limited(packed, path.name), _PIECE))
 
 

@@ -1,25 +1,33 @@
 """Read a member's table into Polars, only the declared columns: CSV, Parquet, pandas, Polars, Arrow.
 
-A file's values stay as they are written; `conform` gives them their types, so that nothing is guessed or rounded.
+Rows come in batches, so that a file of any size needs little memory; the next batch is read while one is used. A
+file's values stay as they are written; `conform` gives them their types, so that nothing is guessed or rounded.
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from cleanroom.client.csv_rows import Delimiter, read_header, read_rows
+from cleanroom.client.ahead import ahead
+from cleanroom.client.csv_rows import Delimiter, UnevenRows, read_header, read_rows
 from cleanroom.client.csv_text import Encoding, Packing, find_text, unreadable
 from cleanroom.client.normalise import WHITE_SPACE
+from cleanroom.client.progress import Progress, Stage, unheard
+from cleanroom.client.reading import Reading
 from cleanroom.errors import Bilingual, InvalidUpload, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from cleanroom.catalog import TableCatalog
 
@@ -33,6 +41,16 @@ class ArrowStream(Protocol):
 
 Source = ArrowStream | str | Path
 
+BATCH_ROWS: Final = 1 << 16
+"""Rows converted at a time: what conversion needs besides its result stays below 50 MB."""
+
+_PARQUET_ROWS: Final = 1 << 16
+_PARQUET_BUFFER: Final = 1 << 20
+
+
+def _nowhere() -> tuple[int, int]:
+    return 0, 0
+
 
 @dataclass(frozen=True, slots=True)
 class CsvFacts:
@@ -45,78 +63,166 @@ class CsvFacts:
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """One file or table, its declared columns under their declared names.
+    """One file or table, its declared columns under their declared names, read as its rows are asked for.
 
     Args:
         name: how messages call it; None for a table in memory.
-        frame: the identifier's column, then the declared columns; all text if it came from CSV.
+        batches: the rows, once: the identifier's column and the declared columns; all text if it came from CSV.
         dropped: the columns that are not declared and were not read, in the file's order.
         csv: how the file is written; None for what is no CSV.
+        uneven: the rows of a CSV file that have not its header's fields, as far as it was read.
+        place: how much of it was read, and how much there is: bytes of a file, else rows.
     """
 
     name: str | None
-    frame: pl.DataFrame
+    batches: Iterator[pl.DataFrame]
     dropped: tuple[str, ...]
     csv: CsvFacts | None = None
+    uneven: UnevenRows | None = None
+    place: Callable[[], tuple[int, int]] = _nowhere
 
 
-def read_sources(source: Source | Sequence[Source], catalog: TableCatalog) -> Iterator[SourceTable]:
-    """Read one source after another, so that one of them at a time is in memory.
+def read_sources(
+    source: Source | Sequence[Source],
+    catalog: TableCatalog,
+    reading: Reading | None = None,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    progress: Progress = unheard,
+) -> Iterator[SourceTable]:
+    """Open one source after another; each must be read, or given up, before the next.
 
     Args:
         source: a path to a CSV or Parquet file, a table in memory, or several of them that make one upload.
+        reading: what the owner says of how the files are written.
+        batch_rows: rows read at a time; two batches more may be in memory than the one in use.
 
     Raises:
-        InvalidUpload: a file cannot be read, or lacks a declared column.
+        InvalidUpload: a file cannot be read, or lacks a declared column; also while its rows are read.
         UsageError: something is neither a file nor a table.
     """
     several = source if isinstance(source, list | tuple) else (source,)
     if not several:
         raise UsageError(Bilingual("aucun fichier à déposer", "no file to upload"), code="no_source")
-    for one in several:
-        yield _read(one, catalog)
+    for number, one in enumerate(several):
+        progress(Stage.CHECKING, number, len(several))
+        table = _open(one, catalog, reading or Reading())
+        progress(Stage.CHECKING, number + 1, len(several))
+        with closing(ahead(_in_batches(table.batches, batch_rows))) as batches:
+            yield replace(table, batches=batches)
 
 
-def _read(source: object, catalog: TableCatalog) -> SourceTable:
+def _in_batches(frames: Iterator[pl.DataFrame], rows: int) -> Generator[pl.DataFrame]:
+    """Cut and join frames into batches of `rows` rows; the last may be shorter."""
+    held: list[pl.DataFrame] = []
+    count = 0
+    for frame in frames:
+        start = 0
+        while count + frame.height - start >= rows:
+            end = start + rows - count
+            yield pl.concat([*held, frame.slice(start, end - start)], how="vertical_relaxed", rechunk=True)
+            held, count, start = [], 0, end
+        if start < frame.height:
+            held.append(frame.slice(start))
+            count += frame.height - start
+    if held:
+        yield pl.concat(held, how="vertical_relaxed", rechunk=True)
+
+
+def _open(source: object, catalog: TableCatalog, reading: Reading) -> SourceTable:
     if isinstance(source, str | Path):
-        return _read_file(Path(source), catalog)
+        return _open_file(Path(source), catalog, reading)
+    if isinstance(source, pl.DataFrame):
+        return _table(source.columns, iter([source]), catalog, source.height)
     if isinstance(source, ArrowStream):
-        try:
-            frame = pl.DataFrame(source)
-        except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError):
-            raise unreadable(None, "une colonne mêle plusieurs types", "a column mixes several types") from None
-        chosen, dropped = _choose(frame.columns, catalog, None)
-        return SourceTable(None, frame.select(**{to: pl.col(at) for at, to in chosen.items()}), dropped)
+        with _one_type():
+            reader = pa.RecordBatchReader.from_stream(source)
+        return _table(reader.schema.names, _batches(reader), catalog, 0)
     raise UsageError(Bilingual("ni un fichier ni une table", "neither a file nor a table"), code="unknown_source")
 
 
-def _read_file(path: Path, catalog: TableCatalog) -> SourceTable:
+def _table(columns: list[str], frames: Iterator[pl.DataFrame], catalog: TableCatalog, rows: int) -> SourceTable:
+    chosen, dropped = _choose(columns, catalog, None)
+    read = Counter[str]()
+
+    def renamed() -> Iterator[pl.DataFrame]:
+        for frame in frames:
+            read["rows"] += frame.height
+            yield frame.select(**{to: pl.col(at) for at, to in chosen.items()})
+
+    return SourceTable(None, renamed(), dropped, place=lambda: (read["rows"], max(rows, read["rows"])))
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pl.DataFrame]:
+    with _one_type():
+        for batch in reader:
+            yield pl.DataFrame(batch)
+
+
+@contextmanager
+def _one_type() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError):
+        raise unreadable(None, "une colonne mêle plusieurs types", "a column mixes several types") from None
+
+
+def _open_file(path: Path, catalog: TableCatalog, reading: Reading) -> SourceTable:
     if not path.is_file():
         raise UsageError(Bilingual(f"fichier introuvable : {path}", f"no such file: {path}"), code="no_source")
     if path.suffix.lower() in {".parquet", ".pq"}:
-        return _read_parquet(path, catalog)
-    return _read_csv(path, catalog)
+        return _open_parquet(path, catalog)
+    return _open_csv(path, catalog, reading)
 
 
-def _read_parquet(path: Path, catalog: TableCatalog) -> SourceTable:
+def _open_parquet(path: Path, catalog: TableCatalog) -> SourceTable:
+    unread = unreadable(path.name, "Parquet illisible", "unreadable Parquet")
     try:
-        columns = list(pl.read_parquet_schema(path))
-        chosen, dropped = _choose(columns, catalog, path.name)
-        frame = pl.read_parquet(path, columns=list(chosen))
-    except pl.exceptions.PolarsError:
-        raise unreadable(path.name, "Parquet illisible", "unreadable Parquet") from None
-    return SourceTable(path.name, frame.select(**{to: pl.col(at) for at, to in chosen.items()}), dropped)
+        # Not all of a row group at once: some writers make one row group of a whole file.
+        file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_PARQUET_BUFFER)
+        columns = file.schema_arrow.names
+        rows = file.metadata.num_rows
+    except (pa.ArrowException, OSError):
+        raise unread from None
+    chosen, dropped = _choose(columns, catalog, path.name)
+    read = Counter[str]()
+
+    def batches() -> Iterator[pl.DataFrame]:
+        try:
+            with file:
+                for batch in file.iter_batches(_PARQUET_ROWS, columns=list(chosen), use_threads=False):
+                    read["rows"] += batch.num_rows
+                    yield pl.DataFrame(batch).select(**{to: pl.col(at) for at, to in chosen.items()})
+        except (pa.ArrowException, pl.exceptions.PolarsError, OSError):
+            raise unread from None
+
+    size = path.stat().st_size
+    return SourceTable(path.name, batches(), dropped, place=lambda: (size * read["rows"] // max(1, rows), size))
 
 
-def _read_csv(path: Path, catalog: TableCatalog) -> SourceTable:
-    text = find_text(path)
+def _open_csv(path: Path, catalog: TableCatalog, reading: Reading) -> SourceTable:
+    text = find_text(path, reading.encoding)
     declared = {_loose(name) for name in _declared(catalog)}
-    header, delimiter = read_header(text, lambda names: len(declared & {_loose(name) for name in names}))
+    header, delimiter = read_header(
+        text, lambda names: len(declared & {_loose(name) for name in names}), given=reading.delimiter
+    )
     chosen, dropped = _choose(header, catalog, path.name)
     wanted = sorted(chosen, key=header.index)
-    frame = read_rows(text, delimiter, len(header), [header.index(column) for column in wanted])
-    frame.columns = [chosen[column] for column in wanted]
-    return SourceTable(path.name, frame, dropped, CsvFacts(text.packing, text.encoding, delimiter))
+    places = [header.index(column) for column in wanted]
+    uneven = UnevenRows(len(header))
+    size = path.stat().st_size
+    done = Counter[str]()
+
+    def batches() -> Iterator[pl.DataFrame]:
+        with text.opened() as opened:
+            for frame in read_rows(opened, delimiter, len(header), places, uneven):
+                done["bytes"] = min(size, opened.place())
+                frame.columns = [chosen[column] for column in wanted]
+                yield frame
+        done["bytes"] = size
+
+    facts = CsvFacts(text.packing, text.encoding, delimiter)
+    return SourceTable(path.name, batches(), dropped, facts, uneven, lambda: (done["bytes"], size))
 
 
 def _declared(catalog: TableCatalog) -> tuple[str, ...]:

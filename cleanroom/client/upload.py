@@ -6,17 +6,17 @@ Plaintext stays in memory: what is written, the temporary table file included, i
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cleanroom.client.conform import conform
-from cleanroom.client.order import arrow_groups, in_token_order, tokenised
-from cleanroom.client.read_table import CsvFacts, Source, SourceTable, read_sources
-from cleanroom.client.written import DateForm, DecimalMark, WrittenForm, written_forms
+from cleanroom.client.ahead import ahead
+from cleanroom.client.gather import LeftOut, Options, SourceFacts, gather
+from cleanroom.client.progress import Progress, Stage
 from cleanroom.errors import Bilingual, UsageError
 from cleanroom.identifiers import Digest, Epoch, RoomId, TableName, UploadId
-from cleanroom.partition.manifest import Manifest, storage_schema
+from cleanroom.partition.intent import Append, Intent
+from cleanroom.partition.manifest import Manifest, StoredColumn, storage_schema
 from cleanroom.partition.package import open_new, sealing_info, write_package
 from cleanroom.partition.table_file import aad_prefix, file_facts, group_bits_for, write_table_file
 from key_management.errors import InvalidPublicKey
@@ -24,14 +24,16 @@ from key_management.secret import SecretKey
 from key_management.transport import seal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import polars as pl
+    import pyarrow as pa
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from cleanroom.catalog import TableCatalog
     from cleanroom.client.linkage import LinkageKey
+    from cleanroom.client.order import PersonCounts, Runs
+    from cleanroom.client.read_table import Source
 
 _UPLOAD_ID_BYTES: Final = 16
 
@@ -43,31 +45,14 @@ class RoomFacts:
     Args:
         transport_key: the room's public key for sealing, 1216 bytes.
         declaration: digest of the table's signed file.
+        version: the table's, as far as the member knows; 0 before its first upload.
     """
 
     room: RoomId
     transport_key: bytes
     epoch: Epoch
     declaration: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFacts:
-    """How a source was read, for its owner to see that it was read as meant.
-
-    Args:
-        name: the file's; None for a table in memory.
-        rows: all its rows, those of nobody included.
-        csv: packing, encoding and delimiter; None for what is no CSV.
-        dates: columns of text with dates, and the form they are written in.
-        marks: columns of text with decimals, and what marks them.
-    """
-
-    name: str | None
-    rows: int
-    csv: CsvFacts | None
-    dates: tuple[tuple[str, DateForm], ...]
-    marks: tuple[tuple[str, DecimalMark], ...]
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +61,8 @@ class PreparedUpload:
 
     Args:
         rows: rows in the package.
-        without_person: rows left out, their identifier being no e-mail address.
-        dropped_columns: the sources' columns that are not declared and stay at home.
+        persons: how many people it has, and of how many the room will not see all rows.
+        left_out: what stayed at home or was changed.
         sources: how each source was read, in their order.
     """
 
@@ -86,9 +71,19 @@ class PreparedUpload:
     table: TableName
     size_bytes: int
     rows: int
-    without_person: int
-    dropped_columns: tuple[str, ...]
+    persons: PersonCounts
+    left_out: LeftOut
     sources: tuple[SourceFacts, ...]
+
+    @property
+    def without_person(self) -> int:
+        """Rows left out because their identifier is not of its kind."""
+        return self.left_out.without_person
+
+    @property
+    def dropped_columns(self) -> tuple[str, ...]:
+        """The sources' columns that are not declared and stay at home."""
+        return self.left_out.columns
 
 
 def prepare(
@@ -98,13 +93,18 @@ def prepare(
     signing_key: Ed25519PrivateKey,
     linkage_key: LinkageKey,
     destination: Path,
+    *,
+    intent: Intent | None = None,
+    options: Options | None = None,
 ) -> PreparedUpload:
-    """Make a package of a member's rows.
+    """Make a package of a member's rows, in memory that does not grow with what the sources hold besides them.
 
     Args:
         source: CSV or Parquet files or tables in memory; several make one upload.
         signing_key: the table owner's.
         destination: the package file to write.
+        intent: what the upload does to its table; None to append.
+        options: how the sources are read, and what becomes of rows that are not as declared; None for the strictest.
 
     Raises:
         RowsRefused: rows break the declaration; nothing was written.
@@ -112,17 +112,11 @@ def prepare(
         UsageError: the linkage key is another room's or another epoch's.
         OSError: the package cannot be written.
     """
-    if (linkage_key.room, linkage_key.epoch) != (facts.room, facts.epoch):
-        raise UsageError(
-            Bilingual(
-                f"la clé d'appariement est celle de {linkage_key.room}, époque {linkage_key.epoch}",
-                f"the linkage key is that of {linkage_key.room}, epoch {linkage_key.epoch}",
-            ),
-            code="wrong_linkage_key",
-        )
+    require_key(linkage_key, facts)
     columns = storage_schema(catalog)
-    gathered = _gather(source, catalog, linkage_key)
-    rows = in_token_order(gathered.parts)
+    chosen = options or Options()
+    gathered = gather(source, catalog, linkage_key, chosen)
+    runs = gathered.runs
     upload = UploadId(secrets.token_hex(_UPLOAD_ID_BYTES))
     data_key = SecretKey.generate()
     encrypted = destination.with_name(f".{destination.name}.{upload}.tmp")
@@ -131,7 +125,7 @@ def prepare(
         group_rows = write_table_file(
             encrypted,
             columns,
-            arrow_groups(rows, columns, group_bits_for(rows.height)),
+            sorted_groups(runs, columns, chosen.progress),
             data_key=data_key,
             aad=aad_prefix(facts.room, catalog.table, upload),
         )
@@ -142,12 +136,14 @@ def prepare(
             table=catalog.table,
             upload=upload,
             epoch=facts.epoch,
-            kind=catalog.unit.kind,
+            kind=catalog.unit.token_kind,
             declaration=facts.declaration,
             columns=columns,
             group_rows=group_rows,
             file=file,
             linkage_check=linkage_key.check(),
+            intent=intent or Append(),
+            after=facts.version,
         )
         sealed_key = _seal(facts, data_key, sealing_info(manifest))
         write_package(
@@ -161,43 +157,37 @@ def prepare(
         upload=upload,
         table=catalog.table,
         size_bytes=destination.stat().st_size,
-        rows=rows.height,
-        without_person=gathered.without_person,
-        dropped_columns=tuple(gathered.dropped),
-        sources=tuple(gathered.sources),
+        rows=runs.rows,
+        persons=runs.persons,
+        left_out=gathered.left_out,
+        sources=gathered.sources,
     )
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """What the sources held: rows under tokens, in parts; and what stays at home."""
+def require_key(linkage_key: LinkageKey, facts: RoomFacts) -> None:
+    """Check that the linkage key is of the room and epoch.
 
-    parts: list[pl.DataFrame] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    sources: list[SourceFacts] = field(default_factory=list)
-    without_person: int = 0
-
-
-def _gather(source: Source | Sequence[Source], catalog: TableCatalog, linkage_key: LinkageKey) -> _Gathered:
-    gathered = _Gathered()
-    for table in read_sources(source, catalog):
-        gathered.dropped += [name for name in table.dropped if name not in gathered.dropped]
-        forms = written_forms(table.frame, catalog)
-        gathered.sources.append(_facts_of(table, forms))
-        for conformed in conform(table, catalog, forms):
-            gathered.parts.append(tokenised(conformed, kind=catalog.unit.kind, linkage_key=linkage_key))
-            gathered.without_person += conformed.without_person
-    return gathered
+    Raises:
+        UsageError: it is another's.
+    """
+    if (linkage_key.room, linkage_key.epoch) != (facts.room, facts.epoch):
+        raise UsageError(
+            Bilingual(
+                f"la clé d'appariement est celle de {linkage_key.room}, époque {linkage_key.epoch}",
+                f"the linkage key is that of {linkage_key.room}, epoch {linkage_key.epoch}",
+            ),
+            code="wrong_linkage_key",
+        )
 
 
-def _facts_of(table: SourceTable, forms: Mapping[str, WrittenForm]) -> SourceFacts:
-    return SourceFacts(
-        name=table.name,
-        rows=table.frame.height,
-        csv=table.csv,
-        dates=tuple((column, form) for column, form in forms.items() if isinstance(form, DateForm)),
-        marks=tuple((column, form) for column, form in forms.items() if isinstance(form, DecimalMark)),
-    )
+def sorted_groups(runs: Runs, columns: Sequence[StoredColumn], progress: Progress) -> Iterator[pa.Table]:
+    """Yield the token ranges of the table file; the next is sorted while one is written."""
+    done = 0
+    with closing(ahead(runs.groups(columns, group_bits_for(runs.rows)))) as groups:
+        for group in groups:
+            yield group
+            done += group.num_rows
+            progress(Stage.WRITING, done, runs.rows)
 
 
 def _seal(facts: RoomFacts, data_key: SecretKey, info: bytes) -> bytes:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanroom.catalog import Category, Column, Contribution, Date, Number, PrivacyUnit, TableCatalog, Text
-from cleanroom.client import conform as conform_module
 from cleanroom.client.columns import conform_column
-from cleanroom.client.conform import Conformed, RowsRefused, conform
+from cleanroom.client.conform import Conformed, Conforming, RowsRefused, Treatment
 from cleanroom.client.read_table import SourceTable
+from cleanroom.client.reading import Reading
 from cleanroom.client.values import ReasonKind, category_value, clean, date_value, number_value
-from cleanroom.client.written import DateForm, DecimalMark, written_form, written_forms
+from cleanroom.client.written import DateForm, DecimalMark, written_form
 from cleanroom.errors import Language
 from cleanroom.identifiers import IdentifierKind, TableName
 
@@ -177,25 +177,22 @@ CATALOG = TableCatalog(
 )
 
 
-def table(rows: list[tuple[str | None, str | None, str | None, str | None]]) -> SourceTable:
+Rows = list[tuple[str | None, str | None, str | None, str | None]]
+
+
+def converted(rows: Rows, batch_rows: int = 1 << 18) -> list[Conformed]:
     frame = pl.DataFrame(rows, orient="row", schema=dict.fromkeys(("courriel", "region", "amount", "note"), pl.String))
-    return SourceTable("ventes.csv", frame, ())
+    conforming = Conforming(CATALOG, Reading(), Treatment())
+    done = list(conforming.conform(SourceTable("ventes.csv", frame.iter_slices(batch_rows), ())))
+    assert conforming.report().rows == 0
+    return done
 
 
-def converted(source: SourceTable) -> list[Conformed]:
-    return list(conform(source, CATALOG, written_forms(source.frame, CATALOG)))
-
-
-@pytest.fixture(params=[1 << 18, 2], ids=["whole", "in slices"])
-def _slices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conform_module, "SLICE_ROWS", request.param)
-
-
-@pytest.mark.usefixtures("_slices")
-def test_every_broken_row_is_counted_and_the_first_are_named_in_both_languages() -> None:
+@pytest.mark.parametrize("batch_rows", [1 << 18, 2])
+def test_every_broken_row_is_counted_and_the_first_are_named_in_both_languages(batch_rows: int) -> None:
     with pytest.raises(RowsRefused) as refused:
         converted(
-            table(
+            (
                 [
                     ("a@b.ca", "laval", "1", None),
                     (" ", "laval", "1", None),
@@ -203,7 +200,8 @@ def test_every_broken_row_is_counted_and_the_first_are_named_in_both_languages()
                     ("a@b.ca", "gatineau", "12.345", None),
                     ("a@b.ca", None, "x" * 99, None),
                 ]
-            )
+            ),
+            batch_rows,
         )
     assert refused.value.code == "rows_refused"
     assert dict(refused.value.counts) == {
@@ -225,21 +223,21 @@ def test_every_broken_row_is_counted_and_the_first_are_named_in_both_languages()
     english = refused.value.message.into(Language.EN)
     assert "ventes.csv, ligne 4, colonne « region », 'gatineau' : hors du domaine déclaré" in french
     assert "ventes.csv, row 4, column 'region', 'gatineau': not in the declared domain" in english
-    assert "6 valeurs" in french
+    assert "6 valeurs ne respectent pas la déclaration, dans 4 lignes ; rien n'a été déposé" in french
     assert "2 × 'courriel': empty identifier" in english
 
 
-@pytest.mark.usefixtures("_slices")
-def test_only_the_first_broken_rows_are_spelled_out() -> None:
+@pytest.mark.parametrize("batch_rows", [1 << 18, 7])
+def test_only_the_first_broken_rows_are_spelled_out(batch_rows: int) -> None:
     with pytest.raises(RowsRefused) as refused:
-        converted(table([("a@b.ca", "paris", "1", None)] * 1000))
+        converted([("a@b.ca", "paris", "1", None)] * 1000, batch_rows)
     assert [fault.row for fault in refused.value.first] == list(range(1, 11))
     assert refused.value.counts.total() == 1000
 
 
 def test_rows_of_nobody_are_left_out_and_counted() -> None:
     (conformed,) = converted(
-        table([("n/a", "laval", "1", "x"), ("A@b.ca", "estrie", "2,50", " "), ("c@d.ca", "laval", "3", "y")])
+        [("n/a", "laval", "1", "x"), ("A@b.ca", "estrie", "2,50", " "), ("c@d.ca", "laval", "3", "y")]
     )
     assert conformed.without_person == 1
     assert conformed.identifiers.to_list() == ["a@b.ca", "c@d.ca"]

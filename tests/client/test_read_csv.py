@@ -7,6 +7,7 @@ import gzip
 import io
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 
 from cleanroom.catalog import Category, Column, Contribution, PrivacyUnit, TableCatalog, Text
 from cleanroom.client import csv_text
+from cleanroom.client.conform import Conforming, Treatment
 from cleanroom.client.csv_rows import Delimiter
 from cleanroom.client.csv_text import Encoding, Packing, find_text
 from cleanroom.client.read_table import CsvFacts, read_sources
+from cleanroom.client.reading import Reading
 from cleanroom.errors import InvalidUpload
 from cleanroom.identifiers import IdentifierKind, TableName
 
@@ -55,9 +58,9 @@ def test_encodings_and_packings_are_found(
     pack = {Packing.NONE: bytes, Packing.GZIP: gzip.compress, Packing.ZSTD: zstd}[packing]
     path = tmp_path / "ventes.csv"
     path.write_bytes(pack(content))
-    (table,) = read_sources(path, CATALOG)
-    assert table.frame.select("courriel", "région", "note").rows() == ROWS
-    assert table.csv == CsvFacts(packing, encoding, Delimiter.SEMICOLON)
+    for table in read_sources(path, CATALOG):
+        assert pl.concat(table.batches).select("courriel", "région", "note").rows() == ROWS
+        assert table.csv == CsvFacts(packing, encoding, Delimiter.SEMICOLON)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -70,11 +73,18 @@ def test_delimiters_are_found_though_quotes_hold_others(tmp_path: Path, delimite
     ]
     path = tmp_path / "v.csv"
     path.write_text("\n".join(delimiter.value.join(row) for row in rows), encoding="utf-8")
-    (table,) = read_sources(path, CATALOG)
-    assert table.csv is not None
-    assert table.csv.delimiter is delimiter
-    assert table.frame.select("courriel", "région", "note").rows() == ROWS
-    assert table.dropped == ("nom, prénom; titre | ville\tet, pays",)
+    for table in read_sources(path, CATALOG):
+        assert table.csv is not None
+        assert table.csv.delimiter is delimiter
+        assert pl.concat(table.batches).select("courriel", "région", "note").rows() == ROWS
+        assert table.dropped == ("nom, prénom; titre | ville\tet, pays",)
+
+
+def read_all(path: Path) -> None:
+    """Read a file as an upload does, whose bad rows are refused."""
+    conforming = Conforming(CATALOG, Reading(), Treatment())
+    for table in read_sources(path, CATALOG):
+        list(conforming.conform(table))
 
 
 HEADER = "courriel,région,note\n"
@@ -167,7 +177,7 @@ def test_a_bad_file_is_named_in_both_languages(tmp_path: Path, case: str) -> Non
     path = tmp_path / "v.csv"
     path.write_bytes(content)
     with pytest.raises(InvalidUpload) as wrong:
-        list(read_sources(path, CATALOG))
+        read_all(path)
     assert wrong.value.message.fr.endswith(french)
     assert wrong.value.message.en.endswith(english)
 
@@ -179,7 +189,7 @@ def test_what_unpacks_to_too_much_is_refused(tmp_path: Path, pack: object, monke
     path = tmp_path / "v.csv"
     path.write_bytes(pack(HEADER.encode() + b"\n" * (1 << 20)))
     with pytest.raises(InvalidUpload, match="unpacks to more than 0"):
-        list(read_sources(path, CATALOG))
+        read_all(path)
 
 
 @settings(deadline=None, max_examples=200)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from cleanroom.catalog import Column, Contribution, Number, PrivacyUnit, TableCatalog, Text
-from cleanroom.client.read_table import read_sources
+from cleanroom.client.read_table import Source, read_sources
 from cleanroom.errors import InvalidUpload, UsageError
 from cleanroom.identifiers import IdentifierKind, TableName
 
@@ -23,6 +23,10 @@ CATALOG = TableCatalog(
     contribution=Contribution(1, 1),
 )
 FRAME = {"Courriel du client": ["a@b.ca", "c@d.ca"], "tickets": [1, 2], "note": ["x", None], "nom": ["Anne", "Luc"]}
+
+
+def read_all(source: Source | list[Source]) -> list[list[pl.DataFrame]]:
+    return [list(table.batches) for table in read_sources(source, CATALOG)]
 
 
 @pytest.mark.parametrize(
@@ -37,10 +41,11 @@ FRAME = {"Courriel du client": ["a@b.ca", "c@d.ca"], "tickets": [1, 2], "note": 
 def test_csv(tmp_path: Path, content: str) -> None:
     path = tmp_path / "ventes.csv"
     path.write_bytes(content.encode())
-    (table,) = read_sources(path, CATALOG)
-    assert table.name == "ventes.csv"
-    assert table.dropped == ("nom",)
-    assert table.frame.select("Courriel du client", "tickets", "note").rows() == [
+    for table in read_sources(path, CATALOG):
+        assert table.name == "ventes.csv"
+        assert table.dropped == ("nom",)
+        frame = pl.concat(table.batches)
+    assert frame.select("Courriel du client", "tickets", "note").rows() == [
         ("a@b.ca", "1", "x"),
         ("c@d.ca", "2", None),
     ]
@@ -49,15 +54,14 @@ def test_csv(tmp_path: Path, content: str) -> None:
 def test_numbers_of_a_csv_are_not_guessed(tmp_path: Path) -> None:
     path = tmp_path / "v.csv"
     path.write_text("Courriel du client,tickets,note\na@b.ca,007,1.10\n", encoding="utf-8")
-    (table,) = read_sources(str(path), CATALOG)
-    assert table.frame.row(0) == ("a@b.ca", "007", "1.10")
+    (frame,) = [pl.concat(table.batches) for table in read_sources(str(path), CATALOG)]
+    assert frame.row(0) == ("a@b.ca", "007", "1.10")
 
 
 def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
     path = tmp_path / "v.csv"
     path.write_text("Courriel du client,tickets,note\n", encoding="utf-8")
-    (table,) = read_sources(path, CATALOG)
-    assert table.frame.shape == (0, 3)
+    assert [list(table.batches) for table in read_sources(path, CATALOG)] == [[]]
 
 
 def test_data_frames_and_parquet_say_the_same(tmp_path: Path) -> None:
@@ -66,13 +70,13 @@ def test_data_frames_and_parquet_say_the_same(tmp_path: Path) -> None:
     sources = [tmp_path / "v.parquet", frame, pa.table(FRAME), pd.DataFrame(FRAME)]
     for table in read_sources(sources, CATALOG):
         assert table.dropped == ("nom",)
-        assert table.frame.rows() == [("a@b.ca", 1, "x"), ("c@d.ca", 2, None)]
+        assert pl.concat(table.batches).rows() == [("a@b.ca", 1, "x"), ("c@d.ca", 2, None)]
 
 
 def test_missing_columns_are_named_with_what_they_may_be() -> None:
     frame = pl.DataFrame({"courriel client": ["a@b.ca"], "ticket": [1], "nom": ["Anne"]})
     with pytest.raises(InvalidUpload) as missing:
-        list(read_sources(frame, CATALOG))
+        read_all(frame)
     assert missing.value.code == "missing_columns"
     assert "'tickets' (is it 'ticket'?)" in missing.value.message.en
     assert "« Courriel du client » (serait-ce « courriel client » ?)" in missing.value.message.fr
@@ -98,7 +102,7 @@ def test_unreadable_csv(tmp_path: Path, content: bytes, said: str) -> None:
         assert table.dropped == ("TICKETS ", "Tickets")
         return
     with pytest.raises(InvalidUpload) as wrong:
-        list(read_sources(path, CATALOG))
+        read_all(path)
     assert wrong.value.message.en == f"v.csv: {said}"
     assert wrong.value.message.fr.startswith("v.csv : ")
 
@@ -106,11 +110,11 @@ def test_unreadable_csv(tmp_path: Path, content: bytes, said: str) -> None:
 def test_what_is_no_source() -> None:
     for source in (Path("/nowhere/v.csv"), [], 7):
         with pytest.raises(UsageError):
-            list(read_sources(source, CATALOG))  # type: ignore[arg-type]
+            read_all(source)  # type: ignore[arg-type]
 
 
 def test_unreadable_parquet(tmp_path: Path) -> None:
     path = tmp_path / "v.parquet"
     path.write_bytes(b"PAR1 nothing PAR1")
     with pytest.raises(InvalidUpload, match="unreadable Parquet"):
-        list(read_sources(path, CATALOG))
+        read_all(path)

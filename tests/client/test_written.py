@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from cleanroom.catalog import Category, Column, Contribution, Date, Number, PrivacyUnit, TableCatalog
 from cleanroom.client.columns import conform_column
-from cleanroom.client.conform import RowsRefused, conform
+from cleanroom.client.conform import Conforming, RowsRefused, Treatment
 from cleanroom.client.near import near_category
 from cleanroom.client.read_table import SourceTable
+from cleanroom.client.reading import Reading
 from cleanroom.client.values import ReasonKind
-from cleanroom.client.written import DateForm, DecimalMark, written_form, written_forms
+from cleanroom.client.written import DateForm, DecimalMark, written_form
 from cleanroom.identifiers import IdentifierKind, TableName
 
 DAYS = Date(date(1900, 1, 1), date(2099, 12, 31), nullable=True)
@@ -202,10 +203,12 @@ def test_broken_rows_say_what_may_be_meant_in_both_languages() -> None:
         ("a@b.ca", "Paris", "12/31/2024", "2,5"),
     ]
     frame = pl.DataFrame(rows, orient="row", schema=["courriel", "région", "jour", "montant"])
+    conforming = Conforming(CATALOG, Reading(), Treatment())
+    assert list(conforming.conform(SourceTable("v.csv", iter([frame]), ()))) == []
     with pytest.raises(RowsRefused) as refused:
-        list(conform(SourceTable("v.csv", frame, ()), CATALOG, written_forms(frame, CATALOG)))
+        conforming.report()
     assert refused.value.message.fr == (
-        "5 valeurs ne respectent pas la déclaration ; rien n'a été déposé\n"
+        "5 valeurs ne respectent pas la déclaration, dans 2 lignes ; rien n'a été déposé\n"
         "  2 × « région » : hors du domaine déclaré\n"
         "  1 × « jour » : pas un jour AAAA-MM-JJ ni JJ/MM/AAAA\n"
         "  1 × « jour » : date écrite autrement que la première de la colonne\n"
