@@ -11,6 +11,9 @@ from typing import Final, NewType
 IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 """What a party, a table or a column may be called (DESIGN §9). ASCII only, so that no two names look alike."""
 
+DEFAULT_REGION: Final = "CA"
+"""Where a phone number without a country's code is dialled, unless the table's file says otherwise."""
+
 RESERVED_PARTY: Final = "public"
 """The owner's part of a reference table's name, `public.regions`; nobody may be called that."""
 
@@ -19,6 +22,8 @@ RoomId = NewType("RoomId", str)
 UploadId = NewType("UploadId", str)
 Epoch = NewType("Epoch", str)
 Purpose = NewType("Purpose", str)
+TokenKind = NewType("TokenKind", str)
+"""What a token says of its making: `email`, `phone`, `opaque`, or `opaque:NAME` for one number space (S10)."""
 
 
 class Role(StrEnum):
@@ -34,6 +39,7 @@ class IdentifierKind(StrEnum):
     """What a privacy unit's token is made from; tokens of different kinds never meet (S10)."""
 
     EMAIL = "email"
+    PHONE = "phone"
     OPAQUE = "opaque"
 
 
@@ -50,6 +56,30 @@ def identifier(text: str) -> str:
     if IDENTIFIER.fullmatch(text) is None:
         raise InvalidName(text)
     return text
+
+
+def token_kind(kind: IdentifierKind, namespace: str | None = None) -> TokenKind:
+    """Name the kind that tokens are made and kept apart by.
+
+    Args:
+        namespace: the number space of opaque identifiers; None for the room's common one, and for other kinds.
+
+    Raises:
+        InvalidName: the namespace is no name, or the kind has none.
+    """
+    if namespace is None:
+        return TokenKind(kind.value)
+    if kind is not IdentifierKind.OPAQUE:
+        raise InvalidName(namespace)
+    return TokenKind(f"{kind.value}:{identifier(namespace)}")
+
+
+def parse_token_kind(text: str) -> TokenKind:
+    """Return the kind of tokens called `text`, else raise `InvalidName`."""
+    kind, colon, namespace = text.partition(":")
+    if kind not in set(IdentifierKind):
+        raise InvalidName(text)
+    return token_kind(IdentifierKind(kind), namespace if colon else None)
 
 
 def fold(name: str) -> str:

@@ -10,7 +10,7 @@ from cleanroom.catalog.columns import LARGEST_DOMAIN, LARGEST_NUMBER, Category, 
 from cleanroom.catalog.strict_yaml import Mapping, Node, Scalar, expect_mapping, expect_scalar, expect_sequence
 from cleanroom.catalog.table import Contribution, PrivacyUnit, TableCatalog
 from cleanroom.errors import Bilingual, InvalidDeclaration
-from cleanroom.identifiers import IdentifierKind, InvalidName, TableName, identifier
+from cleanroom.identifiers import DEFAULT_REGION, IdentifierKind, InvalidName, TableName, identifier
 
 CATALOG_KEYS: Final = ("table", "unit", "columns", "limits", "defaults")
 LARGEST_ROW_LIMIT: Final = 65_535
@@ -66,14 +66,47 @@ def _identifier(text: str, node: Node) -> str:
 
 
 def _unit(node: Mapping) -> PrivacyUnit:
-    node.only("name", "from", "kind")
+    node.only("name", "from", "kind", "namespace", "region")
     kind = expect_scalar(node.required("kind"))
     if kind.text not in set(IdentifierKind):
         known = ", ".join(IdentifierKind)
         raise _wrong(kind, f"genre inconnu {kind.text!r} (connus : {known})", f"unknown kind {kind.text!r} ({known})")
     source = expect_scalar(node.required("from")).text
     name = expect_scalar(node.required("name"))
-    return PrivacyUnit(_identifier(name.text, name), source, IdentifierKind(kind.text))
+    known_kind = IdentifierKind(kind.text)
+    return PrivacyUnit(
+        _identifier(name.text, name), source, known_kind, _namespace(node, known_kind), _region(node, known_kind)
+    )
+
+
+def _namespace(node: Mapping, kind: IdentifierKind) -> str | None:
+    given = node.get("namespace")
+    if given is None:
+        return None
+    name = expect_scalar(given)
+    if kind is not IdentifierKind.OPAQUE:
+        raise _wrong(name, "namespace ne va qu'avec kind: opaque", "namespace goes with kind: opaque only")
+    return _identifier(name.text, name)
+
+
+def _region(node: Mapping, kind: IdentifierKind) -> str | None:
+    given = node.get("region")
+    if kind is not IdentifierKind.PHONE:
+        if given is not None:
+            raise _wrong(given, "region ne va qu'avec kind: phone", "region goes with kind: phone only")
+        return None
+    if given is None:
+        return DEFAULT_REGION
+    from phonenumbers import SUPPORTED_REGIONS
+
+    region = expect_scalar(given)
+    if region.text not in SUPPORTED_REGIONS:
+        raise _wrong(
+            region,
+            f"{region.text!r} n'est pas un pays en deux majuscules (CA, FR, US…)",
+            f"{region.text!r} is not a country in two capital letters (CA, FR, US…)",
+        )
+    return region.text
 
 
 def _columns(node: Mapping, unit: PrivacyUnit) -> tuple[Column, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cleanroom.identifiers import token_kind
+
 if TYPE_CHECKING:
     from cleanroom.catalog.columns import Column
-    from cleanroom.identifiers import IdentifierKind, TableName
+    from cleanroom.identifiers import IdentifierKind, TableName, TokenKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +20,20 @@ class PrivacyUnit:
         name: what questions call it, `person`.
         source: the upload's column that it is made from; that column never travels.
         kind: how the identifier is normalised and separated from other kinds (S10).
+        namespace: for opaque identifiers, whose numbers they are; None for the room's common ones.
+        region: for phones, where a number without a country's code is dialled, as two capital letters; else None.
     """
 
     name: str
     source: str
     kind: IdentifierKind
+    namespace: str | None = None
+    region: str | None = None
+
+    @property
+    def token_kind(self) -> TokenKind:
+        """Return what its tokens are made, and kept apart, by."""
+        return token_kind(self.kind, self.namespace)
 
 
 @dataclass(frozen=True, slots=True)

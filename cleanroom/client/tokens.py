@@ -1,8 +1,8 @@
 """Turn normalised identifiers into tokens (DESIGN §9; docs/spec/token.md with its vectors).
 
 token = first 16 bytes of HMAC-SHA-256(key, "cleanroom/token/v1" 00 kind 00 epoch 00 value), the key being the linkage
-key's 64 lowercase hexadecimal digits as text. Kind and epoch hold no NUL, and the value comes last, so no two triples
-share a message even where a value holds one.
+key's 64 lowercase hexadecimal digits as text. Kind (`email`, `phone`, `opaque`, `opaque:NAME`) and epoch hold no NUL,
+and the value comes last, so no two triples share a message even where a value holds one.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import polars_hash as plh
 from cleanroom.errors import InvariantBroken
 
 if TYPE_CHECKING:
-    from cleanroom.identifiers import Epoch, IdentifierKind
+    from cleanroom.identifiers import Epoch, TokenKind
     from key_management.secret import SecretKey
 
 LABEL: Final = "cleanroom/token/v1"
 TOKEN_BYTES: Final = 16
 
 
-def token(linkage_key: SecretKey, *, kind: IdentifierKind, epoch: Epoch, value: str) -> bytes:
+def token(linkage_key: SecretKey, *, kind: TokenKind, epoch: Epoch, value: str) -> bytes:
     """Return one token, by the standard library: the reference that the bulk way is tested against.
 
     Args:
@@ -36,7 +36,7 @@ def token(linkage_key: SecretKey, *, kind: IdentifierKind, epoch: Epoch, value: 
     return hmac.digest(hmac_key(linkage_key).encode(), message, "sha256")[:TOKEN_BYTES]
 
 
-def token_column(linkage_key: SecretKey, *, kind: IdentifierKind, epoch: Epoch, values: pl.Series) -> pl.Series:
+def token_column(linkage_key: SecretKey, *, kind: TokenKind, epoch: Epoch, values: pl.Series) -> pl.Series:
     """Return the tokens of a String column without nulls, as 32 hexadecimal digits each.
 
     Raises:
@@ -62,5 +62,5 @@ def hmac_key(linkage_key: SecretKey) -> str:
     return linkage_key.reveal_secret_bytes().hex()
 
 
-def _prefix(kind: IdentifierKind, epoch: Epoch) -> str:
+def _prefix(kind: TokenKind, epoch: Epoch) -> str:
     return f"{LABEL}\0{kind}\0{epoch}\0"

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.catalog import Category, ColumnType, Date, Number, TableCatalog, Text
 from cleanroom.errors import Bilingual, InvalidUpload, UsageError
-from cleanroom.identifiers import Digest, Epoch, IdentifierKind, InvalidName, RoomId, TableName, UploadId, identifier
+from cleanroom.identifiers import (
+    Digest,
+    Epoch,
+    InvalidName,
+    RoomId,
+    TableName,
+    TokenKind,
+    UploadId,
+    identifier,
+    parse_token_kind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +101,7 @@ class Manifest:
     table: TableName
     upload: UploadId
     epoch: Epoch
-    kind: IdentifierKind
+    kind: TokenKind
     declaration: Digest
     columns: tuple[StoredColumn, ...]
     group_rows: tuple[int, ...]
@@ -271,8 +281,6 @@ def _manifest(fields: _Object) -> Manifest:
     fields.only(_FIELDS)
     if fields.text("format") != FORMAT:
         raise _WrongField("format")
-    if fields.text("kind") not in set(IdentifierKind):
-        raise _WrongField("kind")
     if _HASH.fullmatch(fields.text("linkage_check")) is None:
         raise _WrongField("linkage_check")
     file = fields.nested("file")
@@ -283,7 +291,7 @@ def _manifest(fields: _Object) -> Manifest:
             table=TableName.parse(f"{fields.text('owner')}.{fields.text('table')}"),
             upload=UploadId(fields.text("upload")),
             epoch=Epoch(fields.text("epoch")),
-            kind=IdentifierKind(fields.text("kind")),
+            kind=_token_kind(fields.text("kind")),
             declaration=fields.digest("declaration"),
             columns=tuple(_column(column) for column in fields.nested_list("columns")),
             group_rows=fields.counts("group_rows"),
@@ -298,6 +306,13 @@ def _manifest(fields: _Object) -> Manifest:
         raise
     except ValueError as wrong:
         raise _WrongField(*wrong.args) from None
+
+
+def _token_kind(text: str) -> TokenKind:
+    try:
+        return parse_token_kind(text)
+    except InvalidName:
+        raise _WrongField("kind") from None
 
 
 def _column(fields: _Object) -> StoredColumn:

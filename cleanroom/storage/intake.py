@@ -177,7 +177,7 @@ def _check_manifest(
         raise _mismatch("table", "table")
     if manifest.declaration != declaration_digest:
         raise _mismatch("déclaration de la table", "the table's declaration")
-    if manifest.kind != catalog.unit.kind:
+    if manifest.kind != catalog.unit.token_kind:
         raise _mismatch("genre d'identifiant", "kind of identifier")
     if manifest.epoch != epoch:
         raise _mismatch("époque", "epoch")

@@ -237,7 +237,7 @@ def test_a_wrong_column_is_refused_at_its_line(text: str) -> None:
         (("table: tnm.visits", "table: TNM.visits"), 1),
         (("table: tnm.visits", "table: public.visits"), 1),
         (("table: tnm.visits", "table: tnm.visits.x"), 1),
-        (("kind: email", "kind: phone"), 2),
+        (("kind: email", "kind: fax"), 2),
         (("name: person", "name: Person"), 2),
         (("name: person", "name: x"), 4),
         (("from: courriel", "from: x"), 4),

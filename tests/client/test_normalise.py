@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.client.normalise import WHITE_SPACE, is_blank, normalise, normalise_column
+from cleanroom.client.normalise import WHITE_SPACE, identifier_text, is_blank, normalise, normalise_column
 from cleanroom.identifiers import IdentifierKind
 
 # Unassigned characters may normalise differently in another version of Unicode than Python 3.11's.
@@ -74,7 +74,61 @@ def test_columns_of_emails_follow_the_rule_of_one(values: list[str]) -> None:
 def test_columns_of_opaque_identifiers_follow_the_rule_of_one(values: list[str]) -> None:
     expected = [normalise(IdentifierKind.OPAQUE, value) for value in values]
     assert normalise_column(IdentifierKind.OPAQUE, pl.Series(values)).to_list() == expected
-    assert is_blank(pl.Series(values)).to_list() == [value is None for value in expected]
+    assert is_blank(pl.Series(values)).to_list() == [not value.strip(WHITE_SPACE) for value in values]
+
+
+SPOILT = st.sampled_from(
+    ["123.0", "00123", "1,00", "1.2E+11", "12E5", "1E+05", "NaN", "nan ", "NULL", "N/A", "#N/A", "éna"]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(SPOILT | st.text("0123456789.,eE+naNlLuU/#", max_size=9), min_size=1, max_size=5))
+def test_columns_of_spoilt_numbers_follow_the_rule_of_one(values: list[str]) -> None:
+    expected = [normalise(IdentifierKind.OPAQUE, value) for value in values]
+    assert normalise_column(IdentifierKind.OPAQUE, pl.Series(values)).to_list() == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("00123", "00123"),  # another customer than 123
+        ("123", "123"),
+        (" 123\u00a0", "123"),
+        ("abc-12", "abc-12"),  # another than ABC-12
+        ("ABC-12", "ABC-12"),
+        ("e\u0301-1", "é-1"),
+        ("12E5", "12E5"),
+        ("0", "0"),
+        ("Nathalie", "Nathalie"),
+        ("1.5", "1.5"),
+        ("123.0", None),  # 123 at a member whose software did not make it a fraction
+        ("123,00", None),
+        ("1.23457E+11", None),  # a million customers look so
+        ("1E+05", None),
+        ("NaN", None),
+        ("null", None),
+        ("None", None),
+        ("<NA>", None),
+        ("#N/A", None),
+        ("\\N", None),
+    ],
+)
+def test_opaque(written: str, expected: str | None) -> None:
+    assert normalise(IdentifierKind.OPAQUE, written) == expected
+    for column in ([written], [written, "é"]):
+        assert normalise_column(IdentifierKind.OPAQUE, pl.Series(column))[0] == expected
+
+
+def test_numbers_of_a_source_are_written_as_the_integers_that_they_were() -> None:
+    floats = pl.Series([123.0, 15145551234.0, float("nan"), None, 1.5, -7.0, 2.0**53, float("inf")])
+    written = ["123", "15145551234", None, None, "1.5", "-7"]
+    assert identifier_text(floats).to_list()[:6] == written
+    # Too large to be one number only, and so nobody.
+    large = normalise_column(IdentifierKind.OPAQUE, identifier_text(floats)).to_list()[6:]
+    assert identifier_text(pl.Series([7, None])).to_list() == ["7", None]
+    assert identifier_text(pl.Series(["007", None])).to_list() == ["007", None]
+    assert large[0] is None
 
 
 def test_opaque_identifiers_keep_their_case() -> None:
@@ -84,5 +138,6 @@ def test_opaque_identifiers_keep_their_case() -> None:
 
 def test_null_stays_null() -> None:
     for kind in IdentifierKind:
-        assert normalise_column(kind, pl.Series([None, "a@b.ca"], dtype=pl.String)).to_list() == [None, "a@b.ca"]
+        known = {IdentifierKind.PHONE: "+15145551234"}.get(kind, "a@b.ca")
+        assert normalise_column(kind, pl.Series([None, known], dtype=pl.String)).to_list() == [None, known]
     assert is_blank(pl.Series([None, "", "x"], dtype=pl.String)).to_list() == [True, True, False]

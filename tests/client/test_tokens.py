@@ -15,18 +15,28 @@ from hypothesis import strategies as st
 from cleanroom.client.linkage import LinkageKey
 from cleanroom.client.normalise import normalise
 from cleanroom.client.tokens import token, token_column
-from cleanroom.identifiers import Epoch, IdentifierKind, RoomId
+from cleanroom.identifiers import (
+    Epoch,
+    IdentifierKind,
+    InvalidName,
+    RoomId,
+    TokenKind,
+    parse_token_kind,
+    token_kind,
+)
 from key_management.secret import SecretKey
 
 VECTORS = json.loads((Path(__file__).parents[2] / "docs/spec/token-vectors.json").read_text(encoding="utf-8"))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20) | st.sampled_from(["a\0b", "\0"])
 
+KINDS = [*map(token_kind, IdentifierKind), *(token_kind(IdentifierKind.OPAQUE, name) for name in ("tnm", "francos"))]
+
 
 @pytest.mark.parametrize("vector", VECTORS["tokens"], ids=lambda vector: vector["written"])
 def test_vector(vector: dict[str, str]) -> None:
     key = SecretKey.adopt(bytes.fromhex(vector["linkage_key"]))
-    kind, epoch = IdentifierKind(vector["kind"]), Epoch(vector["epoch"])
-    value = normalise(kind, vector["written"])
+    kind, epoch = parse_token_kind(vector["kind"]), Epoch(vector["epoch"])
+    value = normalise(IdentifierKind(kind.partition(":")[0]), vector["written"], vector.get("region"))
     assert value == vector["normalised"]
     assert token(key, kind=kind, epoch=epoch, value=value).hex() == vector["token"]
     # By hand, from the specification's sentence.
@@ -37,7 +47,7 @@ def test_vector(vector: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("vector", VECTORS["refused"], ids=lambda vector: repr(vector["written"]))
 def test_refused_vector(vector: dict[str, str]) -> None:
-    assert normalise(IdentifierKind(vector["kind"]), vector["written"]) is None
+    assert normalise(IdentifierKind(vector["kind"]), vector["written"], vector.get("region")) is None
 
 
 @pytest.mark.parametrize("vector", VECTORS["linkage_checks"], ids=lambda vector: vector["epoch"])
@@ -47,8 +57,8 @@ def test_linkage_check_vector(vector: dict[str, str]) -> None:
 
 
 @settings(deadline=None)
-@given(st.binary(min_size=32, max_size=32), st.lists(TEXT, min_size=1, max_size=4), st.sampled_from(IdentifierKind))
-def test_the_bulk_way_is_the_reference(secret: bytes, values: list[str], kind: IdentifierKind) -> None:
+@given(st.binary(min_size=32, max_size=32), st.lists(TEXT, min_size=1, max_size=4), st.sampled_from(KINDS))
+def test_the_bulk_way_is_the_reference(secret: bytes, values: list[str], kind: TokenKind) -> None:
     key, epoch = SecretKey.adopt(secret), Epoch("2025")
     bulk = token_column(key, kind=kind, epoch=epoch, values=pl.Series(values))
     assert bulk.to_list() == [token(key, kind=kind, epoch=epoch, value=value).hex() for value in values]
@@ -59,10 +69,20 @@ def test_kinds_epochs_and_keys_never_meet() -> None:
     tokens = {
         token(key, kind=kind, epoch=Epoch(epoch), value="a@b.ca")
         for key in (one, other)
-        for kind in IdentifierKind
+        for kind in KINDS
         for epoch in ("1", "2")
     }
-    assert len(tokens) == 8
+    assert len(tokens) == 4 * len(KINDS)
+
+
+def test_only_opaque_identifiers_have_number_spaces() -> None:
+    for kind in KINDS:
+        assert parse_token_kind(kind) == kind
+    for wrong in ("email:tnm", "phone:tnm", "opaque:", "opaque:Tnm", "opaque:a:b", "opaque:a\0b", "fax", "", "Email"):
+        with pytest.raises(InvalidName):
+            parse_token_kind(wrong)
+    with pytest.raises(InvalidName):
+        token_kind(IdentifierKind.EMAIL, "tnm")
 
 
 def test_no_rows() -> None:

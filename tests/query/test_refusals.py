@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
 from rooms import FRANCOS, MUSEE, TNM, admit, catalog_of
 
-from cleanroom.catalog import Contribution
+from cleanroom.catalog import Contribution, PrivacyUnit
 from cleanroom.errors import Language, Position, Refused
 from cleanroom.identifiers import Epoch, IdentifierKind
 from cleanroom.query.parse import parse
@@ -175,20 +177,50 @@ def test_a_unit_of_another_name_joins_by_on() -> None:
         admit(joined.format("USING (visiteur)"), None, made)
 
 
+MEETINGS = (
+    "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN {}.visits AS b USING (person)",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM {}.visits)",
+    "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits UNION ALL SELECT person FROM {}.visits) AS t",
+    "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT SELECT person FROM {}.visits) AS t",
+    "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN (SELECT person FROM {}.visits WHERE FALSE) AS b USING (person)",
+    "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN tnm.visits AS b ON a.person = b.person AND a.person IN (SELECT "
+    "person FROM {}.visits)",
+)
+UNITS = (
+    PrivacyUnit("person", "id", IdentifierKind.EMAIL),
+    PrivacyUnit("person", "id", IdentifierKind.PHONE, region="CA"),
+    PrivacyUnit("person", "id", IdentifierKind.OPAQUE),
+    PrivacyUnit("person", "id", IdentifierKind.OPAQUE, namespace="tnm"),
+    PrivacyUnit("person", "id", IdentifierKind.OPAQUE, namespace="francos"),
+)
+
+
+@pytest.mark.parametrize("shape", MEETINGS)
+def test_each_kind_and_number_space_meets_itself_alone(shape: str) -> None:
+    """S10: e-mails, phones, the room's numbers and every organisation's own numbers are kept apart."""
+    question = parse(shape.format("francos"))
+    for one, other in product(UNITS, repeat=2):
+        tables = {name: replace(catalog_of(name), unit=unit) for name, unit in ((TNM, one), (FRANCOS, other))}
+        resolved = resolve(question, tables)
+        if one == other:
+            assert type_query(resolved, {})
+            continue
+        with pytest.raises(Refused) as caught:
+            type_query(resolved, {})
+        assert caught.value.code == "kinds_differ"
+        assert str(one.token_kind) in caught.value.refusals[0].message.fr
+    # Phones written for two countries are one kind: both are E.164.
+    regions = {
+        name: replace(catalog_of(name), unit=replace(UNITS[1], region=r)) for name, r in ((TNM, "FR"), (FRANCOS, "CA"))
+    }
+    assert type_query(resolve(question, regions), {})
+
+
 def test_kinds_and_epochs_never_meet() -> None:
     """A person's e-mail token and opaque token, or tokens of two epochs, are different strings (S10)."""
     tables = {TNM: catalog_of(TNM), FRANCOS: catalog_of(FRANCOS), MUSEE: catalog_of(MUSEE, kind=IdentifierKind.OPAQUE)}
-    shapes = (
-        "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN {}.visits AS b USING (person)",
-        "SELECT COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM {}.visits)",
-        "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits UNION ALL SELECT person FROM {}.visits) AS t",
-        "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT SELECT person FROM {}.visits) AS t",
-        "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN (SELECT person FROM {}.visits WHERE FALSE) AS b USING (person)",
-        "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN tnm.visits AS b ON a.person = b.person AND a.person IN (SELECT "
-        "person FROM {}.visits)",
-    )
     old, new = Epoch("2024"), Epoch("2025")
-    for shape in shapes:
+    for shape in MEETINGS:
         francos, musee = (resolve(parse(shape.format(owner)), tables) for owner in ("francos", "musee"))
         assert type_query(francos, {TNM: old, FRANCOS: old})
         assert type_query(francos, {TNM: old})
