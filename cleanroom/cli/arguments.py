@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.cli.parser import Parser
+from cleanroom.cli.upload_arguments import add_uploads
 from cleanroom.cli.values import Reader
 from cleanroom.errors import Bilingual, Language
 from cleanroom.identifiers import Role
@@ -35,15 +36,21 @@ _HELP: Final = Bilingual("montre cette aide", "show this help")
 
 
 def command_words(arguments: Sequence[str]) -> list[str]:
-    """Join the two words of a command into one argument."""
+    """Join the words of a command into one argument; `upload` from home and again are commands of their own."""
     if tuple(arguments[:2]) in TWO_WORDS:
         return [" ".join(arguments[:2]), *arguments[2:]]
+    options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    if arguments[:1] == ["upload"] and "--resume" in options:
+        return ["upload --resume", *(each for each in arguments[1:] if each != "--resume")]
+    if arguments[:1] == ["upload"] and any(each.split("=")[0] == "--facts" for each in options):
+        asks = any(each in {"-h", "--help"} for each in options)
+        return ["upload --facts", "--help"] if asks else ["upload --facts", *arguments[1:]]
     return list(arguments)
 
 
 def build_parser(language: Language) -> Parser:
     """Return the parser of the whole command."""
-    words = _Words(language)
+    words = Words(language)
     parser = Parser(
         language=language,
         prog="cleanroom",
@@ -68,9 +75,9 @@ def build_parser(language: Language) -> Parser:
         metavar=words.of("COMMANDE", "COMMAND"),
         prog="cleanroom",
     )
-    adder = _Adder(commands, words, Reader(language))
+    adder = Adder(commands, words, Reader(language))
     _add_rooms(adder)
-    _add_uploads(adder)
+    add_uploads(adder)
     _add_questions(adder)
     _add_budget(adder)
     _add_log(adder)
@@ -78,24 +85,31 @@ def build_parser(language: Language) -> Parser:
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class Words:
+    """Texts of the help, in one language."""
+
     language: Language
 
     def of(self, fr: str, en: str) -> str:
+        """Return the words in the language, for argparse."""
         # argparse reads % in help as a format.
         return Bilingual(fr, en).into(self.language).replace("%", "%%")
 
     def say(self, text: Bilingual) -> str:
+        """Return a text in the language, for argparse."""
         return self.of(text.fr, text.en)
 
 
 @dataclass(frozen=True, slots=True)
-class _Adder:
+class Adder:
+    """Adds commands, their help and their arguments."""
+
     commands: argparse._SubParsersAction[Parser]
-    words: _Words
+    words: Words
     read: Reader
 
     def command(self, name: str, fr: str, en: str, epilog: Bilingual | None = None) -> Parser:
+        """Add a command."""
         text = Bilingual(fr, en).into(self.words.language)
         parser = self.commands.add_parser(
             name,
@@ -108,18 +122,19 @@ class _Adder:
         return parser
 
     def in_room(self, name: str, fr: str, en: str, epilog: Bilingual | None = None) -> Parser:
+        """Add a command about a room."""
         parser = self.command(name, fr, en, epilog)
         parser.places.add_argument("room", metavar="ROOM", type=self.read.path, help=self.words.say(_ROOM))
         return parser
 
 
-def _common(parser: Parser, words: _Words) -> None:
+def _common(parser: Parser, words: Words) -> None:
     parser.choices.add_argument("-h", "--help", action="help", help=words.say(_HELP))
     # Taken from the arguments before they are parsed, since errors need the language; here for the help alone.
     parser.choices.add_argument("--lang", choices=[each.value for each in Language], help=words.say(_LANG))
 
 
-def _add_rooms(adder: _Adder) -> None:
+def _add_rooms(adder: Adder) -> None:
     words, read = adder.words, adder.read
     init = adder.in_room("init", "crée une salle : clés, journal, opérateur", "make a room: keys, log, operator")
     init.choices.add_argument(
@@ -164,44 +179,12 @@ def _add_rooms(adder: _Adder) -> None:
     )
 
 
-def _add_uploads(adder: _Adder) -> None:
-    words, read = adder.words, adder.read
-    upload = adder.in_room(
-        "upload",
-        "jetonne, chiffre, signe et dépose les lignes d'une table",
-        "tokenise, encrypt, sign and hand in a table's rows",
-    )
-    upload.places.add_argument("table", metavar="TABLE", type=read.table, help=words.of("membre.table", "member.table"))
-    upload.places.add_argument(
-        "files",
-        metavar="FILE",
-        nargs="+",
-        type=read.path,
-        help=words.of("CSV ou Parquet ; plusieurs font un seul dépôt", "CSV or Parquet; several make one upload"),
-    )
-    upload.choices.add_argument(
-        "--package",
-        metavar="FILE",
-        type=read.path,
-        help=words.of(
-            "écrit le paquet chiffré ici au lieu de le déposer", "write the encrypted package here, hand nothing in"
-        ),
-    )
-    intake = adder.in_room("intake", "prend un paquet dans la salle", "take a package into the room")
-    intake.places.add_argument(
-        "file",
-        metavar="FILE",
-        type=read.path,
-        help=words.of("un paquet d'upload --package", "a package of upload --package"),
-    )
-
-
-def _add_questions(adder: _Adder) -> None:
+def _add_questions(adder: Adder) -> None:
     words, read = adder.words, adder.read
     catalog = adder.in_room(
         "catalog", "montre ce qu'une partie peut demander", "show what a party may ask: tables, columns, rules, budget"
     )
-    _asker(adder, catalog)
+    asker(adder, catalog)
     query = adder.in_room(
         "query",
         "pose une question",
@@ -233,19 +216,20 @@ def _add_questions(adder: _Adder) -> None:
             'input:  {"id":…, "sql":…, "params":…}\noutput: {"id":…, "admitted":…, "refusals":[…], "releases":[…]}',
         ),
     )
-    _asker(adder, check)
+    asker(adder, check)
     check.choices.add_argument("--purpose", required=True, metavar="P", type=read.text, help=words.say(_PURPOSE))
 
 
-def _asker(adder: _Adder, parser: Parser) -> None:
+def asker(adder: Adder, parser: Parser) -> None:
+    """Add `--as`."""
     parser.choices.add_argument(
         "--as", dest="party", required=True, metavar="ID", type=adder.read.party, help=adder.words.say(_AS)
     )
 
 
-def _question(adder: _Adder, parser: Parser) -> None:
+def _question(adder: Adder, parser: Parser) -> None:
     words, read = adder.words, adder.read
-    _asker(adder, parser)
+    asker(adder, parser)
     options = parser.choices
     parser.places.add_argument(
         "sql",
@@ -310,7 +294,7 @@ def _question(adder: _Adder, parser: Parser) -> None:
     )
 
 
-def _add_budget(adder: _Adder) -> None:
+def _add_budget(adder: Adder) -> None:
     adder.in_room(
         "budget",
         "montre ce qui fut accordé et dépensé, et ce qu'il reste",
@@ -318,7 +302,7 @@ def _add_budget(adder: _Adder) -> None:
     )
 
 
-def _add_log(adder: _Adder) -> None:
+def _add_log(adder: Adder) -> None:
     words, read = adder.words, adder.read
     log = adder.in_room("log", "montre le journal de la salle", "show the room's log")
     log.choices.add_argument(

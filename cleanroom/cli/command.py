@@ -107,6 +107,26 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import uploads
 
             return uploads.upload(console, parsed)
+        case "upload --facts":
+            from cleanroom.cli import uploads
+
+            return uploads.upload_at_home(console, parsed)
+        case "upload --resume":
+            from cleanroom.cli import uploads
+
+            return uploads.resume(console, parsed)
+        case "uploads":
+            from cleanroom.cli import table_life
+
+            return table_life.uploads(console, parsed)
+        case "withdraw":
+            from cleanroom.cli import table_life
+
+            return table_life.withdraw_table(console, parsed)
+        case "facts":
+            from cleanroom.cli import table_life
+
+            return table_life.facts(console, parsed)
         case "intake":
             from cleanroom.cli import uploads
 

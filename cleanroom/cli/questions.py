@@ -47,7 +47,7 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
         except Refused as refused:
             console.refused(refused, sql)
             return refused.exit_code
-        kept = receipts.keep(console, room, answer.receipt)
+        kept = receipts.keep(console, room.home, room.room_id, answer.receipt)
         table = Table.of(answer.table)
         facts: dict[str, object] = {
             "suppressed": answer.suppressed,

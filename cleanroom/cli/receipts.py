@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from cleanroom.room.home import keep_receipt, receipt_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cleanroom.cli.console import Console
-    from cleanroom.room import Receipt, Room
+    from cleanroom.identifiers import RoomId
+    from cleanroom.room import Home, Receipt
 
 
-def keep(console: Console, room: Room, receipt: Receipt) -> Path | None:
+def keep(console: Console, home: Home, room: RoomId, receipt: Receipt) -> Path | None:
     """Write a receipt and return its path; what it proves is done, so a disk that fails here is a warning only."""
-    path = room.home.room(room.room_id) / "receipts" / f"{receipt.index}.tlog-proof"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path = receipt_path(home, room, receipt.index)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.write_bytes(receipt.proof)
-        temporary.replace(path)
+        keep_receipt(home, room, receipt.index, receipt.proof)
     except OSError as error:
         console.note(
             f"le reçu n'a pas pu être gardé : {path} ({error.strerror})",

@@ -1,4 +1,4 @@
-"""`upload`, `intake`: a member's rows, from files to the room."""
+"""`upload`, `upload --facts`, `upload --resume`, `intake`: a member's rows, from files to the room."""
 
 from __future__ import annotations
 
@@ -6,30 +6,73 @@ from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures, receipts
 from cleanroom.client import Packing
-from cleanroom.errors import ExitCode
-from cleanroom.room import Room, hand_in
+from cleanroom.errors import Bilingual, ExitCode, UsageError
+from cleanroom.partition.intent import Append, Correct, Intent, Replace
+from cleanroom.room import Home, Room, hand_in, sending
+from cleanroom.room.member_facts import facts_here, read_facts
 
 if TYPE_CHECKING:
     import argparse
 
     from cleanroom.cli.console import Console
     from cleanroom.client import PreparedUpload, SourceFacts
+    from cleanroom.identifiers import RoomId
     from cleanroom.room import UploadReceipt
 
 
 def upload(console: Console, arguments: argparse.Namespace) -> int:
-    """Make an upload and hand it in, or keep its package."""
-    with Room.open(arguments.room) as room:
-        prepared, taken = hand_in.upload(room, arguments.table, arguments.files, package=arguments.package)
+    """Make an upload and hand it in, keep its package, or only show what would travel."""
+    home, table, intent = Home.default(), arguments.table, _intent(arguments)
+    if arguments.dry_run:
+        return _rehearsed(console, sending.rehearse(home, facts_here(arguments.room, table), arguments.files, intent))
+    prepared, taken = sending.upload_to(
+        arguments.room, home, table, arguments.files, package=arguments.package, intent=intent
+    )
+    if prepared is not None:
         _say_prepared(console, prepared)
         if taken is None:
-            size = figures.number(prepared.size_bytes, 0, console.language)
-            console.say(
-                f"  paquet : {prepared.package} ({size} octets) ; rien n'est encore déposé : cleanroom intake",
-                f"  package: {prepared.package} ({size} bytes); nothing is handed in yet: cleanroom intake",
-            )
-        else:
-            _say_taken(console, room, taken)
+            _say_package(console, prepared)
+    else:
+        console.say(
+            f"{table} : le paquet de cette commande attendait encore ; c'est lui qui est remis",
+            f"{table}: this command's package was still waiting; it is the one handed in",
+        )
+    if taken is not None:
+        _say_taken(console, home, facts_here(arguments.room, table).room.room, taken)
+    return ExitCode.DONE
+
+
+def upload_at_home(console: Console, arguments: argparse.Namespace) -> int:
+    """Make a package on a member's machine, without the room."""
+    home, intent = Home.default(), _intent(arguments)
+    if not arguments.dry_run and arguments.package is None:
+        raise UsageError(
+            Bilingual("avec --facts, il faut --package ou --dry-run", "with --facts, --package or --dry-run is needed"),
+            code="usage",
+        )
+    facts = read_facts(arguments.facts, home, operator_key=arguments.operator_key)
+    if facts.table != arguments.table:
+        raise UsageError(
+            Bilingual(f"ce fichier parle de {facts.table}", f"that file speaks of {facts.table}"), code="unknown_table"
+        )
+    if arguments.dry_run:
+        return _rehearsed(console, sending.rehearse(home, facts, arguments.files, intent))
+    prepared = sending.pack(home, facts, arguments.files, arguments.package, intent)
+    _say_prepared(console, prepared)
+    _say_package(console, prepared)
+    return ExitCode.DONE
+
+
+def resume(console: Console, arguments: argparse.Namespace) -> int:
+    """Hand in what waits."""
+    home = Home.default()
+    with Room.open(arguments.room, home=home) as room:
+        taken = sending.resume(room)
+        if not taken:
+            console.say("Rien n'attend.", "Nothing waits.")
+        for each in taken:
+            _say_rows(console, each)
+            _say_taken(console, home, room.room_id, each)
     return ExitCode.DONE
 
 
@@ -37,10 +80,38 @@ def intake(console: Console, arguments: argparse.Namespace) -> int:
     """Take a package in."""
     with Room.open(arguments.room) as room:
         taken = hand_in.intake(room, arguments.file)
-        rows = figures.number(taken.rows, 0, console.language)
-        console.say(f"{taken.table} : {rows} lignes", f"{taken.table}: {rows} rows")
-        _say_taken(console, room, taken)
+        _say_rows(console, taken)
+        _say_taken(console, room.home, room.room_id, taken)
     return ExitCode.DONE
+
+
+def _intent(arguments: argparse.Namespace) -> Intent:
+    if arguments.replace:
+        return Replace()
+    return Append() if arguments.correct is None else Correct(arguments.correct)
+
+
+def _rehearsed(console: Console, prepared: PreparedUpload) -> int:
+    _say_prepared(console, prepared)
+    size = figures.number(prepared.size_bytes, 0, console.language)
+    console.say(
+        f"  essai : {size} octets chiffrés voyageraient ; rien n'est gardé ni déposé",
+        f"  dry run: {size} encrypted bytes would travel; nothing is kept or handed in",
+    )
+    return ExitCode.DONE
+
+
+def _say_package(console: Console, prepared: PreparedUpload) -> None:
+    size = figures.number(prepared.size_bytes, 0, console.language)
+    console.say(
+        f"  paquet : {prepared.package} ({size} octets) ; rien n'est encore déposé : cleanroom intake",
+        f"  package: {prepared.package} ({size} bytes); nothing is handed in yet: cleanroom intake",
+    )
+
+
+def _say_rows(console: Console, taken: UploadReceipt) -> None:
+    rows = figures.number(taken.rows, 0, console.language)
+    console.say(f"{taken.table} : {rows} lignes", f"{taken.table}: {rows} rows")
 
 
 def _say_prepared(console: Console, prepared: PreparedUpload) -> None:
@@ -82,11 +153,22 @@ def _say_source(console: Console, source: SourceFacts) -> None:
         console.say(f"    « {column} » : {shown.fr}", f"    {column!r}: {shown.en}")
 
 
-def _say_taken(console: Console, room: Room, taken: UploadReceipt) -> None:
-    path = receipts.keep(console, room, taken.receipt)
+def _say_taken(console: Console, home: Home, room: RoomId, taken: UploadReceipt) -> None:
+    path = receipts.keep(console, home, room, taken.receipt)
     if taken.repeated:
         console.say("  ce paquet était déjà déposé ; rien n'a changé", "  this package was handed in before; no change")
+    if taken.retired_by is not None:
+        console.say(
+            f"  ce dépôt a été retiré depuis, en version {taken.retired_by} ; il ne revient pas",
+            f"  this upload was retired since, in version {taken.retired_by}; it does not come back",
+        )
+    console.say(f"  dépôt : {taken.upload}", f"  upload: {taken.upload}")
     console.say(f"  version de la table : {taken.number}", f"  version of the table: {taken.number}")
+    if taken.retires:
+        console.say(
+            f"  dépôts remplacés : {taken.retires} ; leurs clés sont détruites",
+            f"  uploads replaced: {taken.retires}; their keys are destroyed",
+        )
     console.say(f"  entrée du journal : {taken.receipt.index}", f"  log entry: {taken.receipt.index}")
     if path is not None:
         console.say(f"  reçu : {path}", f"  receipt: {path}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.errors import Bilingual, Language, UsageError
-from cleanroom.identifiers import InvalidName, PartyId, TableName, fold, party_id
+from cleanroom.identifiers import InvalidName, PartyId, TableName, UploadId, fold, party_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +77,18 @@ class Reader:
             raise self._wrong(
                 f"« {written} » : une table s'écrit « membre.table »", f"{written!r}: a table is written member.table"
             ) from None
+
+    def upload(self, written: str) -> UploadId:
+        """Return an upload's id."""
+        # Help and usage errors do without what the package needs.
+        from cleanroom.partition.intent import is_upload
+
+        if not is_upload(fold(written)):
+            raise self._wrong(
+                f"« {written} » : un dépôt se nomme par 32 chiffres hexadécimaux",
+                f"{written!r}: an upload is named by 32 hexadecimal digits",
+            )
+        return UploadId(fold(written))
 
     def shares(self, written: str) -> tuple[int, int]:
         """Return (k, n) of `K/N`: n shares, of which k open the room."""

@@ -1,5 +1,6 @@
 """The partition package: manifest, sealed data key, signature, encrypted table file. Shared by client and storage."""
 
+from cleanroom.partition.intent import Append, Correct, Intent, Replace
 from cleanroom.partition.manifest import (
     LARGEST_GROUP_BITS,
     Manifest,
@@ -36,9 +37,13 @@ __all__ = [
     "MAGIC",
     "TOKEN_BYTES",
     "TOKEN_COLUMN",
+    "Append",
+    "Correct",
+    "Intent",
     "Manifest",
     "Package",
     "PackagePart",
+    "Replace",
     "StorageType",
     "StoredColumn",
     "TableFile",

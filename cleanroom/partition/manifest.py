@@ -25,11 +25,12 @@ from cleanroom.identifiers import (
     identifier,
     parse_token_kind,
 )
+from cleanroom.partition.intent import Append, Correct, Intent, Replace, act, is_upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FORMAT: Final = "cleanroom/partition/v1"
+FORMAT: Final = "cleanroom/partition/v2"
 LARGEST_GROUP_BITS: Final = 16
 """At most 2^16 row groups: 8.6 thousand million rows of one upload."""
 
@@ -38,7 +39,6 @@ _LARGEST_COUNT: Final = 1 << 53
 
 _ROOM: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
 _EPOCH: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,62}", re.ASCII)
-_UPLOAD: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -92,6 +92,8 @@ class Manifest:
         columns: the table file's columns, the token first.
         group_rows: rows of each token-prefix range, in order; 2^k ranges, of which the empty ones have no row group.
         linkage_check: 32 bytes that two members with the same linkage key agree on.
+        intent: what the upload does to its table.
+        after: the table's version that its owner knew, from 0; what has happened since may rule the upload out.
 
     Raises:
         ValueError: a field has another form.
@@ -107,12 +109,16 @@ class Manifest:
     group_rows: tuple[int, ...]
     file: TableFileFacts
     linkage_check: bytes
+    intent: Intent
+    after: int
 
     def __post_init__(self) -> None:
         if _ROOM.fullmatch(self.room) is None:
             raise ValueError("room")
-        if _UPLOAD.fullmatch(self.upload) is None:
+        if not is_upload(self.upload):
             raise ValueError("upload")
+        if not 0 <= self.after < _LARGEST_COUNT:
+            raise ValueError("after")
         if not is_epoch(self.epoch):
             raise ValueError("epoch")
         if len(self.linkage_check) != 32:
@@ -140,6 +146,7 @@ class Manifest:
         """Return the one encoding of this manifest."""
         return _canonical(
             {
+                "after": self.after,
                 "columns": [
                     {"name": column.name, "nullable": column.nullable, "storage": str(column.storage)}
                     for column in self.columns
@@ -154,6 +161,7 @@ class Manifest:
                 },
                 "format": FORMAT,
                 "group_rows": list(self.group_rows),
+                "intent": _intent_fields(self.intent),
                 "kind": str(self.kind),
                 "linkage_check": self.linkage_check.hex(),
                 "owner": self.table.owner,
@@ -272,8 +280,8 @@ class _Object:
 
 
 _FIELDS: Final = (
-    *("columns", "declaration", "epoch", "file", "format", "group_rows", "kind", "linkage_check", "owner"),
-    *("room", "table", "upload"),
+    *("after", "columns", "declaration", "epoch", "file", "format", "group_rows", "intent", "kind", "linkage_check"),
+    *("owner", "room", "table", "upload"),
 )
 
 
@@ -299,6 +307,8 @@ def _manifest(fields: _Object) -> Manifest:
                 file.count("bytes"), file.digest("digest"), file.count("footer_bytes"), file.digest("footer_digest")
             ),
             linkage_check=bytes.fromhex(fields.text("linkage_check")),
+            intent=_intent(fields.nested("intent")),
+            after=fields.count("after"),
         )
     except InvalidName:
         raise _WrongField("table") from None
@@ -306,6 +316,24 @@ def _manifest(fields: _Object) -> Manifest:
         raise
     except ValueError as wrong:
         raise _WrongField(*wrong.args) from None
+
+
+def _intent_fields(intent: Intent) -> dict[str, object]:
+    replaced = {"upload": intent.upload} if isinstance(intent, Correct) else {}
+    return {"act": act(intent), **replaced}
+
+
+def _intent(fields: _Object) -> Intent:
+    named = fields.text("act")
+    fields.only(("act", "upload") if named == "correct" else ("act",))
+    match named:
+        case "append":
+            return Append()
+        case "replace":
+            return Replace()
+        case "correct":
+            return Correct(UploadId(fields.text("upload")))
+    raise _WrongField("intent")
 
 
 def _token_kind(text: str) -> TokenKind:

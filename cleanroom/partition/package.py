@@ -109,6 +109,12 @@ def write_package(
             target.write(chunk)
 
 
+def package_bytes(manifest: Manifest, sealed_key: bytes) -> int:
+    """Return how many bytes the package of a manifest has."""
+    head = len(MAGIC) + _INDEX_BYTES + len(manifest.encode())
+    return head + len(sealed_key) + _SIGNATURE_BYTES + manifest.file.size_bytes
+
+
 @contextmanager
 def replacing(destination: Path) -> Iterator[BinaryIO]:
     """Give a new file, readable by its owner only, that takes `destination`'s place once it is whole and on disk."""

@@ -116,7 +116,7 @@ def group_bits_for(rows: int) -> int:
 
 
 def write_table_file(
-    path: Path,
+    target: Path | BinaryIO,
     columns: Sequence[StoredColumn],
     groups: Iterable[pa.Table],
     *,
@@ -126,7 +126,7 @@ def write_table_file(
     """Write token ranges, in order, as one encrypted Parquet file: AES_GCM_V1, nothing in clear.
 
     Args:
-        path: a file to create; the caller flushes and renames it.
+        target: a file to create, or to write to; the caller flushes and renames it.
         groups: the 2^k ranges in order, each sorted by token; they are written as they come, so a stream will do.
         aad: the prefix from `aad_prefix`; it is not stored, a reader must know it.
 
@@ -137,7 +137,7 @@ def write_table_file(
     names = [column.name for column in columns]
     rows: list[int] = []
     with pq.ParquetWriter(
-        path,
+        target,
         schema,
         # Tokens are random: no codec shortens them, and reading must not pay for one (reference/storage.md Q0).
         compression={name: "none" if name == TOKEN_COLUMN else "zstd" for name in names},

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt
-    from cleanroom.room.hand_in import UploadReceipt, intake, upload
+    from cleanroom.room.hand_in import UploadReceipt, intake
     from cleanroom.room.home import Home, public_key
     from cleanroom.room.room import Room
+    from cleanroom.room.sending import upload
     from cleanroom.room.session import Session
 
 __all__ = [
@@ -40,7 +41,7 @@ _PLACES: Final = {
     "UploadReceipt": "hand_in",
     "intake": "hand_in",
     "public_key": "home",
-    "upload": "hand_in",
+    "upload": "sending",
 }
 
 

@@ -16,16 +16,16 @@ from cleanroom.accounting import ledger
 from cleanroom.accounting.account import ROOM
 from cleanroom.accounting.privacy_loss import Budget, Window
 from cleanroom.errors import Bilingual, Fault, UsageError
-from cleanroom.identifiers import Digest, PartyId, Role, RoomId
+from cleanroom.identifiers import Digest, Role, RoomId
 from cleanroom.policies import BudgetTerms, read_settings
 from cleanroom.room.database import SCHEMA, connect, transaction
+from cleanroom.room.home import OPERATOR
 from cleanroom.room.journal import Journal
 from key_management import KeyId, KeyKind, Keyring, SecretKey, TransportKey
 
 if TYPE_CHECKING:
     from cleanroom.room.home import Home
 
-OPERATOR: Final = PartyId("operator")
 FIRST_EPOCH: Final = "1"
 DATABASE: Final = "room.db"
 PARTITIONS: Final = "partitions"

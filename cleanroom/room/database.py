@@ -24,11 +24,17 @@ CREATE TABLE declaration (table_name TEXT NOT NULL, version INTEGER NOT NULL, ow
   content BLOB NOT NULL, request BLOB NOT NULL, PRIMARY KEY (table_name, version)) STRICT;
 CREATE TABLE upload (upload TEXT PRIMARY KEY, table_name TEXT NOT NULL, number INTEGER NOT NULL,
   manifest BLOB NOT NULL, log_index INTEGER NOT NULL, UNIQUE (table_name, number)) STRICT;
+CREATE TABLE retirement (upload TEXT PRIMARY KEY REFERENCES upload, number INTEGER NOT NULL, log_index INTEGER NOT NULL,
+  stage TEXT NOT NULL CHECK (stage IN ('retired', 'destroyed', 'gone'))) STRICT;
+CREATE TABLE withdrawal (table_name TEXT NOT NULL, number INTEGER NOT NULL, declaration INTEGER NOT NULL,
+  log_index INTEGER NOT NULL, PRIMARY KEY (table_name, number)) STRICT;
 CREATE TABLE linkage (epoch TEXT PRIMARY KEY, linkage_check BLOB NOT NULL) STRICT;
 CREATE TABLE request (request TEXT PRIMARY KEY, party TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE cohort (owners TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
 """
-"""`declaration` keeps every version; `cohort` the owner sets of answered sector questions (S43); `request` every id."""
+"""`declaration` keeps every version, `upload` every upload, also those that a `retirement` took out of the table's
+version `number`; `withdrawal` ends the declarations up to one; `cohort` the owner sets of answered sector questions
+(S43); `request` every id."""
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:

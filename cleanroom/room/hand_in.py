@@ -7,36 +7,30 @@ next intake removes. Handing the same package in again gives the same receipt.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from audit_log import EventType, Outcome
-from cleanroom.client import (
-    LinkageKey,
-    RoomFacts,
-    create_linkage_key,
-    linkage_path,
-    prepare,
-    read_linkage_key,
-)
-from cleanroom.errors import Bilingual, CleanroomError, Fault, InvalidUpload, UsageError
-from cleanroom.partition.package import read_package
+from cleanroom.errors import Bilingual, CleanroomError, Fault, InvalidUpload, InvariantBroken
+from cleanroom.partition.intent import Append, Correct, Replace
+from cleanroom.partition.package import read_package, verify_signature
 from cleanroom.room import registry
 from cleanroom.room.answer import Receipt
-from cleanroom.room.creation import OPERATOR
 from cleanroom.room.database import transaction
+from cleanroom.room.home import OPERATOR
 from cleanroom.room.locks import taking_in
+from cleanroom.room.retirement import finish, retire
 from cleanroom.storage.intake import VerifiedPackage, verify_package
 from key_management import KeyId, KeyKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import sqlite3
+    from pathlib import Path
 
-    from cleanroom.client import PreparedUpload, Source
-    from cleanroom.identifiers import TableName
+    from cleanroom.identifiers import TableName, UploadId
+    from cleanroom.partition.manifest import Manifest
+    from cleanroom.room.registry import Retirement, Upload
     from cleanroom.room.room import Room
 
 
@@ -48,70 +42,26 @@ class UploadReceipt:
         number: the version of the table's data that this upload makes.
         digest: of the encrypted table file, as stored.
         repeated: whether this very package was taken in before.
+        retires: how many earlier uploads it took the place of.
+        retired_by: the version that no longer has it, if it was retired since; it does not come back.
     """
 
     table: TableName
-    upload: str
+    upload: UploadId
     number: int
     rows: int
     digest: str
     receipt: Receipt
     repeated: bool
-
-
-def facts_for(room: Room, table: TableName) -> RoomFacts:
-    """Return what a member must know to make an upload for `table`."""
-    declaration = registry.declarations(room.connection).get(table)
-    if declaration is None:
-        raise UsageError(
-            Bilingual(f"{table} n'est pas déclarée dans cette salle", f"{table} is not declared in this room"),
-            code="unknown_table",
-        )
-    return RoomFacts(room.room_id, room.facts.transport_key, room.facts.epoch, declaration.digest)
-
-
-def linkage_key_for(room: Room) -> LinkageKey:
-    """Return this machine's linkage key of the room's epoch; the room's first member makes it (DESIGN §9).
-
-    Raises:
-        Fault: other members have uploaded already, and their key is not here.
-    """
-    epoch = room.facts.epoch
-    path = linkage_path(room.home.path, room.room_id, epoch)
-    if path.exists():
-        return read_linkage_key(path)
-    if registry.linkage_check(room.connection, epoch) is not None:
-        raise Fault(
-            Bilingual(
-                f"les membres ont déjà une clé d'appariement pour l'époque {epoch} ; demandez-la à l'un d'eux : {path}",
-                f"the members have a linkage key for epoch {epoch} already; ask one of them for it: {path}",
-            ),
-            code="linkage_key_missing",
-        )
-    return create_linkage_key(path, room=room.room_id, epoch=epoch)
-
-
-def upload(
-    room: Room, table: TableName, sources: Source | Sequence[Source], *, package: Path | None = None
-) -> tuple[PreparedUpload, UploadReceipt | None]:
-    """Make a member's upload and hand it in, or keep its package.
-
-    Args:
-        package: where to keep the package instead of handing it in.
-    """
-    facts = facts_for(room, table)
-    catalog = registry.declarations(room.connection)[table].catalog
-    signing_key = room.home.signing_key(table.owner)
-    linkage_key = linkage_key_for(room)
-    if package is not None:
-        return prepare(sources, catalog, facts, signing_key, linkage_key, package), None
-    with tempfile.TemporaryDirectory(prefix="cleanroom-upload-") as directory:
-        prepared = prepare(sources, catalog, facts, signing_key, linkage_key, Path(directory) / "upload.package")
-        return prepared, intake(room, prepared.package)
+    retires: int
+    retired_by: int | None
 
 
 def intake(room: Room, package: Path) -> UploadReceipt:
     """Take a package in.
+
+    A package that was taken in before gets the same receipt, whatever has become of its table since; an upload that
+    was retired stays retired.
 
     Raises:
         InvalidUpload, NotVerified: the package is not what it must be; logged, nothing kept.
@@ -120,10 +70,12 @@ def intake(room: Room, package: Path) -> UploadReceipt:
     with taking_in(room.path):
         try:
             room.store.remove_orphans({each.upload for each in registry.uploads(room.connection)})
+            again = _taken_before(room, package)
+            if again is not None:
+                finish(room)
+                return again
             verified = _verify(room, package)
-            for each in registry.uploads(room.connection, verified.manifest.table):
-                if each.upload == verified.manifest.upload and each.manifest == verified.manifest:
-                    return _receipt(room, each, repeated=True)
+            _retires(room.connection, verified.manifest)
             stored = room.store.place(verified)
         except CleanroomError as error:
             if not isinstance(error, Fault):
@@ -138,14 +90,29 @@ def intake(room: Room, package: Path) -> UploadReceipt:
             _record(room, verified)
         except BaseException as error:
             # Whether it was committed is the database's to say: a record without its file would fail for ever.
-            if verified.manifest.upload not in {each.upload for each in registry.uploads(room.connection)}:
+            if registry.upload_named(room.connection, verified.manifest.upload) is None:
                 room.store.remove(stored)
             if isinstance(error, CleanroomError) and not isinstance(error, Fault):
                 _log_refusal(room, package, error)
             raise
         room.remember_log()
-        taken = registry.uploads(room.connection, verified.manifest.table)
-        return _receipt(room, next(each for each in taken if each.upload == stored.upload), repeated=False)
+        taken = registry.upload_named(room.connection, stored.upload)
+        if taken is None:
+            raise InvariantBroken("an upload was recorded and is not there")
+        receipt = _receipt(room, *taken, repeated=False)
+        # What it replaces is retired already; if keys and files cannot go now, the next opening sees to it.
+        finish(room)
+        return receipt
+
+
+def _taken_before(room: Room, package: Path) -> UploadReceipt | None:
+    """Return the receipt of a package that was taken in before, byte for byte, else None."""
+    read = read_package(package)
+    known = registry.upload_named(room.connection, read.manifest.upload)
+    if known is None or known[0].manifest != read.manifest:
+        return None
+    verify_signature(read, registry.party_named(room.connection, read.manifest.table.owner).public_key)
+    return _receipt(room, *known, repeated=True)
 
 
 def _verify(room: Room, package: Path) -> VerifiedPackage:
@@ -168,11 +135,53 @@ def _verify(room: Room, package: Path) -> VerifiedPackage:
     )
 
 
+def _retires(connection: sqlite3.Connection, manifest: Manifest) -> tuple[Upload, ...]:
+    """Return the uploads that a new one takes the place of.
+
+    Raises:
+        InvalidUpload: the table has moved on since the package was made, so that it no longer means what was signed.
+    """
+    table, version = manifest.table, registry.version(connection, manifest.table)
+    current = registry.uploads(connection, table)
+    if manifest.after > version or (version and registry.began_anew(connection, table) > manifest.after):
+        raise _moved_on(table, manifest.after, version)
+    match manifest.intent:
+        case Append():
+            return ()
+        case Replace():
+            if manifest.after != version:
+                raise _moved_on(table, manifest.after, version)
+            return current
+        case Correct(upload=corrected):
+            found = tuple(each for each in current if each.upload == corrected)
+            if not found:
+                raise InvalidUpload(
+                    Bilingual(
+                        f"{table} n'a pas de dépôt {corrected} en version {version} ; cleanroom uploads les montre",
+                        f"{table} has no upload {corrected} in its version {version}; cleanroom uploads shows them",
+                    ),
+                    code="no_such_upload",
+                )
+            return found
+    assert_never(manifest.intent)
+
+
+def _moved_on(table: TableName, after: int, version: int) -> InvalidUpload:
+    return InvalidUpload(
+        Bilingual(
+            f"ce paquet est fait sur la version {after} de {table}, qui en est à la version {version} ; refaites-le",
+            f"this package was made on version {after} of {table}, which is at version {version}; make it again",
+        ),
+        code="table_moved_on",
+    )
+
+
 def _record(room: Room, verified: VerifiedPackage) -> None:
     manifest = verified.manifest
     owner = registry.party_named(room.connection, manifest.table.owner)
     with transaction(room.connection):
-        if registry.declarations(room.connection)[manifest.table].digest != manifest.declaration:
+        declaration = registry.declarations(room.connection).get(manifest.table)
+        if declaration is None or declaration.digest != manifest.declaration:
             raise InvalidUpload(
                 Bilingual(
                     f"{manifest.table} a été déclarée de nouveau pendant le dépôt ; refaites-le",
@@ -180,10 +189,9 @@ def _record(room: Room, verified: VerifiedPackage) -> None:
                 ),
                 code="mismatched_upload",
             )
+        retires = _retires(room.connection, manifest)
         now = registry.advance_clock(room.connection, room.now())
-        (number,) = room.connection.execute(
-            "SELECT coalesce(max(number), 0) + 1 FROM upload WHERE table_name = ?", (str(manifest.table),)
-        ).fetchone()
+        number = registry.version(room.connection, manifest.table) + 1
         if registry.linkage_check(room.connection, manifest.epoch) is None:
             room.connection.execute(
                 "INSERT INTO linkage (epoch, linkage_check) VALUES (?, ?)", (manifest.epoch, manifest.linkage_check)
@@ -209,15 +217,24 @@ def _record(room: Room, verified: VerifiedPackage) -> None:
             actor=owner.party,
             ordinals=(owner.ordinal,),
             policy=manifest.declaration,
-            details={"upload": manifest.upload, "number": number, "manifest": manifest.encode().decode("ascii")},
+            details={
+                "upload": manifest.upload,
+                "number": number,
+                "manifest": manifest.encode().decode("ascii"),
+                "retires": [each.upload for each in retires],
+            },
         )
         room.connection.execute(
             "INSERT INTO upload (upload, table_name, number, manifest, log_index) VALUES (?, ?, ?, ?, ?)",
             (manifest.upload, str(manifest.table), number, manifest.encode(), index),
         )
+        retire(room.connection, retires, number=number, log_index=index)
 
 
-def _receipt(room: Room, taken: registry.Upload, *, repeated: bool) -> UploadReceipt:
+def _receipt(room: Room, taken: Upload, end: Retirement | None, *, repeated: bool) -> UploadReceipt:
+    (retires,) = room.connection.execute(
+        "SELECT count(*) FROM retirement WHERE log_index = ?", (taken.log_index,)
+    ).fetchone()
     return UploadReceipt(
         taken.table,
         taken.upload,
@@ -226,6 +243,8 @@ def _receipt(room: Room, taken: registry.Upload, *, repeated: bool) -> UploadRec
         str(taken.manifest.file.digest),
         Receipt(taken.log_index, room.journal.log.receipt(room.connection, taken.log_index)),
         repeated,
+        retires,
+        None if end is None else end.number,
     )
 
 

@@ -6,6 +6,9 @@ rooms/ROOM_ID/shares/*.share    the board's shares of it, when the room was made
 rooms/ROOM_ID/linkage/EPOCH.key the members' linkage key
 rooms/ROOM_ID/checkpoint        the last checkpoint of the log that this machine verified
 rooms/ROOM_ID/log.vkey          the log's public key, as first seen
+rooms/ROOM_ID/operator.pub      the operator's public key, once a member has compared it (`upload --operator-key`)
+rooms/ROOM_ID/outbox/*.package  uploads that the room has not acknowledged yet: ciphertext
+rooms/ROOM_ID/receipts/N.tlog-proof
 """
 
 from __future__ import annotations
@@ -15,15 +18,21 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from cleanroom.errors import Bilingual, Fault, UsageError
 from cleanroom.identifiers import PartyId, RoomId
-from key_management import KeyManagementError, SecretKey, combine, parse_share, read_key_file, split, write_key_file
+from cleanroom.partition.package import replacing
+from key_management.errors import KeyManagementError
+
+if TYPE_CHECKING:
+    from key_management import SecretKey
 
 _SIGNING_LABEL: Final = "cleanroom/signing-key/v1"
+OPERATOR: Final = PartyId("operator")
+_OPERATOR_KEY: Final = "operator.pub"
 _HEX_KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -63,8 +72,14 @@ class Home:
             raise _refused(path, "clé de signature mal formée", "malformed signing key")
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(lines[1]))
 
+    def operator_public_key(self) -> str:
+        """Return the public key of this machine's operator, 64 hexadecimal digits."""
+        return self.signing_key(OPERATOR).public_key().public_bytes_raw().hex()
+
     def write_root_key(self, room: RoomId, root: SecretKey) -> Path:
         """Keep the root key of a room in one file."""
+        from key_management import write_key_file
+
         path = self.room(room) / "root.key"
         private_directory(path.parent)
         write_key_file(path, root)
@@ -72,6 +87,9 @@ class Home:
 
     def write_root_shares(self, room: RoomId, root: SecretKey, *, threshold: int, shares: int) -> tuple[Path, ...]:
         """Write the root key as shares, one file each, to be handed to the board and removed from here."""
+        # Shares need a library that a member's machine does without.
+        from key_management import split
+
         directory = self.room(room) / "shares"
         private_directory(directory)
         paths = []
@@ -87,6 +105,8 @@ class Home:
         Raises:
             Fault: neither is here, too few shares, or a file is damaged or open to others.
         """
+        from key_management import combine, parse_share, read_key_file
+
         path, directory = self.room(room) / "root.key", self.room(room) / "shares"
         try:
             if path.exists():
@@ -107,6 +127,17 @@ class Home:
             ),
             code="root_key_missing",
         )
+
+    def operator_key(self, room: RoomId) -> str | None:
+        """Return the operator's public key as this machine's member compared it, or None before that."""
+        path = self.room(room) / _OPERATOR_KEY
+        return path.read_text("ascii").strip() if path.exists() else None
+
+    def trust_operator(self, room: RoomId, key: str) -> None:
+        """Keep the operator's public key, 64 hexadecimal digits, once its owner said it by another way."""
+        path = self.room(room) / _OPERATOR_KEY
+        private_directory(path.parent)
+        replace_durably(path, f"{key}\n".encode("ascii"))
 
     def _signing_path(self, party: PartyId) -> Path:
         return self.path / "parties" / party / "signing.key"
@@ -145,6 +176,29 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_durably(path: Path, content: bytes) -> None:
+    """Put a small file in the place of another; a crash leaves the one or the other."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def receipt_path(home: Home, room: RoomId, index: int) -> Path:
+    """Return where the receipt of a log entry is kept."""
+    return home.room(room) / "receipts" / f"{index}.tlog-proof"
+
+
+def keep_receipt(home: Home, room: RoomId, index: int, proof: bytes) -> Path:
+    """Keep a receipt, durably.
+
+    Raises:
+        OSError: the disk.
+    """
+    path = receipt_path(home, room, index)
+    private_directory(path.parent)
+    replace_durably(path, proof)
+    return path
 
 
 def read_private(path: Path, missing: Fault) -> bytes:

@@ -26,16 +26,8 @@ def asking(room: Path) -> Iterator[None]:
 @contextmanager
 def nobody_asking(room: Path) -> Iterator[bool]:
     """Hold off questions and yield True, or yield False at once if one is under way."""
-    descriptor = os.open(room / _ASKING, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
+    with _tried(room / _ASKING) as alone:
+        yield alone
 
 
 @contextmanager
@@ -43,6 +35,13 @@ def taking_in(room: Path) -> Iterator[None]:
     """Hold while a package is taken in; one at a time, so that what no record knows is a crash's orphan."""
     with _locked(room / _INTAKE, fcntl.LOCK_EX):
         yield
+
+
+@contextmanager
+def taking_in_now(room: Path) -> Iterator[bool]:
+    """Hold off intakes and yield True, or yield False at once if one is under way."""
+    with _tried(room / _INTAKE) as alone:
+        yield alone
 
 
 @contextmanager
@@ -58,5 +57,19 @@ def _locked(path: Path, how: int) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, how)
         yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _tried(path: Path) -> Iterator[bool]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(descriptor)

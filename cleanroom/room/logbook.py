@@ -27,9 +27,9 @@ from audit_log import NotVerified as LogNotVerified
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
 from cleanroom.identifiers import PartyId, RoomId
 from cleanroom.room import registry
-from cleanroom.room.creation import DATABASE, LOG_DETAILS, LOG_KEY, LOG_SIGNING, OPERATOR, PARTITIONS, log_of
+from cleanroom.room.creation import DATABASE, LOG_DETAILS, LOG_KEY, LOG_SIGNING, PARTITIONS, log_of
 from cleanroom.room.database import connect, transaction
-from cleanroom.room.home import Home, private_directory
+from cleanroom.room.home import OPERATOR, Home, private_directory
 from cleanroom.room.journal import Journal
 from cleanroom.room.locks import remembering
 from cleanroom.room.reconciliation import contradictions
@@ -178,20 +178,20 @@ def verify(target: Path, home: Home, *, vkey_file: Path | None = None) -> Verifi
         ) from None
     damaged: tuple[Bilingual, ...] = ()
     different: tuple[Bilingual, ...] = ()
-    journal: Journal | None = None
+    opened: tuple[Journal, Keyring] | None = None
     if database.exists():
         with closing(connect(database)) as connection:
             verdict = verify_database(connection, given, remembered)
             note = _head(connection) if verdict.ok else b""
             damaged = damaged_partitions(connection, PartitionStore(target / PARTITIONS))
-            journal = _journal(connection, home, room) if verdict.ok else None
-            different = contradictions(connection, journal) if journal is not None else ()
+            opened = _opened(connection, home, room) if verdict.ok else None
+            different = contradictions(connection, *opened) if opened is not None else ()
     else:
         verdict = verify_directory(target, given, remembered=remembered)
         note = (target / "checkpoint").read_bytes() if verdict.ok else b""
     if verdict.ok:
         remember(home, room, given, note)
-    return Verification(verdict, given, first_time, damaged, different, journal is not None)
+    return Verification(verdict, given, first_time, damaged, different, opened is not None)
 
 
 def damaged_partitions(connection: sqlite3.Connection, store: PartitionStore) -> tuple[Bilingual, ...]:
@@ -240,12 +240,12 @@ def _room_of(verifier: Verifier) -> RoomId:
     return RoomId(named[1])
 
 
-def _journal(connection: sqlite3.Connection, home: Home, room: RoomId) -> Journal | None:
-    """Return the room's journal if its root key is on this machine, else None."""
+def _opened(connection: sqlite3.Connection, home: Home, room: RoomId) -> tuple[Journal, Keyring] | None:
+    """Return the room's journal and keyring if its root key is on this machine, else None."""
     try:
         keyring = Keyring(home.root_key(room))
         log = log_of(room, keyring.open(connection, LOG_SIGNING))
-        return Journal(room, log, keyring.open(connection, LOG_DETAILS))
+        return Journal(room, log, keyring.open(connection, LOG_DETAILS)), keyring
     except (Fault, KeyManagementError):
         return None
 

@@ -15,28 +15,55 @@ from audit_log import DetailsErased, EventType
 from cleanroom.errors import Bilingual, CleanroomError
 from cleanroom.policies import read_declaration, read_settings
 from cleanroom.room import registry
-from cleanroom.room.creation import OPERATOR, budget_of
+from cleanroom.room.creation import budget_of
+from cleanroom.room.home import OPERATOR
+from key_management import KeyId, KeyKind, KeyManagementError, KeyState
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-    from cleanroom.policies import BudgetTerms, Declaration
+    from cleanroom.policies import BudgetTerms
     from cleanroom.room.journal import Journal
+    from key_management import Keyring
 
 
 Line = tuple[str, str, str, int, int, int, int]
 """A line of the ledger: reservation, account, party, time, rho, and the running totals of account and party."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of the log: where it stands, when it was made, what its details say."""
+
+    index: int
+    at: int
+    details: dict[str, object]
+
+    def text(self, name: str) -> str:
+        return str(self.details[name])
+
+    def names(self, name: str) -> list[str]:
+        value = self.details[name]
+        return [str(each) for each in value] if isinstance(value, list) else []
+
+
 @dataclass
 class _Recorded:
-    """What the log recorded, so far as state depends on it."""
+    """What the log recorded, so far as state depends on it.
+
+    `budgets` holds each table's last declaration, `declarations` those still in force; `uploads` by id: number, log
+    index, manifest; `retired` by id: the number and log index of the act that did it; `destroyed` whose keys are.
+    """
 
     settings: str = ""
     parties: dict[str, tuple[str, str]] = field(default_factory=dict)
+    budgets: dict[str, str] = field(default_factory=dict)
     declarations: dict[str, str] = field(default_factory=dict)
-    uploads: dict[str, str] = field(default_factory=dict)
+    uploads: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    retired: dict[str, tuple[int, int]] = field(default_factory=dict)
+    withdrawals: set[tuple[str, int, int]] = field(default_factory=set)
+    destroyed: set[str] = field(default_factory=set)
     linkage: dict[str, str] = field(default_factory=dict)
     cohorts: set[str] = field(default_factory=set)
     reservations: dict[str, tuple[str, str, int, str]] = field(default_factory=dict)
@@ -45,10 +72,11 @@ class _Recorded:
     party_rho: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def contradictions(connection: sqlite3.Connection, journal: Journal) -> tuple[Bilingual, ...]:
+def contradictions(connection: sqlite3.Connection, journal: Journal, keyring: Keyring) -> tuple[Bilingual, ...]:
     """Return every difference between state and log; none if the state is what the log says."""
     try:
-        return tuple(_differences(connection, _recorded(connection, journal)))
+        log = _recorded(connection, journal)
+        return (*_differences(connection, log), *_key_differences(connection, keyring, log))
     except CleanroomError as error:
         return (error.message,)
 
@@ -63,47 +91,60 @@ def _recorded(connection: sqlite3.Connection, journal: Journal) -> _Recorded:
             details = journal.details(connection, index)
         except DetailsErased:
             continue
-        _READERS[kind](found, details, envelope.event.t)
+        _READERS[kind](found, _Entry(index, envelope.event.t, details))
     return found
 
 
-def _room_created(found: _Recorded, details: dict[str, object], _: int) -> None:
-    found.settings = str(details["settings"])
-    found.parties[OPERATOR] = ("operator", str(details["operator_key"]))
+def _room_created(found: _Recorded, entry: _Entry) -> None:
+    found.settings = entry.text("settings")
+    found.parties[OPERATOR] = ("operator", entry.text("operator_key"))
 
 
-def _party_added(found: _Recorded, details: dict[str, object], _: int) -> None:
-    found.parties[str(details["party"])] = (str(details["role"]), str(details["public_key"]))
+def _party_added(found: _Recorded, entry: _Entry) -> None:
+    found.parties[entry.text("party")] = (entry.text("role"), entry.text("public_key"))
 
 
-def _table_declared(found: _Recorded, details: dict[str, object], _: int) -> None:
-    found.declarations[str(details["table"])] = str(details["declaration"])
+def _table_declared(found: _Recorded, entry: _Entry) -> None:
+    found.declarations[entry.text("table")] = found.budgets[entry.text("table")] = entry.text("declaration")
 
 
-def _dataset_uploaded(found: _Recorded, details: dict[str, object], _: int) -> None:
-    found.uploads[str(details["upload"])] = str(details["manifest"])
+def _dataset_uploaded(found: _Recorded, entry: _Entry) -> None:
+    number = int(entry.text("number"))
+    found.uploads[entry.text("upload")] = (number, entry.index, entry.text("manifest"))
+    found.retired.update(dict.fromkeys(entry.names("retires"), (number, entry.index)))
 
 
-def _linkage_registered(found: _Recorded, details: dict[str, object], _: int) -> None:
-    found.linkage[str(details["epoch"])] = str(details["check"])
+def _dataset_withdrawn(found: _Recorded, entry: _Entry) -> None:
+    number = int(entry.text("number"))
+    found.declarations.pop(entry.text("table"), None)
+    found.withdrawals.add((entry.text("table"), number, entry.index))
+    found.retired.update(dict.fromkeys(entry.names("retires"), (number, entry.index)))
 
 
-def _query_charged(found: _Recorded, details: dict[str, object], at: int) -> None:
-    request, party = str(details["request"]), str(details["actor"])
-    found.reservations[request] = (str(details["plan"]), party, at, "reserved")
-    cohort, charges = details["cohort"], details["charges"]
+def _key_destroyed(found: _Recorded, entry: _Entry) -> None:
+    found.destroyed.update(entry.names("uploads"))
+
+
+def _linkage_registered(found: _Recorded, entry: _Entry) -> None:
+    found.linkage[entry.text("epoch")] = entry.text("check")
+
+
+def _query_charged(found: _Recorded, entry: _Entry) -> None:
+    request, party = entry.text("request"), entry.text("actor")
+    found.reservations[request] = (entry.text("plan"), party, entry.at, "reserved")
+    cohort, charges = entry.details["cohort"], entry.details["charges"]
     if isinstance(cohort, list) and cohort:
         found.cohorts.add(",".join(cohort))
     for account, steps in charges if isinstance(charges, list) else ():
         found.account_rho[account] += steps
         found.party_rho[account, party] += steps
         totals = found.account_rho[account], found.party_rho[account, party]
-        found.lines.append((request, account, party, at, steps, *totals))
+        found.lines.append((request, account, party, entry.at, steps, *totals))
 
 
-def _moved_to(state: str) -> Callable[[_Recorded, dict[str, object], int], None]:
-    def move(found: _Recorded, details: dict[str, object], _: int) -> None:
-        request = str(details["request"])
+def _moved_to(state: str) -> Callable[[_Recorded, _Entry], None]:
+    def move(found: _Recorded, entry: _Entry) -> None:
+        request = entry.text("request")
         if request in found.reservations:
             plan, party, at, _before = found.reservations[request]
             found.reservations[request] = (plan, party, at, state)
@@ -116,6 +157,8 @@ _READERS = {
     EventType.PARTY_ADDED: _party_added,
     EventType.TABLE_DECLARED: _table_declared,
     EventType.DATASET_UPLOADED: _dataset_uploaded,
+    EventType.DATASET_WITHDRAWN: _dataset_withdrawn,
+    EventType.KEY_DESTROYED: _key_destroyed,
     EventType.LINKAGE_REGISTERED: _linkage_registered,
     EventType.QUERY_CHARGED: _query_charged,
     EventType.KEY_USED: _moved_to("data_read"),
@@ -143,22 +186,53 @@ def _differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bil
                 f"la déclaration de {table} n'est pas la dernière du journal",
                 f"the declaration of {table} is not the log's last",
             )
-    uploads = {each.upload: each.manifest.encode().decode("ascii") for each in registry.uploads(connection)}
-    for upload in sorted(uploads.keys() | log.uploads.keys()):
-        if uploads.get(upload) != log.uploads.get(upload):  # type: ignore[call-overload]
-            yield Bilingual(f"le dépôt {upload} n'est pas celui du journal", f"the upload {upload} is not the log's")
+    yield from _upload_differences(connection, log)
     linkage = {epoch: check.hex() for epoch, check in connection.execute("SELECT epoch, linkage_check FROM linkage")}
     if linkage != log.linkage:
         yield Bilingual("les clés d'appariement ne sont pas celles du journal", "the linkage keys are not the log's")
     if {owners for (owners,) in connection.execute("SELECT owners FROM cohort")} != log.cohorts:
         yield Bilingual("les cohortes retenues ne sont pas celles du journal", "the cohorts kept are not the log's")
-    yield from _ledger_differences(connection, log, declared)
+    yield from _ledger_differences(connection, log)
 
 
-def _ledger_differences(
-    connection: sqlite3.Connection, log: _Recorded, declared: dict[str, Declaration]
-) -> Iterator[Bilingual]:
-    budgets: dict[str, BudgetTerms] = {table: each.budget for table, each in declared.items()}
+def _upload_differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bilingual]:
+    held = registry.history(connection)
+    uploads = {
+        str(each.upload): (each.number, each.log_index, each.manifest.encode().decode("ascii")) for each, _ in held
+    }
+    retired = {str(each.upload): (end.number, end.log_index) for each, end in held if end is not None}
+    for upload in sorted(uploads.keys() | log.uploads.keys() | log.retired.keys()):
+        if uploads.get(upload) != log.uploads.get(upload):
+            yield Bilingual(f"le dépôt {upload} n'est pas celui du journal", f"the upload {upload} is not the log's")
+        elif retired.get(upload) != log.retired.get(upload):
+            yield Bilingual(
+                f"le dépôt {upload} est retiré dans l'un, l'état ou le journal, et pas dans l'autre",
+                f"the upload {upload} is retired in one, the state or the log, and not in the other",
+            )
+    withdrawals = set(connection.execute("SELECT table_name, number, log_index FROM withdrawal"))
+    if withdrawals != log.withdrawals:
+        yield Bilingual("les tables retirées ne sont pas celles du journal", "the withdrawn tables are not the log's")
+
+
+def _key_differences(connection: sqlite3.Connection, keyring: Keyring, log: _Recorded) -> Iterator[Bilingual]:
+    """Hold every data key against the log: one that lives on, or came back, after its end was entered is a lie."""
+    for upload in sorted(log.uploads):
+        try:
+            destroyed = keyring.state(connection, KeyId(KeyKind.DATA, upload)) is KeyState.DESTROYED
+        except KeyManagementError:
+            yield Bilingual(f"la clé du dépôt {upload} manque", f"the key of the upload {upload} is missing")
+            continue
+        if destroyed != (upload in log.destroyed):
+            yield Bilingual(
+                f"la clé du dépôt {upload} est détruite dans l'un, l'état ou le journal, et pas dans l'autre",
+                f"the key of the upload {upload} is destroyed in one, the state or the log, and not in the other",
+            )
+
+
+def _ledger_differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bilingual]:
+    budgets: dict[str, BudgetTerms] = {
+        table: read_declaration(text.encode()).budget for table, text in log.budgets.items()
+    }
     budgets["room"] = read_settings(log.settings.encode()).budget
     granted = {
         account: row

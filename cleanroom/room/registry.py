@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cleanroom.errors import Bilingual, NotVerified, UsageError
 from cleanroom.identifiers import Epoch, PartyId, Purpose, Role, RoomId, TableName, UploadId
+from cleanroom.partition.intent import Replace
 from cleanroom.partition.manifest import Manifest
 from cleanroom.policies import Declaration, RoomSettings, read_declaration, read_settings
 from cleanroom.room.signed_request import SignedRequest
@@ -55,6 +57,31 @@ class Upload:
     def upload(self) -> UploadId:
         """The upload's id."""
         return self.manifest.upload
+
+
+class Stage(StrEnum):
+    """How far the end of an upload has come."""
+
+    RETIRED = "retired"
+    """No version has it any more."""
+    DESTROYED = "destroyed"
+    """Its data key is destroyed, and the log says so."""
+    GONE = "gone"
+    """Its file is removed, and the key's old bytes have left the database's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """The end of an upload.
+
+    Args:
+        number: the version of the table that no longer has it.
+        log_index: of the log entry of the act that retired it.
+    """
+
+    number: int
+    log_index: int
+    stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +152,70 @@ def declarations(connection: sqlite3.Connection) -> dict[TableName, Declaration]
     (room,) = connection.execute("SELECT room FROM room").fetchone()
     rows = connection.execute(
         "SELECT content, request, public_key FROM declaration AS d JOIN party AS p ON p.party = d.owner WHERE version ="
-        " (SELECT max(version) FROM declaration WHERE table_name = d.table_name) ORDER BY table_name"
+        " (SELECT max(version) FROM declaration WHERE table_name = d.table_name) AND version >"
+        " (SELECT coalesce(max(declaration), 0) FROM withdrawal WHERE table_name = d.table_name) ORDER BY table_name"
     ).fetchall()
     found = [_declaration(content, request, key, RoomId(room)) for content, request, key in rows]
     return {declaration.catalog.table: declaration for declaration in found}
 
 
+def declaration_request(connection: sqlite3.Connection, table: TableName) -> tuple[bytes, bytes]:
+    """Return the exact bytes of a table's last declaration, and the request that its owner signed for it."""
+    content, request = connection.execute(
+        "SELECT content, request FROM declaration WHERE table_name = ? ORDER BY version DESC LIMIT 1", (str(table),)
+    ).fetchone()
+    return bytes(content), bytes(request)
+
+
 def uploads(connection: sqlite3.Connection, table: TableName | None = None) -> tuple[Upload, ...]:
-    """Return the uploads of a table, or of all, in the order they were taken in."""
+    """Return the uploads of a table's version as it is now, or of all tables, in the order they were taken in."""
+    return tuple(upload for upload, retirement in history(connection, table) if retirement is None)
+
+
+def history(
+    connection: sqlite3.Connection, table: TableName | None = None
+) -> tuple[tuple[Upload, Retirement | None], ...]:
+    """Return every upload that a table ever took, or all tables, and the end of those that are retired."""
     where, values = ("WHERE table_name = ?", (str(table),)) if table is not None else ("", ())
     rows = connection.execute(
-        f"SELECT table_name, number, manifest, log_index FROM upload {where} ORDER BY table_name, number",  # noqa: S608
+        "SELECT table_name, u.number, manifest, u.log_index, r.number, r.log_index, stage FROM upload AS u"  # noqa: S608
+        f" LEFT JOIN retirement AS r USING (upload) {where} ORDER BY table_name, u.number",
         values,
     ).fetchall()
     return tuple(
-        Upload(TableName.parse(name), number, Manifest.parse(manifest), index) for name, number, manifest, index in rows
+        (
+            Upload(TableName.parse(name), number, Manifest.parse(manifest), index),
+            None if stage is None else Retirement(end, end_index, Stage(stage)),
+        )
+        for name, number, manifest, index, end, end_index, stage in rows
     )
+
+
+def upload_named(connection: sqlite3.Connection, upload: UploadId) -> tuple[Upload, Retirement | None] | None:
+    """Return an upload that the room has ever taken in, by its id."""
+    row = connection.execute("SELECT table_name FROM upload WHERE upload = ?", (upload,)).fetchone()
+    if row is None:
+        return None
+    return next(each for each in history(connection, TableName.parse(row[0])) if each[0].upload == upload)
+
+
+def version(connection: sqlite3.Connection, table: TableName) -> int:
+    """Return the number of a table's version: each upload and each withdrawal makes the next; 0 before the first."""
+    (number,) = connection.execute(
+        "SELECT max((SELECT coalesce(max(number), 0) FROM upload WHERE table_name = ?1),"
+        " (SELECT coalesce(max(number), 0) FROM withdrawal WHERE table_name = ?1))",
+        (str(table),),
+    ).fetchone()
+    return int(number)
+
+
+def began_anew(connection: sqlite3.Connection, table: TableName) -> int:
+    """Return the last version at which a table began anew, by a replacement or a withdrawal; 0 if it never did."""
+    replaced = [each.number for each, _ in history(connection, table) if isinstance(each.manifest.intent, Replace)]
+    (withdrawn,) = connection.execute(
+        "SELECT coalesce(max(number), 0) FROM withdrawal WHERE table_name = ?", (str(table),)
+    ).fetchone()
+    return max([int(withdrawn), *replaced])
 
 
 def linkage_check(connection: sqlite3.Connection, epoch: Epoch) -> bytes | None:

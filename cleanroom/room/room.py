@@ -24,7 +24,6 @@ from cleanroom.room.creation import (
     DATABASE,
     LOG_DETAILS,
     LOG_SIGNING,
-    OPERATOR,
     PARTITIONS,
     SETTINGS,
     TRANSPORT,
@@ -33,10 +32,11 @@ from cleanroom.room.creation import (
     log_of,
 )
 from cleanroom.room.database import connect, transaction
-from cleanroom.room.home import Home
+from cleanroom.room.home import OPERATOR, Home
 from cleanroom.room.journal import Journal
 from cleanroom.room.locks import nobody_asking
 from cleanroom.room.logbook import remember
+from cleanroom.room.retirement import finish_after_crash
 from cleanroom.room.signed_request import SignedRequest
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition
 from key_management import KeyId, KeyKind, KeyManagementError, Keyring, TransportKey
@@ -119,6 +119,7 @@ class Room:
             raise
         room = cls(where, chosen, connection, keyring, journal, facts)
         room._close_unfinished()
+        finish_after_crash(room)
         room.remember_log()
         return room
 

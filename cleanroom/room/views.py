@@ -12,8 +12,8 @@ from cleanroom.accounting.privacy_loss import epsilon_of
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
 from cleanroom.errors import Bilingual
 from cleanroom.room import registry
-from cleanroom.room.creation import OPERATOR
 from cleanroom.room.database import transaction
+from cleanroom.room.home import OPERATOR
 
 if TYPE_CHECKING:
     from cleanroom.accounting.reservation import Balance

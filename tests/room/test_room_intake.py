@@ -13,9 +13,9 @@ from room_samples import LATE, MEMBER, SECTOR, Place, ask, audit, build, entries
 from audit_log import EventType
 from cleanroom.client import LinkageKey, prepare
 from cleanroom.errors import CleanroomError, Fault, InvalidUpload, NotVerified
-from cleanroom.room import Room, hand_in, intake, registry, upload
-from cleanroom.room.creation import OPERATOR
+from cleanroom.room import Room, hand_in, intake, member_facts, registry, sending, upload
 from cleanroom.room.database import transaction
+from cleanroom.room.home import OPERATOR
 from cleanroom.storage import partition_store
 from key_management import SecretKey
 
@@ -31,11 +31,10 @@ TABLE = visits(LATE)
 
 def packed(room: Room, place: Place, to: Path, **other: Any) -> Path:
     """Write the package of the late member's upload, with facts or keys changed as asked."""
-    facts = other.get("facts") or hand_in.facts_for(room, TABLE)
-    catalog = registry.declarations(room.connection)[TABLE].catalog
+    facts = member_facts.facts_in(room, TABLE)
     signing = other.get("signing") or room.home.signing_key(TABLE.owner)
-    linkage = other.get("linkage") or hand_in.linkage_key_for(room)
-    prepare(place.csv(LATE), catalog, facts, signing, linkage, to)
+    linkage = other.get("linkage") or sending.linkage_key_of(room.home, facts)
+    prepare(place.csv(LATE), facts.catalog, other.get("facts") or facts.room, signing, linkage, to)
     return to
 
 

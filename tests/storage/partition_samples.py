@@ -18,6 +18,7 @@ from cleanroom.client import LinkageKey, PreparedUpload, RoomFacts, Source, prep
 from cleanroom.client.tokens import token
 from cleanroom.identifiers import Digest, Epoch, IdentifierKind, RoomId, TableName, UploadId
 from cleanroom.partition import (
+    Append,
     Manifest,
     StoredColumn,
     aad_prefix,
@@ -188,6 +189,8 @@ class Forger:
                 group_rows=group_rows,
                 file=facts,
                 linkage_check=LINKAGE.check(),
+                intent=Append(),
+                after=0,
             )
         )
         path = self.directory / "forged.package"

@@ -26,8 +26,19 @@ from partition_samples import (
 
 from cleanroom.catalog import TableCatalog
 from cleanroom.errors import CleanroomError, InvalidUpload, NotVerified
-from cleanroom.identifiers import Digest, Epoch, IdentifierKind, RoomId, TableName
-from cleanroom.partition import MAGIC, Manifest, aad_prefix, arrow_schema, read_package, sealing_info, storage_schema
+from cleanroom.identifiers import Digest, Epoch, IdentifierKind, RoomId, TableName, UploadId
+from cleanroom.partition import (
+    MAGIC,
+    Append,
+    Correct,
+    Manifest,
+    Replace,
+    aad_prefix,
+    arrow_schema,
+    read_package,
+    sealing_info,
+    storage_schema,
+)
 from cleanroom.storage.intake import VerifiedPackage
 from key_management.transport import TransportKey
 
@@ -221,6 +232,8 @@ def test_manifests_have_one_encoding() -> None:
         group_rows=(1, 0),
         file=_facts(),
         linkage_check=LINKAGE.check(),
+        intent=Append(),
+        after=0,
     ).encode()
     assert Manifest.parse(content).encode() == content
     for other in (
@@ -232,12 +245,19 @@ def test_manifests_have_one_encoding() -> None:
         content.replace(b":[1,0]", b":[-1,0]"),
         content.replace(b'"kind":"email"', b'"kind":"email","kind":"email"'),
         content.replace(b'"kind":"email"', b'"kind":"fax"'),
-        content.replace(b'"kind":"email"', b'"kind":"email:tnm"'),
         content.replace(b'"kind":"email",', b""),
         content.replace(b'"kind":', b'"kin":1,"kind":'),
         content.replace(b'"owner":"tnm"', b'"owner":"TNM"'),
         content.replace(b"sha256:", b"sha512:"),
-        content.replace(b"partition/v1", b"partition/v2"),
+        content.replace(b'"after":0', b'"after":-1'),
+        content.replace(b'"after":0', b'"after":"0"'),
+        content.replace(b'"act":"append"', b'"act":"merge"'),
+        content.replace(b'"act":"append"', b'"act":"correct"'),
+        content.replace(b'"act":"append"', b'"act":"append","upload":"' + b"0" * 32 + b'"'),
+        content.replace(b'"act":"append"', b'"act":"correct","upload":"none"'),
+        content.replace(b'"intent":{"act":"append"}', b'"intent":"append"'),
+        content.replace(b'"intent":{"act":"append"},', b""),
+        content.replace(b"partition/v2", b"partition/v1"),
         b"[]",
         b"\xff",
         b"[" * 100_000,
@@ -245,6 +265,17 @@ def test_manifests_have_one_encoding() -> None:
         assert other != content
         with pytest.raises(InvalidUpload, match="invalid manifest"):
             Manifest.parse(other)
+
+
+def test_each_intent_has_an_encoding_of_its_own(package: Path) -> None:
+    manifest = read_package(package).manifest
+    intents = (Append(), Replace(), Correct(UploadId("0" * 32)), Correct(UploadId("1" * 32)))
+    encoded = {replace(manifest, intent=intent).encode(): intent for intent in intents}
+    assert len(encoded) == len(intents)
+    assert all(Manifest.parse(content).intent == intent for content, intent in encoded.items())
+    assert Manifest.parse(replace(manifest, after=7).encode()).after == 7
+    with pytest.raises(ValueError, match="intent"):
+        Correct(UploadId("0" * 31))
 
 
 def _facts() -> object:
@@ -269,8 +300,10 @@ def test_the_sealed_key_is_bound_to_the_whole_manifest(package: Path) -> None:
         replace(manifest, upload=FORGED),
         replace(manifest, epoch=Epoch("2026")),
         replace(manifest, file=replace(manifest.file, digest=Digest.of(b""))),
+        replace(manifest, intent=Replace()),
+        replace(manifest, after=1),
     ]
-    assert len({sealing_info(each) for each in (manifest, *others)}) == 6
+    assert len({sealing_info(each) for each in (manifest, *others)}) == 8
 
 
 def test_the_signature_covers_the_sealed_key(package: Path, tmp_path: Path) -> None:
@@ -280,5 +313,6 @@ def test_the_signature_covers_the_sealed_key(package: Path, tmp_path: Path) -> N
     verify_signature(parts, SIGNING.public_key())
     with pytest.raises(NotVerified):
         verify_signature(replace(parts, sealed_key=parts.sealed_key[:-1] + b"\0"), SIGNING.public_key())
-    with pytest.raises(NotVerified):
-        verify_signature(replace(parts, manifest=replace(parts.manifest, epoch=Epoch("2026"))), SIGNING.public_key())
+    for other in ({"epoch": Epoch("2026")}, {"intent": Replace()}, {"after": 1}):
+        with pytest.raises(NotVerified):
+            verify_signature(replace(parts, manifest=replace(parts.manifest, **other)), SIGNING.public_key())  # type: ignore[arg-type]

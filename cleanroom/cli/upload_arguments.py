@@ -1,0 +1,167 @@
+"""The commands of a table's life, with their help: upload, intake, facts, uploads, withdraw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.errors import Bilingual
+
+if TYPE_CHECKING:
+    from cleanroom.cli.arguments import Adder
+    from cleanroom.cli.parser import Parser
+
+LIST_FORMATS: Final = ("table", "csv", "json")
+
+_RESUME: Final = Bilingual(
+    "autrement : cleanroom upload --facts FILE TABLE FILE…, sans la salle\n"
+    "            cleanroom upload --resume ROOM, remet ce qui attend",
+    "otherwise: cleanroom upload --facts FILE TABLE FILE…, without the room\n"
+    "           cleanroom upload --resume ROOM, hands in what waits",
+)
+
+
+def add_uploads(adder: Adder) -> None:
+    """Add the commands of a table's life."""
+    words, read = adder.words, adder.read
+    upload = adder.in_room(
+        "upload",
+        "jetonne, chiffre, signe et dépose les lignes d'une table",
+        "tokenise, encrypt, sign and hand in a table's rows",
+        _RESUME,
+    )
+    _rows(adder, upload)
+    at_home = adder.command(
+        "upload --facts",
+        "fait un paquet chez un membre, sans la salle ni aucune de ses clés",
+        "make a package at a member's, without the room or any of its keys",
+    )
+    at_home.choices.add_argument(
+        "--facts",
+        metavar="FILE",
+        required=True,
+        type=read.path,
+        help=words.of(
+            "le fichier de cleanroom facts, reçu de l'opérateur", "the file of cleanroom facts, had from the operator"
+        ),
+    )
+    at_home.choices.add_argument(
+        "--operator-key",
+        metavar="PUB",
+        type=read.text,
+        help=words.of(
+            "la clé publique de l'opérateur, telle qu'il l'a dite autrement que par ce fichier ; la première fois",
+            "the operator's public key, as it was told by another way than that file; the first time",
+        ),
+    )
+    _rows(adder, at_home)
+    adder.in_room(
+        "upload --resume",
+        "remet les paquets qui attendent encore leur reçu sur cette machine",
+        "hand in the packages that still wait for their receipt on this machine",
+    )
+    intake = adder.in_room("intake", "prend un paquet dans la salle", "take a package into the room")
+    intake.places.add_argument(
+        "file",
+        metavar="FILE",
+        type=read.path,
+        help=words.of("un paquet d'upload --package", "a package of upload --package"),
+    )
+    facts = adder.in_room(
+        "facts",
+        "écrit ce qu'un membre doit savoir de la salle pour faire ses dépôts chez lui, signé par l'opérateur",
+        "write what a member must know of the room to make its uploads at home, signed by the operator",
+    )
+    _table(adder, facts)
+    uploads = adder.in_room(
+        "uploads",
+        "montre à un membre ses dépôts, leurs versions et leurs reçus, et les tient contre le journal",
+        "show a member its uploads, their versions and receipts, and hold them against the log",
+    )
+    _owner(adder, uploads)
+    uploads.places.add_argument(
+        "table",
+        metavar="TABLE",
+        nargs="?",
+        type=read.table,
+        help=words.of("une de ses tables ; sinon, toutes", "one of its tables; else all"),
+    )
+    uploads.choices.add_argument(
+        "--format",
+        choices=LIST_FORMATS,
+        default="table",
+        help=words.of("la forme du résultat (par défaut, table)", "the form of the result (default: table)"),
+    )
+    withdraw = adder.in_room(
+        "withdraw",
+        "retire une table : ses clés sont détruites, ses fichiers effacés, sa déclaration prend fin",
+        "take a table back: its keys are destroyed, its files removed, its declaration ends",
+    )
+    _table(adder, withdraw)
+    _owner(adder, withdraw)
+
+
+def _table(adder: Adder, parser: Parser) -> None:
+    parser.places.add_argument(
+        "table", metavar="TABLE", type=adder.read.table, help=adder.words.of("membre.table", "member.table")
+    )
+
+
+def _owner(adder: Adder, parser: Parser) -> None:
+    parser.choices.add_argument(
+        "--as",
+        dest="party",
+        required=True,
+        metavar="ID",
+        type=adder.read.party,
+        help=adder.words.of(
+            "le propriétaire ; sa clé de signature est sur cette machine",
+            "the owner; its signing key is on this machine",
+        ),
+    )
+
+
+def _rows(adder: Adder, parser: Parser) -> None:
+    words, read = adder.words, adder.read
+    _table(adder, parser)
+    parser.places.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        type=read.path,
+        help=words.of("CSV ou Parquet ; plusieurs font un seul dépôt", "CSV or Parquet; several make one upload"),
+    )
+    intent = parser.choices.add_mutually_exclusive_group()
+    intent.add_argument(
+        "--replace",
+        action="store_true",
+        help=words.of(
+            "ce dépôt prend la place de tous les dépôts de la table",
+            "this upload takes the place of all uploads of the table",
+        ),
+    )
+    intent.add_argument(
+        "--correct",
+        metavar="UPLOAD",
+        type=read.upload,
+        help=words.of(
+            "ce dépôt prend la place de celui-là (cleanroom uploads les montre)",
+            "this upload takes the place of that one (cleanroom uploads shows them)",
+        ),
+    )
+    kept = parser.choices.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--package",
+        metavar="FILE",
+        type=read.path,
+        help=words.of(
+            "écrit le paquet chiffré ici au lieu de le déposer", "write the encrypted package here, hand nothing in"
+        ),
+    )
+    kept.add_argument(
+        "--dry-run",
+        action="store_true",
+        help=words.of(
+            "montre ce qui voyagerait, et ne garde ni ne dépose rien",
+            "show what would travel; keep and hand in nothing",
+        ),
+    )
