@@ -3,6 +3,7 @@
 from cleanroom.client.conform import BadRows, Clipped, OutOfBounds, Treatment
 from cleanroom.client.csv_rows import Delimiter
 from cleanroom.client.csv_text import Encoding, Packing
+from cleanroom.client.dry_run import DryRun, StoredRow, StoredValue, rehearse
 from cleanroom.client.faults import FaultReport, RowFault, RowsRefused
 from cleanroom.client.gather import LeftOut, Options, SourceFacts
 from cleanroom.client.identifier_list import read_identifiers
@@ -25,6 +26,7 @@ __all__ = [
     "DateForm",
     "DecimalMark",
     "Delimiter",
+    "DryRun",
     "Encoding",
     "FaultReport",
     "LeftOut",
@@ -45,6 +47,8 @@ __all__ = [
     "Source",
     "SourceFacts",
     "Stage",
+    "StoredRow",
+    "StoredValue",
     "Treatment",
     "Vocabulary",
     "VocabularyUse",
@@ -54,4 +58,5 @@ __all__ = [
     "read_identifiers",
     "read_linkage_key",
     "read_vocabulary",
+    "rehearse",
 ]

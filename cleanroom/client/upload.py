@@ -16,7 +16,7 @@ from cleanroom.client.progress import Progress, Stage
 from cleanroom.errors import Bilingual, UsageError
 from cleanroom.identifiers import Digest, Epoch, RoomId, TableName, UploadId
 from cleanroom.partition.intent import Append, Intent
-from cleanroom.partition.manifest import Manifest, StoredColumn, storage_schema
+from cleanroom.partition.manifest import Manifest, StoredColumn, TableFileFacts, storage_schema
 from cleanroom.partition.package import open_new, sealing_info, write_package
 from cleanroom.partition.table_file import aad_prefix, file_facts, group_bits_for, write_table_file
 from key_management.errors import InvalidPublicKey
@@ -97,7 +97,7 @@ def prepare(
     intent: Intent | None = None,
     options: Options | None = None,
 ) -> PreparedUpload:
-    """Make a package of a member's rows, in memory that does not grow with what the sources hold besides them.
+    """Make a package of a member's rows; in memory are a few batches of the sources, and tokens and codes of all rows.
 
     Args:
         source: CSV or Parquet files or tables in memory; several make one upload.
@@ -117,7 +117,7 @@ def prepare(
     chosen = options or Options()
     gathered = gather(source, catalog, linkage_key, chosen)
     runs = gathered.runs
-    upload = UploadId(secrets.token_hex(_UPLOAD_ID_BYTES))
+    upload = new_upload()
     data_key = SecretKey.generate()
     encrypted = destination.with_name(f".{destination.name}.{upload}.tmp")
     try:
@@ -131,21 +131,8 @@ def prepare(
         )
         with encrypted.open("rb") as written:
             file = file_facts(written)
-        manifest = Manifest(
-            room=facts.room,
-            table=catalog.table,
-            upload=upload,
-            epoch=facts.epoch,
-            kind=catalog.unit.token_kind,
-            declaration=facts.declaration,
-            columns=columns,
-            group_rows=group_rows,
-            file=file,
-            linkage_check=linkage_key.check(),
-            intent=intent or Append(),
-            after=facts.version,
-        )
-        sealed_key = _seal(facts, data_key, sealing_info(manifest))
+        manifest = manifest_of(facts, catalog, linkage_key, upload, group_rows, file, intent)
+        sealed_key = sealed(facts, data_key, sealing_info(manifest))
         write_package(
             destination, manifest=manifest, sealed_key=sealed_key, signing_key=signing_key, table_file=encrypted
         )
@@ -180,6 +167,32 @@ def require_key(linkage_key: LinkageKey, facts: RoomFacts) -> None:
         )
 
 
+def manifest_of(
+    facts: RoomFacts,
+    catalog: TableCatalog,
+    linkage_key: LinkageKey,
+    upload: UploadId,
+    group_rows: tuple[int, ...],
+    file: TableFileFacts,
+    intent: Intent | None,
+) -> Manifest:
+    """Return what an upload says of itself."""
+    return Manifest(
+        room=facts.room,
+        table=catalog.table,
+        upload=upload,
+        epoch=facts.epoch,
+        kind=catalog.unit.token_kind,
+        declaration=facts.declaration,
+        columns=storage_schema(catalog),
+        group_rows=group_rows,
+        file=file,
+        linkage_check=linkage_key.check(),
+        intent=intent or Append(),
+        after=facts.version,
+    )
+
+
 def sorted_groups(runs: Runs, columns: Sequence[StoredColumn], progress: Progress) -> Iterator[pa.Table]:
     """Yield the token ranges of the table file; the next is sorted while one is written."""
     done = 0
@@ -190,7 +203,17 @@ def sorted_groups(runs: Runs, columns: Sequence[StoredColumn], progress: Progres
             progress(Stage.WRITING, done, runs.rows)
 
 
-def _seal(facts: RoomFacts, data_key: SecretKey, info: bytes) -> bytes:
+def new_upload() -> UploadId:
+    """Return the name of an upload to be: 128 random bits."""
+    return UploadId(secrets.token_hex(_UPLOAD_ID_BYTES))
+
+
+def sealed(facts: RoomFacts, data_key: SecretKey, info: bytes) -> bytes:
+    """Return a data key sealed to the room.
+
+    Raises:
+        UsageError: the room's transport key is malformed.
+    """
     try:
         return seal(facts.transport_key, data_key, info)
     except InvalidPublicKey:
