@@ -174,7 +174,7 @@ class Conforming:
                 kind,
                 len(rows),
                 [
-                    RowFault(source.name, _number(source, self.rows_read + row), name, shown(frame[name][row]), reason)
+                    RowFault(source.name, source.number_of(self.rows_read + row), name, shown(frame[name][row]), reason)
                     for row in rows.head(max(0, mine.wanted(kind)))
                 ],
             )
@@ -245,11 +245,6 @@ class Conforming:
             first = [each for each in uneven.first if (each.fields > uneven.width) is more]
             mine.add(("", reason), count, [RowFault(name, each.row, "", each.text, reason) for each in first])
             mine.rows += count
-
-
-def _number(source: SourceTable, place: int) -> int:
-    """Return the number in its file of the row at a place, from 0, among those that were read."""
-    return place + 1 if source.uneven is None else source.uneven.number_of(place)
 
 
 def _bounds(text: pl.Series, outside: pl.Series, kind: Number, form: WrittenForm | None) -> pl.Series:

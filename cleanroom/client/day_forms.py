@@ -115,11 +115,10 @@ class DateForm(Enum):
         """Return the day that `text`, which has the form, names; None where the calendar has no such day."""
         if self is DateForm.NAMED:
             return _named_day(text)
-        numbers = dict(zip(_PART.findall(self.value), self._digits(text), strict=True))
-        year = numbers.get("%Y")
-        if year is None:
-            year = numbers["%y"] + (1900 if numbers["%y"] >= 69 else 2000)  # as POSIX and Rust's chrono do
-        return _existing(year, numbers.get("%m", numbers.get("%-m", 0)), numbers.get("%d", numbers.get("%-d", 0)))
+        parts = (part.replace("-", "") for part in _PART.findall(self.value))
+        numbers = dict(zip(parts, self._digits(text), strict=True))
+        year = numbers["%Y"] if "%Y" in numbers else _century(numbers["%y"]) + numbers["%y"]
+        return _existing(year, numbers["%m"], numbers["%d"])
 
     def _digits(self, text: str) -> list[int]:
         if self is DateForm.COMPACT:
@@ -174,6 +173,11 @@ def _named_day(text: str) -> date | None:
     letters = unicodedata.normalize("NFKD", name.casefold())
     month = _MONTH_OF.get("".join(letter for letter in letters if letter.isascii()))
     return None if month is None else _existing(int(year), month, int(day.removesuffix("er")))
+
+
+def _century(year: int) -> int:
+    """Return the century of a year of two digits, as POSIX and Rust's chrono do."""
+    return 1900 if year >= 69 else 2000
 
 
 def _existing(year: int, month: int, day: int) -> date | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cleanroom.catalog import TableCatalog
     from cleanroom.client.conform import Clipped
+    from cleanroom.client.excel import SheetFacts
     from cleanroom.client.faults import FaultReport
     from cleanroom.client.linkage import LinkageKey
     from cleanroom.client.read_table import CsvFacts, Source, SourceTable
@@ -36,6 +37,7 @@ class SourceFacts:
         name: the file's; None for a table in memory.
         rows: all its rows, those left out included.
         csv: packing, encoding and delimiter; None for what is no CSV.
+        sheet: the sheet of a workbook that was read, and the others; None for what is no workbook.
         dates: columns of text with dates, and the form they are written in.
         numbers: columns of text with numbers that could be written otherwise, and how they are.
     """
@@ -43,6 +45,7 @@ class SourceFacts:
     name: str | None
     rows: int
     csv: CsvFacts | None
+    sheet: SheetFacts | None
     dates: tuple[tuple[str, DateForm | MomentForm], ...]
     numbers: tuple[tuple[str, NumberForm], ...]
 
@@ -150,6 +153,7 @@ def _facts_of(table: SourceTable, forms: Forms, rows: int) -> SourceFacts:
         name=table.name,
         rows=rows + (0 if table.uneven is None else table.uneven.counts.total()),
         csv=table.csv,
+        sheet=table.sheet,
         dates=tuple((column, form) for column, form in found if isinstance(form, DateForm | MomentForm)),
         numbers=tuple((column, form) for column, form in found if isinstance(form, NumberForm) and form.shown.en),
     )

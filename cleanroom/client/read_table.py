@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from cleanroom.client.ahead import ahead
 from cleanroom.client.csv_rows import Delimiter, UnevenRows, read_header, read_rows
 from cleanroom.client.csv_text import Encoding, Packing, find_text, unreadable
+from cleanroom.client.excel import SheetFacts, is_workbook, read_sheet
 from cleanroom.client.normalise import WHITE_SPACE
 from cleanroom.client.progress import Progress, Stage, unheard
 from cleanroom.client.reading import Reading
@@ -72,6 +73,8 @@ class SourceTable:
         csv: how the file is written; None for what is no CSV.
         uneven: the rows of a CSV file that have not its header's fields, as far as it was read.
         place: how much of it was read, and how much there is: bytes of a file, else rows.
+        sheet: which sheet of a workbook it is; None for what is no workbook.
+        sheet_rows: the sheet's own numbers of a workbook's rows; None for what is no workbook.
     """
 
     name: str | None
@@ -80,6 +83,14 @@ class SourceTable:
     csv: CsvFacts | None = None
     uneven: UnevenRows | None = None
     place: Callable[[], tuple[int, int]] = _nowhere
+    sheet: SheetFacts | None = None
+    sheet_rows: pl.Series | None = None
+
+    def number_of(self, place: int) -> int:
+        """Return the number that its owner knows a row by, from the row's place, from 0, among those that were read."""
+        if self.sheet_rows is not None:
+            return int(self.sheet_rows[place])
+        return place + 1 if self.uneven is None else self.uneven.number_of(place)
 
 
 def read_sources(
@@ -172,6 +183,8 @@ def _open_file(path: Path, catalog: TableCatalog, reading: Reading) -> SourceTab
         raise UsageError(Bilingual(f"fichier introuvable : {path}", f"no such file: {path}"), code="no_source")
     if path.suffix.lower() in {".parquet", ".pq"}:
         return _open_parquet(path, catalog)
+    if is_workbook(path):
+        return _open_workbook(path, catalog, reading)
     return _open_csv(path, catalog, reading)
 
 
@@ -200,12 +213,21 @@ def _open_parquet(path: Path, catalog: TableCatalog) -> SourceTable:
     return SourceTable(path.name, batches(), dropped, place=lambda: (size * read["rows"] // max(1, rows), size))
 
 
+def _open_workbook(path: Path, catalog: TableCatalog, reading: Reading) -> SourceTable:
+    declared = {_loose(name) for name in _declared(catalog)}
+    sheet = read_sheet(path, reading.sheet, _known(catalog), lambda name: _loose(name) in declared)
+    chosen, dropped = _choose(sheet.header, catalog, path.name)
+    places = {str(sheet.header.index(at)): to for at, to in chosen.items()}
+    rows = sheet.cells.select(**{to: pl.col(place) for place, to in places.items()})
+    size = path.stat().st_size  # all of it was read to be checked
+    return SourceTable(
+        path.name, iter([rows]), dropped, place=lambda: (size, size), sheet=sheet.facts, sheet_rows=sheet.numbers
+    )
+
+
 def _open_csv(path: Path, catalog: TableCatalog, reading: Reading) -> SourceTable:
     text = find_text(path, reading.encoding)
-    declared = {_loose(name) for name in _declared(catalog)}
-    header, delimiter = read_header(
-        text, lambda names: len(declared & {_loose(name) for name in names}), given=reading.delimiter
-    )
+    header, delimiter = read_header(text, _known(catalog), given=reading.delimiter)
     chosen, dropped = _choose(header, catalog, path.name)
     wanted = sorted(chosen, key=header.index)
     places = [header.index(column) for column in wanted]
@@ -223,6 +245,12 @@ def _open_csv(path: Path, catalog: TableCatalog, reading: Reading) -> SourceTabl
 
     facts = CsvFacts(text.packing, text.encoding, delimiter)
     return SourceTable(path.name, batches(), dropped, facts, uneven, lambda: (done["bytes"], size))
+
+
+def _known(catalog: TableCatalog) -> Callable[[list[str]], int]:
+    """Return what tells how many of a row's texts are names of declared columns."""
+    declared = {_loose(name) for name in _declared(catalog)}
+    return lambda names: len(declared & {_loose(name) for name in names})
 
 
 def _declared(catalog: TableCatalog) -> tuple[str, ...]:

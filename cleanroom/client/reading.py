@@ -28,6 +28,7 @@ class Reading:
         dates: the form of all columns of dates.
         dates_of: the form of single columns; goes before `dates`.
         decimals: what marks decimals in all columns of numbers.
+        sheet: which sheet of every workbook; None for the first that holds anything.
     """
 
     encoding: Encoding | None = None
@@ -35,6 +36,7 @@ class Reading:
     dates: DateForm | None = None
     dates_of: tuple[tuple[str, DateForm], ...] = ()
     decimals: DecimalMark | None = None
+    sheet: str | None = None
 
     def require_declared(self, catalog: TableCatalog) -> None:
         """Check that the columns spoken of are declared as dates.
