@@ -299,9 +299,9 @@ class Opposite:
 
 
 Term = (
-    Column | Integer | Word | Flag | Nothing | Plus | Minus | Times | FloorDivide | Quotient | Remainder | Absolute | Sign
-    | Least | Greatest | Choice | LookUp | PlaceOf | PartOf | StartOf | AddMonths | Lower | Upper | Trim | Substring | Length | Like | Compared
-    | OneOf | Missing | AllOf | AnyOf | Opposite
+    Column | Integer | Word | Flag | Nothing | Plus | Minus | Times | FloorDivide | Quotient | Remainder | Absolute
+    | Sign | Least | Greatest | Choice | LookUp | PlaceOf | PartOf | StartOf | AddMonths | Lower | Upper | Trim
+    | Substring | Length | Like | Compared | OneOf | Missing | AllOf | AnyOf | Opposite
 )  # fmt: skip
 
 
