@@ -245,6 +245,7 @@ def test_manifests_have_one_encoding() -> None:
         content.replace(b":[1,0]", b":[-1,0]"),
         content.replace(b'"kind":"email"', b'"kind":"email","kind":"email"'),
         content.replace(b'"kind":"email"', b'"kind":"fax"'),
+        content.replace(b'"kind":"email"', b'"kind":"email:tnm"'),
         content.replace(b'"kind":"email",', b""),
         content.replace(b'"kind":', b'"kin":1,"kind":'),
         content.replace(b'"owner":"tnm"', b'"owner":"TNM"'),
