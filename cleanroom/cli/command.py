@@ -111,6 +111,10 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import uploads
 
             return uploads.upload_at_home(console, parsed)
+        case "opt-out":
+            from cleanroom.cli import opt_out
+
+            return opt_out.opt_out(console, parsed)
         case "upload --resume":
             from cleanroom.cli import uploads
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from cleanroom.cli.upload_options import add_upload_options
 from cleanroom.errors import Bilingual
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def add_uploads(adder: Adder) -> None:
         "remet les paquets qui attendent encore leur reçu sur cette machine",
         "hand in the packages that still wait for their receipt on this machine",
     )
+    _add_opt_out(adder)
     intake = adder.in_room("intake", "prend un paquet dans la salle", "take a package into the room")
     intake.places.add_argument(
         "file",
@@ -98,6 +100,46 @@ def add_uploads(adder: Adder) -> None:
     )
     _table(adder, withdraw)
     _owner(adder, withdraw)
+
+
+def _add_opt_out(adder: Adder) -> None:
+    words, read = adder.words, adder.read
+    opt_out = adder.in_room(
+        "opt-out",
+        "tient la liste d'un membre de qui a dit non : leurs lignes ne partent plus dans aucun dépôt",
+        "keep a member's list of those who said no: their rows travel in no upload any more",
+        Bilingual(
+            "FILE a un identifiant par ligne, ou une colonne appelée comme celle de la table ; la liste garde des "
+            "jetons,\njamais d'identifiant, sur la machine du membre",
+            "FILE has one identifier a line, or a column called as the table's; the list keeps tokens, never an\n"
+            "identifier, on the member's machine",
+        ),
+    )
+    _owner(adder, opt_out)
+    opt_out.choices.add_argument(
+        "--table",
+        metavar="TABLE",
+        type=read.table,
+        help=words.of(
+            "une table du membre, si les siennes ont plusieurs sortes d'identifiants",
+            "a table of the member, if its tables have several kinds of identifiers",
+        ),
+    )
+    what = opt_out.choices.add_mutually_exclusive_group()
+    what.add_argument(
+        "--add", metavar="FILE", type=read.path, help=words.of("ces personnes disent non", "these people say no")
+    )
+    what.add_argument(
+        "--remove",
+        metavar="FILE",
+        type=read.path,
+        help=words.of("ces personnes ont changé d'avis", "these people changed their minds"),
+    )
+    what.add_argument(
+        "--count",
+        action="store_true",
+        help=words.of("combien sont sur la liste (par défaut)", "how many are on the list (default)"),
+    )
 
 
 def _table(adder: Adder, parser: Parser) -> None:
@@ -165,3 +207,4 @@ def _rows(adder: Adder, parser: Parser) -> None:
             "show what would travel; keep and hand in nothing",
         ),
     )
+    add_upload_options(adder, parser)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures, receipts
-from cleanroom.client import Packing
+from cleanroom.cli.progress_line import ProgressLine
+from cleanroom.cli.upload_reading import choices_of
+from cleanroom.cli.upload_report import say_dry_run, say_prepared
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.partition.intent import Append, Correct, Intent, Replace
 from cleanroom.room import Home, Room, hand_in, sending
@@ -15,21 +17,29 @@ if TYPE_CHECKING:
     import argparse
 
     from cleanroom.cli.console import Console
-    from cleanroom.client import PreparedUpload, SourceFacts
+    from cleanroom.client import PreparedUpload
     from cleanroom.identifiers import RoomId
     from cleanroom.room import UploadReceipt
+    from cleanroom.room.member_facts import MemberFacts
 
 
 def upload(console: Console, arguments: argparse.Namespace) -> int:
     """Make an upload and hand it in, keep its package, or only show what would travel."""
     home, table, intent = Home.default(), arguments.table, _intent(arguments)
     if arguments.dry_run:
-        return _rehearsed(console, sending.rehearse(home, facts_here(arguments.room, table), arguments.files, intent))
-    prepared, taken = sending.upload_to(
-        arguments.room, home, table, arguments.files, package=arguments.package, intent=intent
-    )
+        return _rehearsed(console, home, facts_here(arguments.room, table), arguments)
+    with ProgressLine(console) as progress:
+        prepared, taken = sending.upload_to(
+            arguments.room,
+            home,
+            table,
+            arguments.files,
+            package=arguments.package,
+            intent=intent,
+            choices=choices_of(arguments, progress),
+        )
     if prepared is not None:
-        _say_prepared(console, prepared)
+        say_prepared(console, prepared)
         if taken is None:
             _say_package(console, prepared)
     else:
@@ -56,9 +66,12 @@ def upload_at_home(console: Console, arguments: argparse.Namespace) -> int:
             Bilingual(f"ce fichier parle de {facts.table}", f"that file speaks of {facts.table}"), code="unknown_table"
         )
     if arguments.dry_run:
-        return _rehearsed(console, sending.rehearse(home, facts, arguments.files, intent))
-    prepared = sending.pack(home, facts, arguments.files, arguments.package, intent)
-    _say_prepared(console, prepared)
+        return _rehearsed(console, home, facts, arguments)
+    with ProgressLine(console) as progress:
+        prepared = sending.pack(
+            home, facts, arguments.files, arguments.package, intent, choices_of(arguments, progress)
+        )
+    say_prepared(console, prepared)
     _say_package(console, prepared)
     return ExitCode.DONE
 
@@ -91,13 +104,10 @@ def _intent(arguments: argparse.Namespace) -> Intent:
     return Append() if arguments.correct is None else Correct(arguments.correct)
 
 
-def _rehearsed(console: Console, prepared: PreparedUpload) -> int:
-    _say_prepared(console, prepared)
-    size = figures.number(prepared.size_bytes, 0, console.language)
-    console.say(
-        f"  essai : {size} octets chiffrés voyageraient ; rien n'est gardé ni déposé",
-        f"  dry run: {size} encrypted bytes would travel; nothing is kept or handed in",
-    )
+def _rehearsed(console: Console, home: Home, facts: MemberFacts, arguments: argparse.Namespace) -> int:
+    with ProgressLine(console) as progress:
+        rehearsed = sending.rehearse(home, facts, arguments.files, _intent(arguments), choices_of(arguments, progress))
+    say_dry_run(console, rehearsed.run, trial_key=rehearsed.trial_key)
     return ExitCode.DONE
 
 
@@ -112,45 +122,6 @@ def _say_package(console: Console, prepared: PreparedUpload) -> None:
 def _say_rows(console: Console, taken: UploadReceipt) -> None:
     rows = figures.number(taken.rows, 0, console.language)
     console.say(f"{taken.table} : {rows} lignes", f"{taken.table}: {rows} rows")
-
-
-def _say_prepared(console: Console, prepared: PreparedUpload) -> None:
-    rows = figures.number(prepared.rows, 0, console.language)
-    without = figures.number(prepared.without_person, 0, console.language)
-    dropped = ", ".join(prepared.dropped_columns)
-    console.say(f"{prepared.table} : {rows} lignes", f"{prepared.table}: {rows} rows")
-    for source in prepared.sources:
-        _say_source(console, source)
-    console.say(
-        f"  colonnes laissées chez vous (non déclarées) : {dropped or 'aucune'}",
-        f"  columns left at home (not declared): {dropped or 'none'}",
-    )
-    console.say(
-        f"  lignes laissées (sans identifiant utilisable) : {without}",
-        f"  rows left out (no usable identifier): {without}",
-    )
-
-
-def _say_source(console: Console, source: SourceFacts) -> None:
-    """Say how a file was read, so that a wrong reading is seen; what has one form only is not said."""
-    rows = figures.number(source.rows, 0, console.language)
-    fr, en = [f"{rows} lignes"], [f"{rows} rows"]
-    if source.csv is not None:
-        packing = {Packing.NONE: [], Packing.GZIP: ["gzip"], Packing.ZSTD: ["zstd"]}[source.csv.packing]
-        encoding, delimiter = source.csv.encoding.shown, source.csv.delimiter.shown
-        fr += [*packing, encoding.fr, delimiter.fr]
-        en += [*packing, encoding.en, delimiter.en]
-    name = source.name
-    console.say(
-        f"  {'table en mémoire' if name is None else name} : {', '.join(fr)}",
-        f"  {'table in memory' if name is None else name}: {', '.join(en)}",
-    )
-    for column, date_form in source.dates:
-        described = date_form.described
-        console.say(f"    « {column} » : {described.fr}", f"    {column!r}: {described.en}")
-    for column, number_form in source.numbers:
-        shown = number_form.shown
-        console.say(f"    « {column} » : {shown.fr}", f"    {column!r}: {shown.en}")
 
 
 def _say_taken(console: Console, home: Home, room: RoomId, taken: UploadReceipt) -> None:

@@ -76,6 +76,16 @@ def facts_here(path: Path, table: TableName) -> MemberFacts:
         return _facts(connection, table)
 
 
+def tables_here(path: Path) -> tuple[TableName, ...]:
+    """Return the tables declared in the room at `path`, without any key of the room.
+
+    Raises:
+        Fault: no room here.
+    """
+    with closing(connect(path / _DATABASE)) as connection:
+        return tuple(sorted(registry.declarations(connection)))
+
+
 def facts_in(room: Room, table: TableName) -> MemberFacts:
     """Return the facts of an open room."""
     return _facts(room.connection, table)

@@ -11,12 +11,13 @@ import hashlib
 import json
 import os
 import secrets
-import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cleanroom.client.dry_run import DryRun
+from cleanroom.client.dry_run import rehearse as rehearse_here
 from cleanroom.client.linkage import LinkageKey, create_linkage_key, linkage_path, read_linkage_key
 from cleanroom.client.upload import prepare
 from cleanroom.errors import Bilingual, CleanroomError, Fault, InvalidUpload, NotVerified, UsageError
@@ -25,12 +26,14 @@ from cleanroom.partition.intent import Append, Correct, Intent, act
 from cleanroom.partition.package import read_package, sync_directory
 from cleanroom.room.home import keep_receipt, private_directory
 from cleanroom.room.member_facts import MemberFacts, facts_here, facts_in
+from cleanroom.room.upload_choices import UploadChoices, digest_of, options_of
+from key_management.secret import SecretKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from cleanroom.client import PreparedUpload, Source
+    from cleanroom.client import Options, PreparedUpload, Source
     from cleanroom.identifiers import RoomId, UploadId
     from cleanroom.room.hand_in import UploadReceipt
     from cleanroom.room.home import Home
@@ -78,13 +81,14 @@ class Outbox:
         finally:
             os.close(descriptor)
 
-    def place(self, table: TableName, sources: Source | Sequence[Source], intent: Intent) -> Path:
-        """Return where the package of a command lies: the same for the same files, unchanged, and the same intent."""
+    def place(self, table: TableName, sources: Source | Sequence[Source], intent: Intent, options: Options) -> Path:
+        """Return where the package of a command lies: the same for the same files, unchanged, intent and options."""
         listed = list(sources) if isinstance(sources, list | tuple) else [sources]
         files = [each.resolve() for each in listed if isinstance(each, Path)]
         if len(files) == len(listed) and all(each.is_file() for each in files):
             facts = [[str(each), each.stat().st_size, each.stat().st_mtime_ns] for each in files]
-            named = json.dumps([act(intent), intent.upload if isinstance(intent, Correct) else "", facts])
+            corrects = intent.upload if isinstance(intent, Correct) else ""
+            named = json.dumps([act(intent), corrects, facts, digest_of(options)])
             digest = hashlib.sha256(named.encode()).hexdigest()[:32]
         else:
             digest = secrets.token_hex(16)
@@ -143,24 +147,67 @@ def linkage_key_of(home: Home, facts: MemberFacts) -> LinkageKey:
 
 
 def pack(
-    home: Home, facts: MemberFacts, sources: Source | Sequence[Source], destination: Path, intent: Intent | None = None
+    home: Home,
+    facts: MemberFacts,
+    sources: Source | Sequence[Source],
+    destination: Path,
+    intent: Intent | None = None,
+    choices: UploadChoices | None = None,
 ) -> PreparedUpload:
     """Make a package; it needs the member's home and the facts, and nothing of the room.
 
     Raises:
-        As `cleanroom.client.prepare`; Fault: a key is missing.
+        As `cleanroom.client.prepare` and `options_of`; Fault: a key is missing.
     """
-    signing_key = home.signing_key(facts.table.owner)
     linkage_key = linkage_key_of(home, facts)
-    return prepare(sources, facts.catalog, facts.room, signing_key, linkage_key, destination, intent=intent)
+    options = options_of(choices or UploadChoices(), home, facts, linkage_key, remember=True)
+    return _pack(home, facts, sources, destination, intent, options)
+
+
+def _pack(
+    home: Home,
+    facts: MemberFacts,
+    sources: Source | Sequence[Source],
+    destination: Path,
+    intent: Intent | None,
+    options: Options,
+) -> PreparedUpload:
+    return prepare(
+        sources,
+        facts.catalog,
+        facts.room,
+        home.signing_key(facts.table.owner),
+        linkage_key_of(home, facts),
+        destination,
+        intent=intent,
+        options=options,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A dry run; `trial_key` says that its tokens are of a key made for it alone, as the room has none yet."""
+
+    run: DryRun
+    trial_key: bool
 
 
 def rehearse(
-    home: Home, facts: MemberFacts, sources: Source | Sequence[Source], intent: Intent | None
-) -> PreparedUpload:
-    """Make a package and throw it away: what it says is what would travel."""
-    with tempfile.TemporaryDirectory(prefix="cleanroom-upload-") as directory:
-        return pack(home, facts, sources, Path(directory) / "upload.package", intent)
+    home: Home,
+    facts: MemberFacts,
+    sources: Source | Sequence[Source],
+    intent: Intent | None = None,
+    choices: UploadChoices | None = None,
+) -> Rehearsal:
+    """Show what an upload would send; nothing is written, and neither the room's keys nor a signature are needed.
+
+    Raises:
+        As `pack`.
+    """
+    trial = facts.linkage_check is None and not linkage_path(home.path, facts.room.room, facts.room.epoch).exists()
+    key = LinkageKey(facts.room.room, facts.room.epoch, SecretKey.generate()) if trial else linkage_key_of(home, facts)
+    options = options_of(choices or UploadChoices(), home, facts, key, remember=False)
+    return Rehearsal(rehearse_here(sources, facts.catalog, facts.room, key, intent=intent, options=options), trial)
 
 
 def upload(
@@ -170,6 +217,7 @@ def upload(
     *,
     package: Path | None = None,
     intent: Intent | None = None,
+    choices: UploadChoices | None = None,
 ) -> tuple[PreparedUpload | None, UploadReceipt | None]:
     """Make a member's upload for an open room and hand it in, or keep its package; see `upload_to`."""
 
@@ -177,7 +225,7 @@ def upload(
     def opened() -> Iterator[Room]:
         yield room
 
-    return _upload(room.home, facts_in(room, table), sources, opened, package, intent)
+    return _upload(room.home, facts_in(room, table), sources, opened, package, intent, choices)
 
 
 def upload_to(
@@ -188,12 +236,14 @@ def upload_to(
     *,
     package: Path | None = None,
     intent: Intent | None = None,
+    choices: UploadChoices | None = None,
 ) -> tuple[PreparedUpload | None, UploadReceipt | None]:
     """Make a member's upload for the room at `path` and hand it in; the room's keys are opened for the hand-in only.
 
     Args:
         package: where to keep the package instead of handing it in.
         intent: what the upload does to its table; None to append.
+        choices: how the files are read, and what becomes of rows that are not as declared; None for the strictest.
 
     Returns:
         What was prepared, None if this command's package was waiting already; and the receipt, None for a package kept.
@@ -205,7 +255,7 @@ def upload_to(
     """
     from cleanroom.room.room import Room
 
-    return _upload(home, facts_here(path, table), sources, lambda: Room.open(path, home=home), package, intent)
+    return _upload(home, facts_here(path, table), sources, lambda: Room.open(path, home=home), package, intent, choices)
 
 
 def _upload(
@@ -215,12 +265,15 @@ def _upload(
     opened: Callable[[], AbstractContextManager[Room]],
     package: Path | None,
     intent: Intent | None,
+    choices: UploadChoices | None,
 ) -> tuple[PreparedUpload | None, UploadReceipt | None]:
     if package is not None:
-        return pack(home, facts, sources, package, intent), None
+        return pack(home, facts, sources, package, intent, choices), None
+    # Those who say no are remembered before anything else, whatever becomes of the upload.
+    options = options_of(choices or UploadChoices(), home, facts, linkage_key_of(home, facts), remember=True)
     outbox = Outbox.of(home, facts.room.room)
     with outbox.of_table(facts.table):
-        place = outbox.place(facts.table, sources, intent or Append())
+        place = outbox.place(facts.table, sources, intent or Append(), options)
         waiting = outbox.paths(facts.table)
         if waiting and place not in waiting:
             raise UsageError(
@@ -232,7 +285,7 @@ def _upload(
                 ),
                 code="upload_waiting",
             )
-        prepared = None if waiting else pack(home, facts, sources, place, intent)
+        prepared = None if waiting else _pack(home, facts, sources, place, intent, options)
         with opened() as room:
             return prepared, _hand_in(room, outbox, place)
 

@@ -1,0 +1,42 @@
+"""One line on standard error that says how far an upload is, where somebody looks."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.client import Stage
+
+if TYPE_CHECKING:
+    from cleanroom.cli.console import Console
+
+_BAR: Final = 24
+_ERASE: Final = "\r\x1b[K"
+
+
+class ProgressLine:
+    """A bar that is drawn anew whenever a hundredth is done, and wiped at the end; nothing but on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._drawn: tuple[Stage, int] | None = None
+        self._seen = sys.stderr.isatty()
+
+    def __call__(self, stage: Stage, done: int, total: int) -> None:
+        """Draw how much of a stage is done."""
+        percent = 100 * min(done, total) // total if total > 0 else 0
+        if not self._seen or (stage, percent) == self._drawn:
+            return
+        self._drawn = (stage, percent)
+        full = _BAR * percent // 100
+        name = stage.value.into(self._console.language)
+        sys.stderr.write(f"{_ERASE}{name} [{'#' * full}{'.' * (_BAR - full)}] {percent:3d} %")
+        sys.stderr.flush()
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._drawn is not None:
+            sys.stderr.write(_ERASE)
+            sys.stderr.flush()
