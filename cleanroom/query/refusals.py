@@ -90,6 +90,27 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "cette comparaison n'est pas admise pour {type_fr}",
         "this comparison is not admitted for {type_en}",
     ),
+    # Terms (query.terms, query.binding.scalars)
+    "argument_type": (
+        "{function} n'est pas admis pour {type_fr}",
+        "{function} is not admitted for {type_en}",
+    ),
+    "date_range": (
+        "le résultat pourrait sortir des années 1 à 9999",
+        "the result could leave the years 1 to 9999",
+    ),
+    "domain_too_large": (
+        "l'expression aurait plus de {limit} valeurs publiques",
+        "the expression would have more than {limit} public values",
+    ),
+    "text_value_too_long": (
+        "le texte, ou une valeur de l'expression, dépasse {limit} caractères, ou toutes ensemble un million",
+        "the text, or a value of the expression, exceeds {limit} characters, or all of them together a million",
+    ),
+    "term_too_large": (
+        "l'expression a plus de {limit} opérations une fois écrite en entier",
+        "the expression has more than {limit} operations once written out",
+    ),
     # Bounds (query.bound)
     "too_many_cells": (
         "{cells} cases ; au plus {limit} sont admises",
