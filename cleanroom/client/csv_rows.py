@@ -53,6 +53,9 @@ class Delimiter(Enum):
                 return Bilingual("barre verticale", "pipe")
 
 
+_DELIMITERS: Final = frozenset(each.value for each in Delimiter)
+
+
 def read_header(
     text: CsvText, known: Callable[[list[str]], int], *, given: Delimiter | None = None
 ) -> tuple[list[str], Delimiter]:
@@ -69,8 +72,12 @@ def read_header(
     with text.open() as octets:
         start = octets.read(_LONGEST_HEADER).decode("utf-8", "ignore")
     if not start:
-        raise unreadable(name, "le fichier est vide", "the file is empty")
+        raise unreadable(
+            name, "le fichier est vide ; refaites l'exportation", "the file is empty; make the export again"
+        )
     headers: list[tuple[list[str], Delimiter]] = []
+    if given is None and text.separator is not None:
+        given = _said(text)
     for delimiter in Delimiter if given is None else (given,):
         try:
             header = next(csv.reader(io.StringIO(start, newline=""), delimiter=delimiter.value, strict=True), [])
@@ -78,15 +85,31 @@ def read_header(
             continue
         headers.append((header, delimiter))
     if not headers:
-        raise unreadable(name, "en-tête mal formé", "malformed header")
+        raise unreadable(
+            name,
+            "en-tête mal formé : un guillemet n'y est pas fermé ; corrigez la première ligne",
+            "malformed header: a quote is not closed in it; mend the first line",
+        )
     header, delimiter = max(headers, key=lambda found: (known(found[0]), len(found[0])))
     if not any(field.strip() for field in header):
         raise unreadable(
             name,
-            "la première ligne est vide ; l'en-tête y est attendu",
-            "the first line is blank; it must be the header",
+            "la première ligne est vide ; l'en-tête y est attendu : supprimez les lignes vides du début",
+            "the first line is blank; it must be the header: delete the blank lines at the beginning",
         )
     return header, delimiter
+
+
+def _said(text: CsvText) -> Delimiter:
+    """Return the delimiter that the file itself names."""
+    for delimiter in Delimiter:
+        if delimiter.value == text.separator:
+            return delimiter
+    raise unreadable(
+        text.path.name,
+        f"la première ligne annonce le séparateur {text.separator!r} ; on lit virgule, point-virgule, tabulation et |",
+        f"the first line says that {text.separator!r} separates fields; comma, semicolon, tab and | are read",
+    )
 
 
 def read_rows(
@@ -200,6 +223,9 @@ class UnevenRows:
         for more, count in sorted(self.counts.items()):
             fr.append(f"  {count} × {'trop de' if more else 'pas assez de'} champs")
             en.append(f"  {count} × too {'many' if more else 'few'} fields")
+        if rows and all(each.fields == self.width + 1 and each.text[-1:] in _DELIMITERS for each in rows):
+            fr.append("  chaque ligne finit par un séparateur que l'en-tête n'a pas : ajoutez-le à la première ligne")
+            en.append("  each row ends with a delimiter that the header lacks: add it to the first line")
         fr.append("premières lignes :")
         en.append("first rows:")
         for each in sorted(rows, key=lambda found: found.row)[:_SHOWN]:

@@ -100,7 +100,7 @@ def read_sources(
     *,
     batch_rows: int = BATCH_ROWS,
     progress: Progress = unheard,
-) -> Iterator[SourceTable]:
+) -> Generator[SourceTable]:
     """Open one source after another; each must be read, or given up, before the next.
 
     Args:
@@ -189,7 +189,11 @@ def _open_file(path: Path, catalog: TableCatalog, reading: Reading) -> SourceTab
 
 
 def _open_parquet(path: Path, catalog: TableCatalog) -> SourceTable:
-    unread = unreadable(path.name, "Parquet illisible", "unreadable Parquet")
+    unread = unreadable(
+        path.name,
+        "Parquet illisible : endommagé, incomplet, ou autre chose ; exportez de nouveau",
+        "unreadable Parquet: damaged, incomplete or something else; export again",
+    )
     try:
         # Not all of a row group at once: some writers make one row group of a whole file.
         file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_PARQUET_BUFFER)
@@ -272,8 +276,8 @@ def _choose(header: list[str], catalog: TableCatalog, name: str | None) -> tuple
         if len(alike) > 1:
             raise unreadable(
                 name,
-                f"plusieurs colonnes s'appellent « {column} »",
-                f"several columns are called {column!r}",
+                f"plusieurs colonnes s'appellent « {column} » ; renommez celle qui n'est pas la bonne",
+                f"several columns are called {column!r}; rename the one that is not meant",
             )
         if not alike:
             missing.append(column)
