@@ -159,6 +159,12 @@ def declarations(connection: sqlite3.Connection) -> dict[TableName, Declaration]
     return {declaration.catalog.table: declaration for declaration in found}
 
 
+def declared_ever(connection: sqlite3.Connection) -> tuple[TableName, ...]:
+    """Return every table that was ever declared; a withdrawn one keeps its account (S4)."""
+    rows = connection.execute("SELECT DISTINCT table_name FROM declaration ORDER BY table_name").fetchall()
+    return tuple(TableName.parse(name) for (name,) in rows)
+
+
 def declaration_request(connection: sqlite3.Connection, table: TableName) -> tuple[bytes, bytes]:
     """Return the exact bytes of a table's last declaration, and the request that its owner signed for it."""
     content, request = connection.execute(

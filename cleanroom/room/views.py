@@ -112,13 +112,13 @@ def catalog(room: Room, request: SignedRequest) -> PartyCatalog:
 
 
 def budgets(room: Room) -> tuple[AccountBudget, ...]:
-    """Return the room's account and each table's; logged as the operator's."""
+    """Return the room's account and each table's, withdrawn ones too (S4); logged as the operator's."""
     with transaction(room.connection):
         now = registry.advance_clock(room.connection, room.now())
         room.journal.append(
             room.connection, EventType.BUDGET_READ, at=now, actor=OPERATOR, ordinals=(0,), details={"read": "budgets"}
         )
-    accounts = [ROOM, *(AccountId(table) for table in registry.declarations(room.connection))]
+    accounts = [ROOM, *(AccountId(table) for table in registry.declared_ever(room.connection))]
     return tuple(_account(account, ledger.balance(room.connection, account, now)) for account in accounts)
 
 

@@ -9,12 +9,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from audit_log import EventType
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId
 from cleanroom.identifiers import Role, TableName, party_id
 from cleanroom.room import Home, Room, logbook, registry, upload
+from cleanroom.room.registry import Stage
 from examples.season import PARTIES, Season
+from key_management import KeyDestroyed, KeyId, KeyKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +120,7 @@ def committed(place: Place) -> tuple[int, dict[str, str]]:
 
 def spent(room: Room) -> dict[str, int]:
     """Return every account's lifetime spending in ledger steps."""
-    accounts = [AccountId(None), *(AccountId(table) for table in registry.declarations(room.connection))]
+    accounts = [AccountId(None), *(AccountId(table) for table in registry.declared_ever(room.connection))]
     return {
         str(account): ledger.balance(room.connection, account, room.now()).spent_lifetime.pico for account in accounts
     }
@@ -142,14 +146,15 @@ _REQUESTED = {
     EventType.QUERY_PREVIEWED,
     EventType.CATALOG_READ,
     EventType.TABLE_DECLARED,
+    EventType.DATASET_WITHDRAWN,
 }
 
 
 def audit(place: Place) -> None:
     """Open a room as a restart would, and check that log, ledger, records and files say the same."""
     with place.open() as room:
-        verdict = logbook.verify(place.path, place.home).verdict
-        assert verdict.ok, verdict
+        found = logbook.verify(place.path, place.home)
+        assert found.ok, (found.verdict, found.damaged, found.contradictions)
         assert spent(room) == spent_by_log(room)
         assert ledger.unfinished(room.connection) == ()
 
@@ -169,14 +174,27 @@ def audit(place: Place) -> None:
         answered = [details["request"] for _, kind, details in told if kind in _REQUESTED]
         assert sorted(answered) == sorted(taken), "a request without its entry, or an entry without its request"
 
-        for each in registry.uploads(room.connection):
+        held = registry.history(room.connection)
+        for each, _ in held:
             kind, details = next((kind, details) for index, kind, details in told if index == each.log_index)
             assert kind is EventType.DATASET_UPLOADED
             assert details["upload"] == each.upload
-            room.store.verify(room.stored(each))
-        records = {each.upload for each in registry.uploads(room.connection)}
         logged = [details["upload"] for _, kind, details in told if kind is EventType.DATASET_UPLOADED]
-        assert sorted(logged) == sorted(records)
+        assert sorted(logged) == sorted(each.upload for each, _ in held)
+        current = registry.uploads(room.connection)
+        for each in current:
+            room.store.verify(room.stored(each))
+            room.keyring.open(room.connection, KeyId(KeyKind.DATA, each.upload))
+        # Nothing of what is retired is left: no file, no key, and the log says when the key was destroyed.
+        ended = {each.upload: end for each, end in held if end is not None}
+        assert {each.upload for each in current} == {each.upload for each, _ in held} - set(ended)
+        assert all(end.stage is Stage.GONE for end in ended.values())
+        assert not partition_files(place) & {f"{upload}.parquet" for upload in ended}
+        destroyed = [name for _, kind, said in told if kind is EventType.KEY_DESTROYED for name in said["uploads"]]
+        assert sorted(destroyed) == sorted(ended)
+        for upload_id in ended:
+            with pytest.raises(KeyDestroyed):
+                room.keyring.open(room.connection, KeyId(KeyKind.DATA, upload_id))
         versions = room.connection.execute("SELECT count(*) FROM declaration").fetchone()[0]
         assert sum(kind is EventType.TABLE_DECLARED for _, kind, _ in told) == versions
 
