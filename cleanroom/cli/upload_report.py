@@ -118,15 +118,15 @@ def _say_left_out(console: Console, left: LeftOut) -> None:
     for clipped in left.clipped:
         lower, upper = _number(console, clipped.to_lower), _number(console, clipped.to_upper)
         console.say(
-            f"  « {clipped.column} » : {lower} valeurs ramenées à la borne inférieure, {upper} à la supérieure",
-            f"  {clipped.column!r}: {lower} values brought to the lower bound, {upper} to the upper",
+            f"  « {clipped.column} » : valeurs ramenées à la borne inférieure : {lower}, à la supérieure : {upper}",
+            f"  {clipped.column!r}: values brought to the lower bound: {lower}, to the upper: {upper}",
         )
     for use in left.vocabularies:
         replaced, unused = _number(console, use.replaced), ", ".join(use.unused[:_SHOWN])
         more = "…" if len(use.unused) > _SHOWN else ""
         console.say(
-            f"  « {use.column} » : {replaced} valeurs remplacées ; mots jamais rencontrés : {unused or 'aucun'}{more}",
-            f"  {use.column!r}: {replaced} values replaced; words never met: {unused or 'none'}{more}",
+            f"  « {use.column} » : valeurs remplacées : {replaced} ; mots jamais vus : {unused or 'aucun'}{more}",
+            f"  {use.column!r}: values replaced: {replaced}; words never seen: {unused or 'none'}{more}",
         )
 
 

@@ -133,7 +133,8 @@ class Conforming:
         Raises:
             RowsRefused: bad rows are refused and there are some; or nothing would be left.
         """
-        report = self._faults.report(self._sources)
+        names = [self._catalog.unit.source, *(column.name for column in self._catalog.columns)]
+        report = self._faults.report(self._sources, names)
         if self._refusing() or (report.rows and not self._kept):
             raise RowsRefused(report)
         return report

@@ -9,12 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from cleanroom.client.values import ReasonKind
 from cleanroom.errors import Bilingual, InvalidUpload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from cleanroom.client.values import ReasonKind
 
 SHOWN: Final = 10
 """How many broken rows are spelled out, if they are of one kind; of each of several kinds, at least three."""
@@ -22,7 +22,7 @@ SHOWN: Final = 10
 _OF_EACH: Final = 3
 _LONGEST_VALUE: Final = 60
 
-Kind = tuple[str, "ReasonKind"]
+Kind = tuple[str, ReasonKind]
 """A column, and what is wrong in it; the column is empty where the whole row is."""
 
 
@@ -137,19 +137,31 @@ class Faults:
             kept = others._first[kind][: max(0, self.wanted(kind))]
             self.add(kind, count, [finished(fault) for fault in kept])
 
-    def report(self, sources: Sequence[str | None]) -> FaultReport:
-        """Return what was found.
+    def report(self, sources: Sequence[str | None], columns: Sequence[str]) -> FaultReport:
+        """Return what was found, in an order that does not depend on how it was found.
 
         Args:
             sources: the sources' names in their order.
+            columns: the columns' names in theirs.
         """
+        reasons = list(ReasonKind)
+
+        def place(kind: Kind) -> tuple[int, int]:
+            column, reason = kind
+            return (columns.index(column) if column in columns else -1, reasons.index(reason))
+
         of_each = max(_OF_EACH, SHOWN // max(1, len(self._first)))
         order = {name: place for place, name in reversed(list(enumerate(sources)))}
         first = [fault for faults in self._first.values() for fault in faults[:of_each]]
         return FaultReport(
             self.rows,
-            tuple(self.counts.most_common()),
-            tuple(sorted(first, key=lambda fault: (order.get(fault.source, 0), fault.row))),
+            tuple(sorted(self.counts.items(), key=lambda found: (-found[1], place(found[0])))),
+            tuple(
+                sorted(
+                    first,
+                    key=lambda fault: (order.get(fault.source, 0), fault.row, place((fault.column, fault.reason))),
+                )
+            ),
         )
 
 
