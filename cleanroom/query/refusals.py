@@ -111,6 +111,15 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "l'expression a plus de {limit} opérations une fois écrite en entier",
         "the expression has more than {limit} operations once written out",
     ),
+    "division_by_zero": ("le diviseur peut être 0", "the divisor can be 0"),
+    "kinds_mixed": (
+        "ces valeurs ne sont pas d'un même type : {first_fr} et {second_fr}",
+        "these values are not of one type: {first_en} and {second_en}",
+    ),
+    "cast_can_fail": (
+        "CAST de {type_fr} en {target} pourrait échouer sur une valeur ou perdre son domaine public",
+        "CAST of {type_en} to {target} could fail on a value or lose its public domain",
+    ),
     # Bounds (query.bound)
     "too_many_cells": (
         "{cells} cases ; au plus {limit} sont admises",
