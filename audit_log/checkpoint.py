@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from audit_log.errors import MalformedCheckpoint, MalformedNote
 from audit_log.merkle import EMPTY_ROOT, HASH_BYTES
-from audit_log.note import Signer, Verifier, decode_base64, open_note, require_name, sign_note
+from audit_log.note import Algorithm, Signer, Verifier, decode_base64, open_note, require_name, sign_note
 
 MAX_SIZE: Final = 2**63 - 1  # SQLite's integers
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
@@ -87,6 +87,9 @@ def open_checkpoint(note: bytes, verifier: Verifier) -> Checkpoint:
         MalformedNote, MalformedCheckpoint: another spelling.
         NotVerified: the key did not sign it.
     """
+    if verifier.algorithm is not Algorithm.ED25519:
+        # A witness's word that it saw a state is not the log's word that the state is its own.
+        raise MalformedCheckpoint("a log's key signs, it does not cosign")
     checkpoint = Checkpoint.parse(open_note(note, (verifier,)))
     if checkpoint.origin != verifier.name:
         raise MalformedCheckpoint("the origin is not the key's name")

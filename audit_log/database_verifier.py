@@ -3,19 +3,24 @@
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 
 from audit_log.checkpoint import Checkpoint
+from audit_log.cosigned import read_cosigned
 from audit_log.details import WRAPPED_BYTES, open_details
 from audit_log.entry import Envelope, EventType
-from audit_log.errors import LogDamaged, MalformedEntry, NotVerified
+from audit_log.errors import LogDamaged, MalformedEntry, MalformedTile, NotVerified
+from audit_log.judging import check_remembered, judge_note, judge_tree
+from audit_log.merkle import Frontier, NodeReader
 from audit_log.note import Verifier
+from audit_log.policy import TrustPolicy
 from audit_log.rehash import Rehash
 from audit_log.tables import node_reader, read_head, read_leaf, read_tile
 from audit_log.tiles import WIDTH, Tile, width_at
 from audit_log.verdict import Finding, Verdict
-from audit_log.verifier import check_remembered, judge_note, judge_tree
+from audit_log.verifier import Progress
 
 
 def verify_database(
@@ -24,8 +29,11 @@ def verify_database(
     remembered: Checkpoint | None = None,
     *,
     readers: Mapping[str, bytes] | None = None,
+    policy: TrustPolicy | None = None,
+    incremental: bool = False,
+    progress: Progress | None = None,
 ) -> Verdict:
-    """Verify a log in its tables: every entry, tile, checkpoint ever signed, and every sealed detail.
+    """Verify a log in its tables: every entry, tile, checkpoint signed, and every sealed detail.
 
     Args:
         connection: to the database; nothing is written. Within an open transaction, what that shows is verified.
@@ -33,6 +41,10 @@ def verify_database(
         remembered: an earlier checkpoint that the log must contain; finds rollback and rewritten history.
         readers: 32-byte keys of readers by name; details sealed for them are opened and compared with the leaf.
             Without them a damaged wrapped key of the right length cannot be told.
+        policy: whose witnesses must have cosigned the last checkpoint that witnesses have seen.
+        incremental: verify only what is behind `remembered`, all of which this verifier has verified before. That the
+            log contains it still is always proved. Whatever is wrong is then looked for from the beginning.
+        progress: told now and then how far it is.
 
     Returns:
         Verified, or the first thing that is wrong and where: a table, and the index of the entry.
@@ -46,7 +58,7 @@ def verify_database(
         if own_transaction:
             # One snapshot for all statements, while the room goes on writing.
             connection.execute("BEGIN")
-        return _verify(connection, verifier, remembered, readers or {})
+        return _verify(connection, verifier, remembered, readers or {}, policy, progress, incremental=incremental)
     except sqlite3.DatabaseError:
         return Verdict(Finding.DATABASE_UNREADABLE, "database")
     finally:
@@ -55,7 +67,14 @@ def verify_database(
 
 
 def _verify(
-    connection: sqlite3.Connection, verifier: Verifier, remembered: Checkpoint | None, readers: Mapping[str, bytes]
+    connection: sqlite3.Connection,
+    verifier: Verifier,
+    remembered: Checkpoint | None,
+    readers: Mapping[str, bytes],
+    policy: TrustPolicy | None,
+    progress: Progress | None,
+    *,
+    incremental: bool,
 ) -> Verdict:
     try:
         head = read_head(connection)
@@ -66,42 +85,84 @@ def _verify(
         return opened
     if (opened.size, opened.root) != (head.size, head.root):
         return Verdict(Finding.HEAD_DIFFERS, "audit_head", checkpoint=opened)
+
+    def check(start: int, known: Checkpoint | None) -> Verdict | None:
+        return (
+            _check_history(connection, verifier, opened, start, known, progress)
+            or _check_last_note(connection, head.note, opened.size)
+            or _check_surplus(connection, opened.size)
+            or _check_details(connection, opened.size, readers, start)
+        )
+
+    wrong: Verdict | None = None
+    since = 0
+    if incremental and remembered is not None and remembered.size <= opened.size:
+        with suppress(MalformedTile, LogDamaged):
+            since = remembered.size if check(remembered.size // WIDTH * WIDTH, remembered) is None else 0
+    if not since:
+        wrong = check(0, None)
+    read = node_reader(connection, opened.size)
     wrong = (
-        _check_history(connection, verifier, opened)
-        or _check_last_note(connection, head.note, opened.size)
-        or _check_surplus(connection, opened.size)
-        or _check_details(connection, opened.size, readers)
-        or check_remembered(opened, remembered, node_reader(connection, opened.size), "audit_head")
+        wrong
+        or check_remembered(opened, remembered, read, "audit_head")
+        or _check_cosigned(connection, verifier, policy, opened.size, read)
     )
-    return replace(wrong or Verdict(Finding.VERIFIED), checkpoint=opened)
+    return replace(wrong or Verdict(Finding.VERIFIED), checkpoint=opened, since=0 if wrong else since)
 
 
-def _check_history(connection: sqlite3.Connection, verifier: Verifier, head: Checkpoint) -> Verdict | None:
-    """Make the tree again entry by entry and compare it with what was signed after each."""
-    rehash = Rehash(lambda tile: _stored_tile(connection, tile))
-    notes = connection.execute("SELECT size, note FROM audit_checkpoint ORDER BY size")
-    leaves = connection.execute("SELECT idx, leaf FROM audit_entry ORDER BY idx")
-    for size, row in enumerate(notes):
-        if row[0] != size:
-            return Verdict(Finding.ROW_MISSING, "audit_checkpoint", size)
-        if size > head.size:
+def _check_history(
+    connection: sqlite3.Connection,
+    verifier: Verifier,
+    head: Checkpoint,
+    start: int,
+    remembered: Checkpoint | None,
+    progress: Progress | None,
+) -> Verdict | None:
+    """Make the tree again entry by entry and compare it with each checkpoint that was signed on the way.
+
+    Args:
+        start: entries to go past, a multiple of 256; 0 to begin at the beginning.
+        remembered: when going past some, the checkpoint that proves them; it is above or at `start`, by less than 256.
+
+    Raises:
+        MalformedTile: of the entries to go past.
+    """
+    stored = lambda tile: _stored_tile(connection, tile)  # noqa: E731
+    rehash = Rehash.resume(start, head.size, stored)
+    if remembered is not None and remembered.size == start and rehash.frontier.root() != remembered.root:
+        return Verdict(Finding.HISTORY_REWRITTEN, "audit_head")
+    notes: Iterator[tuple[int, bytes]] = connection.execute(
+        "SELECT size, note FROM audit_checkpoint WHERE size > ? OR ? = 0 ORDER BY size", (start, start)
+    )
+    leaves = connection.execute(
+        "SELECT idx, leaf FROM audit_entry WHERE idx >= ? OR ? = 0 ORDER BY idx", (start, start)
+    )
+    signed = start - 1 if start == 0 else start  # the size of the last checkpoint that was compared
+    for size, note in notes:
+        if size < 0 or size > head.size:
             return Verdict(Finding.ROW_EXTRA, "audit_checkpoint", size)
-        if size:
-            entry = leaves.fetchone()
-            if entry is None or entry[0] != size - 1:
-                # An index below the one awaited can only be negative: entries are sorted and unique.
-                surplus = entry is not None and entry[0] < size - 1
-                return Verdict(Finding.ROW_EXTRA if surplus else Finding.ROW_MISSING, "audit_entry", size - 1)
-            rehash.add(bytes(entry[1]))
-        signed = judge_note(bytes(row[1]), verifier, "audit_checkpoint")
-        if isinstance(signed, Verdict):
-            return replace(signed, index=size)
-        if signed.size != size:
+        if signed < 0 < size:
+            return Verdict(Finding.ROW_MISSING, "audit_checkpoint", 0)
+        while rehash.frontier.size < size:
+            wrong = _add_next(rehash, leaves, progress, start, head.size)
+            if wrong is not None:
+                return wrong
+            if (
+                remembered is not None
+                and rehash.frontier.size == remembered.size
+                and rehash.frontier.root() != remembered.root
+            ):
+                return Verdict(Finding.HISTORY_REWRITTEN, "audit_head")
+        opened = judge_note(bytes(note), verifier, "audit_checkpoint")
+        if isinstance(opened, Verdict):
+            return replace(opened, index=size)
+        if opened.size != size:
             return Verdict(Finding.HEAD_DIFFERS, "audit_checkpoint", size)
-        if signed.root != rehash.frontier.root():
-            return Verdict(Finding.ENTRY_ALTERED, "audit_entry", size - 1)
-    if rehash.frontier.size != head.size:
-        return Verdict(Finding.ROW_MISSING, "audit_checkpoint", rehash.frontier.size + 1)
+        if opened.root != rehash.frontier.root():
+            return _altered(rehash, leaves, max(signed, 0), size)
+        signed = size
+    if signed != head.size:
+        return Verdict(Finding.ROW_MISSING, "audit_checkpoint", head.size)
     rehash.finish()
     return judge_tree(
         rehash,
@@ -110,6 +171,54 @@ def _check_history(connection: sqlite3.Connection, verifier: Verifier, head: Che
         tile_place=lambda tile: f"audit_tile level {tile.level}, number {tile.number}",
         root_place="audit_head",
     )
+
+
+def _add_next(
+    rehash: Rehash, leaves: Iterator[tuple[int, bytes]], progress: Progress | None, start: int, end: int
+) -> Verdict | None:
+    index = rehash.frontier.size
+    entry = next(leaves, None)
+    if entry is None or entry[0] != index:
+        # An index below the one awaited can only be negative: entries are sorted and unique.
+        surplus = entry is not None and entry[0] < index
+        return Verdict(Finding.ROW_EXTRA if surplus else Finding.ROW_MISSING, "audit_entry", index)
+    rehash.add(bytes(entry[1]))
+    if progress is not None and (index + 1 == end or (index + 1) % WIDTH == 0):
+        progress(index + 1 - start, end - start)
+    return None
+
+
+def _altered(rehash: Rehash, leaves: Iterator[tuple[int, bytes]], first: int, end: int) -> Verdict:
+    """Say which of the entries [first, end) under one checkpoint is not what was signed, as nearly as can be known."""
+    if end - first > 1:
+        # The stored tile of these entries, once it is full, says which.
+        while rehash.frontier.size % WIDTH:
+            if _add_next(rehash, leaves, None, 0, 0) is not None:
+                break
+        for suspect in (rehash.difference.index if rehash.difference is not None else None, rehash.malformed):
+            if suspect is not None and first <= suspect < end:
+                first, end = suspect, suspect + 1
+                break
+    return Verdict(Finding.ENTRY_ALTERED, "audit_entry", first, last=end - 1)
+
+
+def _check_cosigned(
+    connection: sqlite3.Connection, verifier: Verifier, policy: TrustPolicy | None, size: int, read: NodeReader
+) -> Verdict | None:
+    kept = read_cosigned(connection)
+    if kept is None:
+        # No witness has cosigned anything: a policy that demands none is content with the head.
+        head = read_head(connection)
+        opened = judge_note(head.note, verifier, "audit_head", policy)
+        return opened if isinstance(opened, Verdict) else None
+    opened = judge_note(kept.note, verifier, "audit_cosigned", policy)
+    if isinstance(opened, Verdict):
+        return opened
+    if opened.size != kept.size or opened.size > size:
+        return Verdict(Finding.HEAD_DIFFERS, "audit_cosigned")
+    if Frontier.of(opened.size, read).root() != opened.root:
+        return Verdict(Finding.HISTORY_REWRITTEN, "audit_cosigned")
+    return None
 
 
 def _stored_tile(connection: sqlite3.Connection, tile: Tile) -> bytes | None:
@@ -138,11 +247,13 @@ def _check_surplus(connection: sqlite3.Connection, size: int) -> Verdict | None:
     return None
 
 
-def _check_details(connection: sqlite3.Connection, size: int, readers: Mapping[str, bytes]) -> Verdict | None:
+def _check_details(
+    connection: sqlite3.Connection, size: int, readers: Mapping[str, bytes], start: int
+) -> Verdict | None:
     rows: Iterator[tuple[int, bytes | None, int | None]] = connection.execute(
-        "SELECT idx, ciphertext, erased_by FROM audit_detail ORDER BY idx"
+        "SELECT idx, ciphertext, erased_by FROM audit_detail WHERE idx >= ? OR ? = 0 ORDER BY idx", (start, start)
     )
-    for index, row in zip_longest(range(size), rows):
+    for index, row in zip_longest(range(start, size), rows):
         if index is None:
             return Verdict(Finding.ROW_EXTRA, "audit_detail", row[0])
         if row is None or row[0] != index:

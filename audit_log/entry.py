@@ -15,6 +15,7 @@ from typing import Final, Self
 from audit_log.errors import MalformedEntry
 
 LEAF_BYTES: Final = 1024
+BUNDLED_BYTES: Final = 2 + LEAF_BYTES  # in a bundle each entry stands behind its length (c2sp.org/tlog-tiles)
 VERSION: Final = 1
 MAX_PARTIES: Final = 512  # bits of the party map
 NO_CAUSE: Final = -1
@@ -173,17 +174,19 @@ class Envelope:
 
     def leaf(self) -> bytes:
         """Return the entry's bytes: canonical JSON (sorted keys, no spaces, ASCII) of `LEAF_BYTES` bytes."""
-        values: dict[str, object] = {each.name: getattr(self.event, each.name) for each in fields(Event)}
-        values |= {
-            "v": VERSION,
-            "commit": self.commit,
-            "sealed": self.sealed,
-            "parties": _write_parties(self.event.parties),
-            "pad": "",
-        }
-        missing = LEAF_BYTES - len(_canonical(values))
-        values["pad"] = "0" * missing
-        leaf = _canonical(values)
+        event = self.event
+        # Written out, for it is the inner loop of appending: no value needs escaping, see `_PATTERNS`.
+        head = (
+            f'{{"actor":"{event.actor}","caused_by":{event.caused_by},"code":"{event.code}","commit":"{self.commit}",'
+            f'"id":"{event.id}","kid":"{event.kid}","legal":"{event.legal}","org":"{event.org}",'
+            f'"outcome":"{event.outcome.value}","pad":"'
+        )
+        tail = (
+            f'","parties":"{_write_parties(event.parties)}","policy":"{event.policy}","purpose":"{event.purpose}",'
+            f'"ret":"{event.ret.value}","room":"{event.room}","sealed":"{self.sealed}","t":{event.t},'
+            f'"type":"{event.type.value}","v":{VERSION}}}'
+        )
+        leaf = f"{head}{'0' * (LEAF_BYTES - len(head) - len(tail))}{tail}".encode("ascii")
         if len(leaf) != LEAF_BYTES:
             raise MalformedEntry("", "above the constant size of an entry")
         return leaf
@@ -244,10 +247,6 @@ class Envelope:
         return envelope
 
 
-def _canonical(values: Mapping[str, object]) -> bytes:
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
-
-
 def _write_parties(ordinals: frozenset[int]) -> str:
     return f"{sum(1 << ordinal for ordinal in ordinals):0{MAX_PARTIES // 4}x}"
 
@@ -260,3 +259,35 @@ def _read_parties(text: str) -> frozenset[int]:
 
 
 _FIELDS: Final = frozenset(each.name for each in fields(Event)) | {"v", "commit", "sealed", "pad"}
+
+
+def _leaf_pattern() -> re.Pattern[bytes]:
+    """Return the only spelling of a leaf as one pattern; its length, and the bounds of its integers, come on top."""
+    integer = "0|[1-9][0-9]{0,15}"
+    values = {name: f'"(?:{pattern.pattern})"' for name, pattern in _PATTERNS.items()}
+    values |= {
+        name: '"(?:{})"'.format("|".join(re.escape(each.value) for each in kind))
+        for name, kind in (("type", EventType), ("outcome", Outcome), ("ret", Retention))
+    }
+    values |= dict.fromkeys(("commit", "sealed"), f'"{_HEX_256.pattern}"')
+    values |= {"parties": f'"{_PARTY_MAP.pattern}"', "pad": '"0*"', "v": str(VERSION)}
+    values |= {"t": f"(?P<t>{integer})", "caused_by": f"(?P<caused_by>{NO_CAUSE}|{integer})"}
+    written = ",".join(f'"{name}":{values[name]}' for name in sorted(_FIELDS))
+    return re.compile(rf"\{{{written}\}}".encode("ascii"))
+
+
+_LEAF: Final = _leaf_pattern()
+
+
+def is_leaf_at(index: int, leaf: bytes) -> bool:
+    """Say whether `Envelope.parse_at` would read these bytes, twenty times as fast: verification asks of each entry.
+
+    Args:
+        index: the entry's, at most 2^53.
+        leaf: its bytes.
+    """
+    if len(leaf) != LEAF_BYTES:
+        return False
+    match = _LEAF.fullmatch(leaf)
+    # Of one length and in canonical form otherwise, so the padding has its only length too.
+    return match is not None and int(match["t"]) <= _MAX_INTEGER and int(match["caused_by"]) < index

@@ -45,6 +45,29 @@ class LogDamaged(LogFault):
         super().__init__(f"{place}: {reason}" if index < 0 else f"{place}, entry {index}: {reason}")
 
 
+class WriterStopped(LogFault):
+    """The log's writer has stopped for good: the disk is full or failed, or the log is damaged. Restart, do not retry.
+
+    What was being written was not acknowledged; it may be in the log all the same, as after a crash.
+
+    Attributes:
+        reason: what the disk or the log said.
+        french, english: the same for people.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.french = (
+            f"Le journal ne peut plus être écrit ({reason}). Rien de ce qui n'est pas consigné n'aura lieu. Vérifiez "
+            "l'espace et l'état du disque, puis redémarrez ; n'essayez pas de nouveau sans redémarrer."
+        )
+        self.english = (
+            f"The log can no longer be written ({reason}). Nothing that is not recorded will happen. Check the disk's "
+            "space and health, then restart; do not try again without restarting."
+        )
+        super().__init__(self.english)
+
+
 class NoSuchEntry(LogFault):
     """The log has no entry under this index, or none at this size."""
 
@@ -129,3 +152,45 @@ class MalformedEntry(NotVerified):
     def __init__(self, field: str, reason: str) -> None:
         self.field = field
         super().__init__(f"entry field {field}" if field else "entry", reason)
+
+
+class MalformedPolicy(NotVerified):
+    """Not a trust policy (c2sp.org/tlog-policy).
+
+    Attributes:
+        line: of the file, from 1; 0 for the whole.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        super().__init__(f"policy line {line}" if line else "policy", reason)
+
+
+class QuorumMissing(NotVerified):
+    """A checkpoint that its log signed, but too few of the policy's witnesses.
+
+    Attributes:
+        quorum: the witness or group that the policy demands.
+        cosigned: names of the witnesses that did cosign.
+    """
+
+    def __init__(self, quorum: str, cosigned: tuple[str, ...]) -> None:
+        self.quorum = quorum
+        self.cosigned = cosigned
+        super().__init__("policy", f"{quorum} has not witnessed; cosigned by {', '.join(cosigned) or 'no one'}")
+
+
+class MalformedRequest(NotVerified):
+    """Not a request of c2sp.org/tlog-witness."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("request", reason)
+
+
+class LogUnreachable(LogFault):
+    """A log's files could not be fetched; it says nothing about the log."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(f"{url}: {reason}")

@@ -2,16 +2,17 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from audit_log.checkpoint import Checkpoint, open_checkpoint
+from audit_log.cosigned import require_contained, shown_checkpoint
+from audit_log.entry import BUNDLED_BYTES
 from audit_log.errors import LogFault
 from audit_log.merkle import consistency_proof, verify_consistency
 from audit_log.note import Verifier
 from audit_log.tables import hashes_at, node_reader, read_head, read_leaves
-from audit_log.tiles import WIDTH, bundle_path, bundles_of, encode_bundle, tiles_of
+from audit_log.tiles import WIDTH, Resource, encode_bundle, resources_of
 from audit_log.transaction import require_no_transaction
 
 CHECKPOINT_FILE: Final = "checkpoint"
@@ -19,7 +20,9 @@ KEY_FILE: Final = "log.vkey"
 _TEMPORARY: Final = ".tmp"
 
 
-def export_log(connection: sqlite3.Connection, verifier: Verifier, directory: Path) -> Checkpoint:
+def export_log(
+    connection: sqlite3.Connection, verifier: Verifier, directory: Path, *, cosigned: bool = False
+) -> Checkpoint:
     """Write all durable entries below a directory: tiles, bundles, the log's vkey, and the checkpoint last.
 
     A directory that holds an earlier export of the same log is brought up to date; whoever reads it meanwhile finds
@@ -29,6 +32,7 @@ def export_log(connection: sqlite3.Connection, verifier: Verifier, directory: Pa
         connection: to the database, without an open transaction.
         verifier: the log's key.
         directory: created if it is missing.
+        cosigned: export up to the last checkpoint that witnesses cosigned, while there is one, instead of the newest.
 
     Returns:
         The exported checkpoint.
@@ -40,43 +44,51 @@ def export_log(connection: sqlite3.Connection, verifier: Verifier, directory: Pa
     """
     require_no_transaction(connection, "export_log")
     head = read_head(connection)
-    checkpoint = open_checkpoint(head.note, verifier)
-    if (checkpoint.size, checkpoint.root) != (head.size, head.root):
+    newest = open_checkpoint(head.note, verifier)
+    if (newest.size, newest.root) != (head.size, head.root):
         raise LogFault("the signed checkpoint is not the head's")
+    note = shown_checkpoint(connection, cosigned=cosigned)
+    checkpoint = open_checkpoint(note, verifier)
+    require_contained(connection, checkpoint)
     directory.mkdir(parents=True, exist_ok=True)
-    _require_earlier_export(connection, checkpoint, verifier, directory)
+    earlier = _earlier_export(connection, checkpoint, verifier, directory)
     expected = {CHECKPOINT_FILE, KEY_FILE}
     touched = {directory}
-    for path, content in _files(connection, checkpoint, verifier):
+    _write(directory / KEY_FILE, f"{verifier.vkey}\n".encode(), touched)
+    for resource, length in resources_of(checkpoint.size, BUNDLED_BYTES):
+        path = resource.path()
         expected.add(path)
-        _write(directory / path, content, touched)
+        # What an earlier export of this log wrote whole never changes; a file that was damaged since is for
+        # verification to find.
+        if resource.end > earlier or not _is_whole(directory / path, length):
+            _write(directory / path, _content(connection, resource), touched)
     for folder in sorted(touched):
         _sync_folder(folder)
-    _write(directory / CHECKPOINT_FILE, head.note, touched)
+    _write(directory / CHECKPOINT_FILE, note, touched)
     _sync_folder(directory)
     _remove_superseded(directory, expected)
     return checkpoint
 
 
-def _files(connection: sqlite3.Connection, checkpoint: Checkpoint, verifier: Verifier) -> Iterator[tuple[str, bytes]]:
-    yield KEY_FILE, f"{verifier.vkey}\n".encode()
-    for number, width in bundles_of(checkpoint.size):
-        start = number * WIDTH
-        yield bundle_path(number, width), encode_bundle(read_leaves(connection, start, start + width))
-    for tile in tiles_of(checkpoint.size):
-        yield tile.path(), b"".join(hashes_at(connection, tile.level, tile.number, tile.width))
+def _content(connection: sqlite3.Connection, resource: Resource) -> bytes:
+    if resource.level is None:
+        start = resource.number * WIDTH
+        return encode_bundle(read_leaves(connection, start, start + resource.width))
+    return b"".join(hashes_at(connection, resource.level, resource.number, resource.width))
 
 
-def _require_earlier_export(
-    connection: sqlite3.Connection, checkpoint: Checkpoint, verifier: Verifier, directory: Path
-) -> None:
-    """Check that what is there may be replaced: nothing yet, or an earlier state of this very log."""
+def _is_whole(path: Path, length: int) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size == length
+
+
+def _earlier_export(connection: sqlite3.Connection, checkpoint: Checkpoint, verifier: Verifier, directory: Path) -> int:
+    """Return how many entries were exported here before, once it is sure that what is there may be replaced."""
     try:
         note = (directory / CHECKPOINT_FILE).read_bytes()
     except FileNotFoundError:
         if any(path.name not in {"tile", KEY_FILE} and path.suffix != _TEMPORARY for path in directory.iterdir()):
             raise LogFault("the directory holds something else than a log") from None
-        return
+        return 0
     earlier = open_checkpoint(note, verifier)
     if earlier.size > checkpoint.size:
         raise LogFault(f"the directory holds {earlier.size} entries, the log only {checkpoint.size}: rolled back?")
@@ -88,6 +100,7 @@ def _require_earlier_export(
         new_root=checkpoint.root,
         proof=consistency_proof(earlier.size, checkpoint.size, read),
     )
+    return earlier.size
 
 
 def _write(path: Path, content: bytes, touched: set[Path]) -> None:

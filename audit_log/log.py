@@ -1,11 +1,13 @@
 """The log: entries appended within the caller's transaction, so that state and log are one."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from audit_log.appending import Prepared, append_prepared, prepare, signed_head
 from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from audit_log.details import open_details, rewrap, seal
+from audit_log.cosigned import shown_checkpoint
+from audit_log.details import open_details, rewrap
 from audit_log.entry import Envelope, Event, EventType
 from audit_log.errors import (
     LogDamaged,
@@ -14,7 +16,7 @@ from audit_log.errors import (
     NoSuchEntry,
     NotVerified,
 )
-from audit_log.merkle import Frontier, consistency_proof, inclusion_proof, leaf_hash, verify_consistency
+from audit_log.merkle import Frontier, consistency_proof, inclusion_proof, verify_consistency
 from audit_log.note import Signer, Verifier
 from audit_log.receipt import Receipt
 from audit_log.tables import (
@@ -27,7 +29,6 @@ from audit_log.tables import (
     read_leaf,
     read_leaves,
     read_wrap,
-    store_leaf,
     store_wraps,
 )
 from audit_log.transaction import all_or_nothing, require_durable, require_no_transaction, require_writer
@@ -111,40 +112,28 @@ class Log:
             LogDamaged: the tables do not agree with what was signed last; nothing is signed.
         """
         require_writer(connection, "append")
-        if event.type is EventType.DETAILS_ERASED:
-            raise MalformedEntry("type", "details.erased is written by Log.erase only")
-        return self._append(connection, event, details, readers)
+        _require_ordinary(event)
+        return append_prepared(connection, self._signer, [prepare(event, details, readers)])[0]
 
-    def _append(
-        self,
-        connection: sqlite3.Connection,
-        event: Event,
-        details: Mapping[str, object],
-        readers: Mapping[str, bytes],
-    ) -> int:
-        head = self._signed_head(connection)
-        if event.caused_by >= head.size:
-            raise MalformedEntry("caused_by", "names an entry that is not before this one")
-        envelope, sealed = seal(event, details, readers)
-        leaf = envelope.leaf()
-        frontier = head.frontier.push(leaf_hash(leaf))
-        # Consistent with the last signed checkpoint by construction: its verified frontier, and one leaf more.
-        note = sign_checkpoint(Checkpoint(self._origin, frontier.size, frontier.root()), self._signer)
-        with all_or_nothing(connection):
-            store_leaf(connection, head.size, leaf)
-            connection.execute(
-                "INSERT INTO audit_detail (idx, ciphertext) VALUES (?, ?)", (head.size, sealed.ciphertext)
-            )
-            store_wraps(connection, head.size, sealed.wraps)
-            changed = connection.execute(
-                "UPDATE audit_head SET size = ?, root = ?, frontier = ?, note = ? "
-                "WHERE id = 1 AND size = ? AND root = ?",
-                (frontier.size, frontier.root(), pack(frontier), note, head.size, head.root),
-            ).rowcount
-            if changed != 1:
-                raise LogDamaged("audit_head", "another writer moved the head")
-            connection.execute("INSERT INTO audit_checkpoint (size, note) VALUES (?, ?)", (frontier.size, note))
-        return head.size
+    def append_all(self, connection: sqlite3.Connection, prepared: Sequence[Prepared]) -> range:
+        """Append entries that `prepare` sealed, under one signed checkpoint; durable once the caller commits.
+
+        Args:
+            connection: durable, with an open transaction of the caller.
+            prepared: one entry or more, in order.
+
+        Returns:
+            Their indexes.
+
+        Raises:
+            As `append`; all of them are appended, or none.
+        """
+        require_writer(connection, "append_all")
+        for each in prepared:
+            _require_ordinary(each.envelope.event)
+        if not prepared:
+            raise MalformedEntry("", "nothing to append")
+        return append_prepared(connection, self._signer, prepared)
 
     def erase(
         self,
@@ -180,7 +169,7 @@ class Log:
         with all_or_nothing(connection):
             # Freed pages are overwritten; the WAL keeps the old ones until the caller's next checkpoint of it.
             connection.execute("PRAGMA secure_delete = ON")
-            erased_by = self._append(connection, event, details, readers)
+            (erased_by,) = append_prepared(connection, self._signer, [prepare(event, details, readers)])
             connection.execute(
                 "UPDATE audit_detail SET ciphertext = NULL, erased_by = ? WHERE idx = ?", (erased_by, index)
             )
@@ -215,7 +204,7 @@ class Log:
         wraps = rewrap(envelope, read_wrap(connection, index, reader), reader=reader, kek=kek, readers=readers)
         with all_or_nothing(connection):
             connection.execute("DELETE FROM audit_wrap WHERE idx = ?", (index,))
-            store_wraps(connection, index, wraps)
+            store_wraps(connection, [(index, wraps)])
 
     def size(self, connection: sqlite3.Connection) -> int:
         """Return the number of entries, those of an open transaction included."""
@@ -315,19 +304,26 @@ class Log:
             raise NoSuchEntry(max(old_size, new_size) - 1, present)
         return consistency_proof(old_size, new_size, node_reader(connection, present))
 
-    def receipt(self, connection: sqlite3.Connection, index: int) -> bytes:
+    def receipt(self, connection: sqlite3.Connection, index: int, *, cosigned: bool = False) -> bytes:
         """Return the proof that an entry is in the log, for whoever holds the log's vkey (c2sp.org/tlog-proof@v1).
+
+        Args:
+            connection: to the database.
+            index: the entry.
+            cosigned: prove it in the last checkpoint that witnesses cosigned, for whoever verifies against a policy.
 
         Raises:
             InsideTransaction: a transaction is open; the entry may not be durable.
-            NoSuchEntry: no such entry.
+            NoSuchEntry: no such entry, or none that witnesses have cosigned yet.
         """
         require_no_transaction(connection, "receipt")
-        head = self._signed_head(connection)
-        if not 0 <= index < head.size:
-            raise NoSuchEntry(index, head.size)
-        proof = inclusion_proof(index, head.size, node_reader(connection, head.size))
-        return Receipt(index, proof, head.note).encode()
+        head = signed_head(connection, self.verifier)
+        note = shown_checkpoint(connection, cosigned=cosigned)
+        size = open_checkpoint(note, self.verifier).size
+        if not 0 <= index < size:
+            raise NoSuchEntry(index, size)
+        proof = inclusion_proof(index, size, node_reader(connection, head.size))
+        return Receipt(index, proof, note).encode()
 
     def verify_head(self, connection: sqlite3.Connection, remembered: Checkpoint | None = None) -> Checkpoint:
         """Make the head again from tiles and rightmost entries and compare; to be called when a room is opened.
@@ -343,7 +339,7 @@ class Log:
             NotDurable: as `require_durable`.
         """
         require_durable(connection)
-        head = self._signed_head(connection)
+        head = signed_head(connection, self.verifier)
         read = node_reader(connection, head.size)
         try:
             recomputed = Frontier.of(head.size, read)
@@ -374,19 +370,10 @@ class Log:
         except NotVerified as error:
             raise LogDamaged("audit_head", "rewritten: the log does not contain the remembered checkpoint") from error
 
-    def _signed_head(self, connection: sqlite3.Connection) -> Head:
-        """Return the head once its note is verified as ours and the last one signed."""
-        head = read_head(connection)
-        try:
-            signed = open_checkpoint(head.note, self.verifier)
-        except NotVerified as error:
-            raise LogDamaged("audit_head", "the checkpoint is not signed by this log's key") from error
-        if (signed.size, signed.root) != (head.size, head.root):
-            raise LogDamaged("audit_head", "the signed checkpoint is not the head's")
-        last = connection.execute("SELECT size, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        if last is None or (last[0], bytes(last[1])) != (head.size, head.note):
-            raise LogDamaged("audit_checkpoint", "the head is not what was signed last")
-        return head
+
+def _require_ordinary(event: Event) -> None:
+    if event.type is EventType.DETAILS_ERASED:
+        raise MalformedEntry("type", "details.erased is written by Log.erase only")
 
 
 def _parse(index: int, leaf: bytes) -> Envelope:

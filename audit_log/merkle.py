@@ -71,14 +71,28 @@ class Frontier:
         Args:
             hashed_leaf: `leaf_hash` of the new entry.
         """
+        return self.push_subtree(0, hashed_leaf)
+
+    def push_subtree(self, height: int, root: bytes) -> Self:
+        """Return the frontier after 2^height more leaves.
+
+        Args:
+            height: of the complete subtree that they make; the size is a multiple of 2^height.
+            root: the subtree's.
+
+        Raises:
+            NotVerified: the size is no such multiple.
+        """
+        remaining = self.size >> height
+        if remaining << height != self.size:
+            raise NotVerified("frontier", f"no complete subtree of height {height} begins at {self.size}")
         peaks = list(self.peaks)
-        carry = hashed_leaf
-        remaining = self.size
+        carry = root
         while remaining & 1:
             carry = node_hash(peaks.pop(), carry)
             remaining >>= 1
         peaks.append(carry)
-        return type(self)(self.size + 1, tuple(peaks))
+        return type(self)(self.size + (1 << height), tuple(peaks))
 
     def root(self) -> bytes:
         """Return the tree's root (RFC 6962 §2.1)."""

@@ -23,6 +23,8 @@ ED25519_KEY_BYTES: Final = 32
 # The specification asks for at least 16. A room of 150 members whose witnesses all cosign needs more.
 MAX_SIGNATURES: Final = 256
 MAX_NOTE_BYTES: Final = 2_000_000
+TIME_BYTES: Final = 8
+MAX_TIME: Final = 2**63 - 1  # c2sp.org/tlog-cosignature
 _DASH: Final = "\u2014"
 _KEY_ID_HEX: Final = re.compile(r"[0-9a-f]{8}", re.ASCII)
 
@@ -31,6 +33,7 @@ class Algorithm(IntEnum):
     """The signature types of c2sp.org/signed-note that this library verifies."""
 
     ED25519 = 0x01
+    COSIGNATURE = 0x04  # c2sp.org/tlog-cosignature, Ed25519: a time and a signature over both
 
 
 def decode_base64(text: str) -> bytes:
@@ -68,6 +71,16 @@ def key_id(name: str, algorithm: int, public_key: bytes) -> bytes:
     return hashlib.sha256(name.encode("utf-8") + b"\n" + bytes([algorithm]) + public_key).digest()[:KEY_ID_BYTES]
 
 
+def cosigned_message(at: int, text: bytes) -> bytes:
+    """Return what an Ed25519 cosignature signs (c2sp.org/tlog-cosignature).
+
+    Args:
+        at: Unix time in seconds.
+        text: the checkpoint's text, its last newline included.
+    """
+    return b"cosignature/v1\ntime %d\n" % at + text
+
+
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """A public key under its name.
@@ -75,6 +88,7 @@ class Verifier:
     Attributes:
         name: the key's name; for a log, its origin.
         public_key: 32 bytes, Ed25519.
+        algorithm: what its signatures are over; a witness's key cosigns, a log's does not.
     """
 
     name: str
@@ -124,11 +138,21 @@ class Verifier:
         """Say whether `signature` (without key id) is this key's over `text`."""
         match self.algorithm:
             case Algorithm.ED25519:
-                try:
-                    Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text)
-                except (InvalidSignature, ValueError):
-                    return False
-                return True
+                return self._verifies(signature, text)
+            case Algorithm.COSIGNATURE:
+                at = int.from_bytes(signature[:TIME_BYTES], "big")
+                return (
+                    len(signature) > TIME_BYTES
+                    and 0 < at <= MAX_TIME
+                    and self._verifies(signature[TIME_BYTES:], cosigned_message(at, text))
+                )
+
+    def _verifies(self, signature: bytes, message: bytes) -> bool:
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
 
 
 class Signer:
@@ -178,6 +202,10 @@ class Signature:
     key_id: bytes
     signature: bytes
 
+    def line(self) -> str:
+        """Return the line as it stands in a note."""
+        return signature_line(self.name, self.key_id + self.signature)
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedNote:
@@ -199,12 +227,20 @@ def sign_note(text: str, signers: Iterable[Signer]) -> bytes:
     """
     _require_text(text)
     body = text.encode("utf-8")
-    lines = [
-        f"{_DASH} {signer.name} {base64.b64encode(signer.sign_text(body)).decode('ascii')}\n" for signer in signers
-    ]
+    lines = [signature_line(signer.name, signer.sign_text(body)) for signer in signers]
     note = body + b"\n" + "".join(lines).encode("utf-8")
     parse_note(note)
     return note
+
+
+def signature_line(name: str, identified: bytes) -> str:
+    """Write a signature line.
+
+    Args:
+        name: the key's.
+        identified: key id and signature.
+    """
+    return f"{_DASH} {name} {base64.b64encode(identified).decode('ascii')}\n"
 
 
 def _require_text(text: str) -> None:
@@ -233,13 +269,24 @@ def parse_note(note: bytes) -> ParsedNote:
     text, block = whole[: cut + 1], whole[cut + 2 :]
     if not block:
         raise MalformedNote("no signature")
+    return ParsedNote(text, parse_signatures(block))
+
+
+def parse_signatures(block: str) -> tuple[Signature, ...]:
+    """Read signature lines, as they follow a note's text.
+
+    Raises:
+        MalformedNote: another spelling, none or more than 256, one key twice.
+    """
+    if not block.endswith("\n"):
+        raise MalformedNote("a signature line does not end")
     lines = block.split("\n")[:-1]
     if len(lines) > MAX_SIGNATURES:
         raise MalformedNote(f"more than {MAX_SIGNATURES} signatures")
     signatures = tuple(_parse_signature(line) for line in lines)
     if len({(each.name, each.key_id) for each in signatures}) != len(signatures):
         raise MalformedNote("one key signs twice")
-    return ParsedNote(text, signatures)
+    return signatures
 
 
 def _parse_signature(line: str) -> Signature:

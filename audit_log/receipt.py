@@ -8,6 +8,7 @@ from audit_log.checkpoint import Checkpoint, open_checkpoint, parse_decimal
 from audit_log.errors import MalformedCheckpoint, MalformedNote, MalformedReceipt
 from audit_log.merkle import HASH_BYTES, leaf_hash, verify_inclusion
 from audit_log.note import Verifier, decode_base64, parse_note
+from audit_log.policy import TrustPolicy
 
 _HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_PROOF_HASHES: Final = 63
@@ -65,13 +66,16 @@ class Receipt:
         return cls(index, proof, note, extra)
 
 
-def verify_receipt(receipt: bytes, leaf: bytes, verifier: Verifier) -> tuple[int, Checkpoint]:
+def verify_receipt(
+    receipt: bytes, leaf: bytes, verifier: Verifier, policy: TrustPolicy | None = None
+) -> tuple[int, Checkpoint]:
     """Check that an entry is in the log that the receipt's checkpoint describes.
 
     Args:
         receipt: `.tlog-proof` text.
         leaf: the entry's bytes.
         verifier: the log's key.
+        policy: whose witnesses must have cosigned the receipt's checkpoint.
 
     Returns:
         The entry's index and the checkpoint, worth remembering.
@@ -79,9 +83,12 @@ def verify_receipt(receipt: bytes, leaf: bytes, verifier: Verifier) -> tuple[int
     Raises:
         MalformedReceipt: another spelling.
         NotVerified: signature or proof does not hold.
+        QuorumMissing: too few of the policy's witnesses cosigned.
     """
     parsed = Receipt.parse(receipt)
     checkpoint = open_checkpoint(parsed.note, verifier)
+    if policy is not None:
+        policy.open(parsed.note, verifier)
     verify_inclusion(
         index=parsed.index,
         size=checkpoint.size,

@@ -5,13 +5,15 @@ level 0 are those of at most 255 entries, cheap to make again, while those above
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from audit_log.errors import DetailsErased, LogDamaged, NotAReader, NotVerified
 from audit_log.merkle import HASH_BYTES, Frontier, NodeReader, leaf_hash
 from audit_log.tiles import HEIGHT, WIDTH, complete_root, split_hashes
+
+_ROWS_AT_ONCE: Final = 64  # few enough for any limit on a statement's values
 
 SCHEMA: Final = (
     """CREATE TABLE audit_entry (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT""",
@@ -144,14 +146,31 @@ def node_reader(connection: sqlite3.Connection, size: int) -> NodeReader:
     return read
 
 
-def store_leaf(connection: sqlite3.Connection, index: int, leaf: bytes) -> None:
-    """Insert an entry and whatever tiles it completes or widens."""
-    connection.execute("INSERT INTO audit_entry (idx, leaf) VALUES (?, ?)", (index, leaf))
-    size = index + 1
-    if size % WIDTH:
-        return
-    number = index // WIDTH
-    hashes = tuple(leaf_hash(each) for each in read_leaves(connection, number * WIDTH, size))
+def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert rows, many with one statement: each statement hands the interpreter to other threads, who keep it a while.
+
+    Args:
+        connection: within a transaction.
+        table: with its columns, of this module's own writing.
+        rows: of as many values as the table has columns.
+    """
+    for at in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[at : at + _ROWS_AT_ONCE]
+        places = ",".join([f"({','.join('?' * len(some[0]))})"] * len(some))
+        values = [value for row in some for value in row]
+        connection.execute(f"INSERT INTO {table} VALUES {places}", values)  # noqa: S608  # constants and question marks
+
+
+def store_leaves(connection: sqlite3.Connection, start: int, leaves: Sequence[bytes]) -> None:
+    """Insert entries from index `start` on, and whatever tiles they complete or widen."""
+    insert_rows(connection, "audit_entry (idx, leaf)", list(enumerate(leaves, start)))
+    for number in range(start // WIDTH, (start + len(leaves)) // WIDTH):
+        _store_full_tile(connection, number)
+
+
+def _store_full_tile(connection: sqlite3.Connection, number: int) -> None:
+    first = number * WIDTH
+    hashes = tuple(leaf_hash(each) for each in read_leaves(connection, first, first + WIDTH))
     connection.execute("INSERT INTO audit_tile (level, number, hashes) VALUES (0, ?, ?)", (number, b"".join(hashes)))
     level = 1
     while True:
@@ -172,12 +191,10 @@ def store_leaf(connection: sqlite3.Connection, index: int, leaf: bytes) -> None:
         level += 1
 
 
-def store_wraps(connection: sqlite3.Connection, index: int, wraps: Mapping[str, bytes]) -> None:
-    """Insert an entry's wrapped keys, one for each reader."""
-    connection.executemany(
-        "INSERT INTO audit_wrap (idx, reader, wrapped) VALUES (?, ?, ?)",
-        [(index, reader, wrapped) for reader, wrapped in wraps.items()],
-    )
+def store_wraps(connection: sqlite3.Connection, wraps: Iterable[tuple[int, Mapping[str, bytes]]]) -> None:
+    """Insert entries' wrapped keys, one for each reader."""
+    rows = [(index, reader, wrapped) for index, readers in wraps for reader, wrapped in readers.items()]
+    insert_rows(connection, "audit_wrap (idx, reader, wrapped)", rows)
 
 
 def read_ciphertext(connection: sqlite3.Connection, index: int) -> bytes:

@@ -1,8 +1,9 @@
 """Tiles and entry bundles: where they lie and how they are written (c2sp.org/tlog-tiles)."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from audit_log.errors import MalformedTile
 from audit_log.merkle import HASH_BYTES, node_hash
@@ -11,6 +12,10 @@ WIDTH: Final = 256
 HEIGHT: Final = 8  # levels of the tree in one tile: 2^8 = 256 hashes
 MAX_ENTRY_BYTES: Final = 0xFFFF  # a bundle writes an entry's length as uint16
 MAX_LEVEL: Final = 7  # 256^8 = 2^64 leaves
+_PATH: Final = re.compile(
+    r"tile/(?P<level>entries|[0-9])/(?P<number>(?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?",
+    re.ASCII,
+)
 
 
 def _number_path(number: int) -> str:
@@ -50,6 +55,54 @@ class Tile:
         return (self.number * WIDTH + offset) << (HEIGHT * self.level)
 
 
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a path of c2sp.org/tlog-tiles names: a tile, or a bundle of entries.
+
+    Attributes:
+        level: of a tile; None for a bundle.
+        number: its place within the level, from 0.
+        width: hashes or entries in it, 1 to 256.
+    """
+
+    level: int | None
+    number: int
+    width: int
+
+    def path(self) -> str:
+        """Return the path below the log's prefix."""
+        if self.level is None:
+            return bundle_path(self.number, self.width)
+        return Tile(self.level, self.number, self.width).path()
+
+    @property
+    def first(self) -> int:
+        """The first entry that it covers."""
+        return (self.number * WIDTH) << (HEIGHT * (self.level or 0))
+
+    @property
+    def end(self) -> int:
+        """One past the last entry that it would cover if it were full."""
+        return ((self.number + 1) * WIDTH) << (HEIGHT * (self.level or 0))
+
+    @classmethod
+    def parse(cls, path: str) -> Self:
+        """Read a path.
+
+        Raises:
+            MalformedTile: any other spelling than the one that `path` writes.
+        """
+        match = _PATH.fullmatch(path)
+        if match is None:
+            raise MalformedTile("not the path of a tile or bundle")
+        level = None if match["level"] == "entries" else int(match["level"])
+        number = int(match["number"].replace("/", "").replace("x", ""))
+        resource = cls(level, number, WIDTH if match["width"] is None else int(match["width"]))
+        if resource.path() != path:
+            raise MalformedTile("not the only spelling of this path")
+        return resource
+
+
 def bundle_path(number: int, width: int = WIDTH) -> str:
     """Return the path of the entries [number * 256, number * 256 + width) below the log's prefix."""
     if number < 0 or not 1 <= width <= WIDTH:
@@ -81,6 +134,19 @@ def bundles_of(size: int) -> Iterator[tuple[int, int]]:
     """Yield (number, width) of every bundle that a log of `size` entries has, in order."""
     for number in range((size + WIDTH - 1) // WIDTH):
         yield number, min(WIDTH, size - number * WIDTH)
+
+
+def resources_of(size: int, bundled: int) -> Iterator[tuple[Resource, int]]:
+    """Yield every bundle and tile of a log of `size` entries with its length in bytes, bundles first.
+
+    Args:
+        size: of the log.
+        bundled: length of each entry within a bundle.
+    """
+    for number, width in bundles_of(size):
+        yield Resource(None, number, width), width * bundled
+    for tile in tiles_of(size):
+        yield Resource(tile.level, tile.number, tile.width), tile.width * HASH_BYTES
 
 
 def split_hashes(tile: bytes) -> tuple[bytes, ...]:

@@ -1,49 +1,68 @@
-"""Offline verification of an exported log, from its files and the log's vkey alone."""
+"""Offline verification of a log from its files and its vkey alone: a directory, or whatever serves the same paths."""
+
+from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from audit_log.checkpoint import Checkpoint, open_checkpoint
-from audit_log.entry import LEAF_BYTES
-from audit_log.errors import MalformedCheckpoint, MalformedNote, MalformedReceipt, NotVerified
+from audit_log.checkpoint import Checkpoint
+from audit_log.entry import BUNDLED_BYTES, LEAF_BYTES
+from audit_log.errors import MalformedReceipt, NotVerified
 from audit_log.export import CHECKPOINT_FILE, KEY_FILE
-from audit_log.merkle import HASH_BYTES, NodeReader, consistency_proof, subtree_hash, verify_consistency
-from audit_log.note import Verifier
+from audit_log.judging import check_remembered, judge_note, judge_tree
+from audit_log.merkle import HASH_BYTES, subtree_hash
+from audit_log.note import MAX_NOTE_BYTES, Verifier
+from audit_log.policy import TrustPolicy
 from audit_log.receipt import Receipt, verify_receipt
 from audit_log.rehash import Rehash
+from audit_log.source import DirectorySource, Source
 from audit_log.tiles import (
     HEIGHT,
     WIDTH,
+    Resource,
     Tile,
     bundle_path,
-    bundles_of,
     complete_root,
-    parse_bundle,
+    resources_of,
     split_hashes,
-    tiles_of,
     width_at,
 )
 from audit_log.verdict import Finding, Verdict
 
-# In a bundle each entry stands behind its length, two bytes (c2sp.org/tlog-tiles).
-_BUNDLED_BYTES: Final = 2 + LEAF_BYTES
-_MAX_CHECKPOINT_BYTES: Final = 2_000_000
+# Told how many entries were verified, of how many.
+Progress: TypeAlias = Callable[[int, int], None]
+
 _NO_FILE: Final = -1  # the length of what has a name but is no regular file, such as a link out of the directory
+_LENGTH: Final = LEAF_BYTES.to_bytes(2, "big")  # what stands before each entry in a bundle
+
+
+class WrongFile(Exception):
+    """A file that is not as it must be; ends a verification."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        super().__init__(verdict.place)
 
 
 def verify_directory(
-    directory: Path, vkey: str, *, remembered: Checkpoint | None = None, receipts: Iterable[bytes] = ()
+    directory: Path,
+    vkey: str,
+    *,
+    remembered: Checkpoint | None = None,
+    receipts: Iterable[bytes] = (),
+    policy: TrustPolicy | None = None,
+    incremental: bool = False,
+    progress: Progress | None = None,
 ) -> Verdict:
     """Verify an exported log: signature, every entry, every tile, the root, and that nothing is missing or added.
 
     Args:
         directory: as `export_log` wrote it.
         vkey: the log's public key, from a source that the verifier trusts, not from the directory.
-        remembered: an earlier checkpoint that the log must contain; finds rollback and rewritten history.
-        receipts: `.tlog-proof` texts that the log must honour.
+        remembered, receipts, policy, incremental, progress: as of `verify_source`.
 
     Returns:
         Verified, or the first thing that is wrong and where.
@@ -60,98 +79,91 @@ def verify_directory(
     key_line = f"{verifier.vkey}\n".encode()
     if present[KEY_FILE] != len(key_line) or (directory / KEY_FILE).read_bytes() != key_line:
         return Verdict(Finding.KEY_DIFFERS, KEY_FILE)
-    if present[CHECKPOINT_FILE] > _MAX_CHECKPOINT_BYTES:
+    if present[CHECKPOINT_FILE] > MAX_NOTE_BYTES:
         return Verdict(Finding.CHECKPOINT_MALFORMED, CHECKPOINT_FILE)
-    opened = judge_note((directory / CHECKPOINT_FILE).read_bytes(), verifier, CHECKPOINT_FILE)
+    opened = judge_note((directory / CHECKPOINT_FILE).read_bytes(), verifier, CHECKPOINT_FILE, policy)
     if isinstance(opened, Verdict):
         return opened
-    wrong = (
-        _check_files(present, opened)
-        or _check_tree(directory, opened)
-        or check_remembered(opened, remembered, _tile_reader(directory, opened.size), CHECKPOINT_FILE)
-        or _check_receipts(directory, opened, verifier, receipts)
+    wrong = _check_files(present, opened)
+    if wrong is not None:
+        return replace(wrong, checkpoint=opened)
+    return _verify(
+        DirectorySource(directory), verifier, opened, remembered, receipts, incremental=incremental, progress=progress
     )
-    return replace(wrong or Verdict(Finding.VERIFIED), checkpoint=opened)
 
 
-def judge_note(note: bytes, verifier: Verifier, place: str) -> Checkpoint | Verdict:
-    """Open a checkpoint, or say what is wrong with it.
-
-    Args:
-        note: the signed note.
-        verifier: the log's key.
-        place: where the note was found.
-    """
-    try:
-        return open_checkpoint(note, verifier)
-    except (MalformedNote, MalformedCheckpoint):
-        return Verdict(Finding.CHECKPOINT_MALFORMED, place)
-    except NotVerified:
-        return Verdict(Finding.SIGNATURE_WRONG, place)
-
-
-def check_remembered(
-    checkpoint: Checkpoint, remembered: Checkpoint | None, read: NodeReader, place: str
-) -> Verdict | None:
-    """Check that a log contains an earlier checkpoint of it.
-
-    Args:
-        checkpoint: the log's present state, verified.
-        remembered: the earlier one; None if there is none.
-        read: gives the log's complete subtrees, verified.
-        place: where the present checkpoint was found.
-    """
-    if remembered is None:
-        return None
-    if remembered.origin != checkpoint.origin:
-        return Verdict(Finding.OTHER_LOG, place)
-    if remembered.size > checkpoint.size:
-        return Verdict(Finding.ROLLED_BACK, place, checkpoint.size)
-    try:
-        verify_consistency(
-            old_size=remembered.size,
-            new_size=checkpoint.size,
-            old_root=remembered.root,
-            new_root=checkpoint.root,
-            proof=consistency_proof(remembered.size, checkpoint.size, read),
-        )
-    except NotVerified:
-        return Verdict(Finding.HISTORY_REWRITTEN, place)
-    return None
-
-
-def judge_tree(
-    rehash: Rehash,
-    checkpoint: Checkpoint,
+def verify_source(
+    source: Source,
+    vkey: str,
     *,
-    entry_place: Callable[[int], str],
-    tile_place: Callable[[Tile], str],
-    root_place: str,
-) -> Verdict | None:
-    """Say what is wrong with a tree that was made again from its entries, if anything is.
-
-    The checkpoint is authentic. If the entries make its root they are all as signed, and a tile that differs was
-    altered; if they do not, the first entry that differs from its tile was.
+    remembered: Checkpoint | None = None,
+    receipts: Iterable[bytes] = (),
+    policy: TrustPolicy | None = None,
+    incremental: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Verdict, bytes]:
+    """Verify a log where it is served: signature, every entry, every tile, the root.
 
     Args:
-        rehash: after all entries.
-        checkpoint: the log's signed state.
-        entry_place: names the place of an entry.
-        tile_place: names the place of a tile.
-        root_place: where the signed root lies.
+        source: gives the log's files.
+        vkey: the log's public key, from elsewhere than the source.
+        remembered: an earlier checkpoint that the log must contain; finds rollback and rewritten history.
+        receipts: `.tlog-proof` texts that the log must honour.
+        policy: whose witnesses must have cosigned.
+        incremental: verify only entries behind `remembered`, all of whose entries this verifier has verified before.
+            That the log contains it still is always proved. Whatever is wrong is then looked for from the beginning.
+        progress: told now and then how far it is.
+
+    Returns:
+        Verified, or the first thing that is wrong and where; and the checkpoint's bytes as they were read, to remember.
+
+    Raises:
+        MalformedNote: `vkey` is not a key.
+        LogUnreachable: the source did not answer.
     """
-    difference, malformed = rehash.difference, rehash.malformed
-    if rehash.frontier.root() == checkpoint.root:
-        if malformed is not None:
-            return Verdict(Finding.ENTRY_MALFORMED, entry_place(malformed), malformed)
-        if difference is not None:
-            return Verdict(Finding.TILE_ALTERED, tile_place(difference.tile), difference.index)
+    verifier = Verifier.from_vkey(vkey)
+    note = source.read(CHECKPOINT_FILE, MAX_NOTE_BYTES)
+    if note is None:
+        return Verdict(Finding.FILE_MISSING, CHECKPOINT_FILE), b""
+    opened = judge_note(note, verifier, CHECKPOINT_FILE, policy)
+    if isinstance(opened, Verdict):
+        return opened, note
+    verdict = _verify(source, verifier, opened, remembered, receipts, incremental=incremental, progress=progress)
+    return verdict, note
+
+
+def _verify(
+    source: Source,
+    verifier: Verifier,
+    checkpoint: Checkpoint,
+    remembered: Checkpoint | None,
+    receipts: Iterable[bytes],
+    *,
+    incremental: bool,
+    progress: Progress | None,
+) -> Verdict:
+    tree = _Tree(source, checkpoint, progress)
+    try:
+        start = _resume(tree, remembered) if incremental else None
+        wrong = (
+            (tree.check() if start is None else None)
+            or check_remembered(checkpoint, remembered, tree.node, CHECKPOINT_FILE)
+            or _check_receipts(tree, verifier, receipts)
+        )
+    except WrongFile as found:
+        wrong = found.verdict
+        start = None
+    return replace(wrong or Verdict(Finding.VERIFIED), checkpoint=checkpoint, since=start or 0)
+
+
+def _resume(tree: _Tree, remembered: Checkpoint | None) -> int | None:
+    """Verify what is behind a remembered checkpoint; return its size, or None if all must be verified."""
+    if remembered is None or remembered.origin != tree.checkpoint.origin or remembered.size > tree.checkpoint.size:
         return None
-    if difference is not None and (malformed is None or difference.index <= malformed):
-        return Verdict(Finding.ENTRY_ALTERED, entry_place(difference.index), difference.index)
-    if malformed is not None:
-        return Verdict(Finding.ENTRY_MALFORMED, entry_place(malformed), malformed)
-    return Verdict(Finding.ROOT_DIFFERS, root_place)
+    try:
+        return remembered.size if tree.check(remembered) is None else None
+    except (WrongFile, NotVerified):
+        return None  # verification from the beginning says where
 
 
 def _regular_files(directory: Path) -> dict[str, int]:
@@ -165,86 +177,127 @@ def _regular_files(directory: Path) -> dict[str, int]:
     return present
 
 
-def _expected_files(size: int) -> Iterator[tuple[str, int, int, int]]:
-    """Yield (path, length in bytes, bytes for each item, first entry) of every file of a log."""
-    for number, width in bundles_of(size):
-        yield bundle_path(number, width), width * _BUNDLED_BYTES, _BUNDLED_BYTES, number * WIDTH
-    for tile in tiles_of(size):
-        yield tile.path(), tile.width * HASH_BYTES, 0, tile.first_entry()
-
-
 def _check_files(present: dict[str, int], checkpoint: Checkpoint) -> Verdict | None:
     extra = set(present) - {CHECKPOINT_FILE, KEY_FILE}
     wrong_length: Verdict | None = None
     # A signed but absurd size ends this loop at the first file that is not there.
-    for path, length, item, first in _expected_files(checkpoint.size):
+    for resource, length in resources_of(checkpoint.size, BUNDLED_BYTES):
+        path = resource.path()
         if present.get(path, _NO_FILE) == _NO_FILE:
             return Verdict(Finding.FILE_MISSING, path)
         extra.discard(path)
         if present[path] != length and wrong_length is None:
-            at = first + min(present[path], length) // item if item else first
-            wrong_length = Verdict(Finding.FILE_LENGTH, path, at)
+            wrong_length = _wrong_length(resource, present[path], length)
     if wrong_length is not None:
         return wrong_length
     return Verdict(Finding.FILE_EXTRA, min(extra)) if extra else None
 
 
-def _check_tree(directory: Path, checkpoint: Checkpoint) -> Verdict | None:
-    rehash = Rehash(lambda tile: (directory / tile.path()).read_bytes())
-    for number, width in bundles_of(checkpoint.size):
-        path = bundle_path(number, width)
-        bundle = (directory / path).read_bytes()
+def _wrong_length(resource: Resource, found: int, wanted: int) -> Verdict:
+    within = min(found, wanted) // BUNDLED_BYTES if resource.level is None else 0
+    return Verdict(Finding.FILE_LENGTH, resource.path(), resource.first + within)
+
+
+class _Tree:
+    """The files of a log of one size, read from a source and held against their checkpoint."""
+
+    def __init__(self, source: Source, checkpoint: Checkpoint, progress: Progress | None) -> None:
+        self.checkpoint = checkpoint
+        self._source = source
+        self._progress = progress
+        self._kept: dict[Tile, tuple[bytes, ...]] = {}
+
+    def check(self, remembered: Checkpoint | None = None) -> Verdict | None:
+        """Make the tree again from its entries, or from those behind a checkpoint, and compare it with the tiles.
+
+        Raises:
+            WrongFile: a file is missing, or longer or shorter than it must be.
+            MalformedTile: of those before the checkpoint.
+        """
+        size = self.checkpoint.size
+        start = 0 if remembered is None else remembered.size // WIDTH * WIDTH
+        rehash = Rehash.resume(start, size, self._tile)
+        if remembered is not None and remembered.size == start and rehash.frontier.root() != remembered.root:
+            return Verdict(Finding.HISTORY_REWRITTEN, CHECKPOINT_FILE)
+        for number in range(start // WIDTH, (size + WIDTH - 1) // WIDTH):
+            leaves = self.bundle(number)
+            first = number * WIDTH
+            if remembered is not None and first < remembered.size <= first + len(leaves):
+                rehash.add_all(leaves[: remembered.size - first])
+                if rehash.frontier.root() != remembered.root:
+                    return Verdict(Finding.HISTORY_REWRITTEN, CHECKPOINT_FILE)
+                leaves = leaves[remembered.size - first :]
+            rehash.add_all(leaves)
+            if self._progress is not None:
+                self._progress(min(first + WIDTH, size) - start, size - start)
+        rehash.finish()
+        return judge_tree(
+            rehash,
+            self.checkpoint,
+            entry_place=lambda index: bundle_path(index // WIDTH, width_at(0, index // WIDTH, size)),
+            tile_place=Tile.path,
+            root_place=CHECKPOINT_FILE,
+        )
+
+    def bundle(self, number: int) -> list[bytes]:
+        """Return the entries of a bundle.
+
+        Raises:
+            WrongFile: missing, of another length, or an entry in it is.
+        """
+        width = width_at(0, number, self.checkpoint.size)
+        resource = Resource(None, number, width)
+        content = self._read(resource, width * BUNDLED_BYTES, WIDTH * BUNDLED_BYTES)
         # Every entry has the same length: a wrong one shows at its own place, not where parsing would stop.
-        for offset in range(width):
-            if bundle[offset * _BUNDLED_BYTES : offset * _BUNDLED_BYTES + 2] != LEAF_BYTES.to_bytes(2, "big"):
-                return Verdict(Finding.ENTRY_MALFORMED, path, number * WIDTH + offset)
-        for leaf in parse_bundle(bundle, width):
-            rehash.add(leaf)
-    rehash.finish()
-    return judge_tree(
-        rehash,
-        checkpoint,
-        entry_place=lambda index: bundle_path(index // WIDTH, width_at(0, index // WIDTH, checkpoint.size)),
-        tile_place=Tile.path,
-        root_place=CHECKPOINT_FILE,
-    )
+        if content[::BUNDLED_BYTES] + content[1::BUNDLED_BYTES] != _LENGTH[:1] * width + _LENGTH[1:] * width:
+            wrong = next(at for at in range(width) if content[at * BUNDLED_BYTES :][:2] != _LENGTH)
+            raise WrongFile(Verdict(Finding.ENTRY_MALFORMED, resource.path(), number * WIDTH + wrong))
+        return [content[at + 2 : at + BUNDLED_BYTES] for at in range(0, len(content), BUNDLED_BYTES)]
 
-
-def _tile_reader(directory: Path, size: int) -> NodeReader:
-    kept: dict[Tile, tuple[bytes, ...]] = {}
-
-    def read(height: int, number: int) -> bytes:
+    def node(self, height: int, number: int) -> bytes:
+        """Return the hash of a complete subtree, as the tiles have it."""
         level, depth = divmod(height, HEIGHT)
         at, offset = divmod(number << depth, WIDTH)
-        tile = Tile(level, at, width_at(level, at, size))
-        if tile not in kept:
-            kept[tile] = split_hashes((directory / tile.path()).read_bytes())
-        return complete_root(kept[tile][offset : offset + (1 << depth)])
+        tile = Tile(level, at, width_at(level, at, self.checkpoint.size))
+        if tile not in self._kept:
+            self._kept[tile] = split_hashes(self._tile(tile))
+        return complete_root(self._kept[tile][offset : offset + (1 << depth)])
 
-    return read
+    def _tile(self, tile: Tile) -> bytes:
+        resource = Resource(tile.level, tile.number, tile.width)
+        return self._read(resource, tile.width * HASH_BYTES, WIDTH * HASH_BYTES)
+
+    def _read(self, resource: Resource, length: int, full: int) -> bytes:
+        path = resource.path()
+        content = self._source.read(path, length)
+        if content is None and resource.width < WIDTH:
+            # Once a tile is full, a log may stop serving what it was while it was not.
+            content = self._source.read(replace(resource, width=WIDTH).path(), full)
+            content = None if content is None or len(content) != full else content[:length]
+        if content is None:
+            raise WrongFile(Verdict(Finding.FILE_MISSING, path))
+        if len(content) != length:
+            raise WrongFile(_wrong_length(resource, len(content), length))
+        return content
 
 
-def _check_receipts(
-    directory: Path, checkpoint: Checkpoint, verifier: Verifier, receipts: Iterable[bytes]
-) -> Verdict | None:
-    read = _tile_reader(directory, checkpoint.size)
+def _check_receipts(tree: _Tree, verifier: Verifier, receipts: Iterable[bytes]) -> Verdict | None:
+    size = tree.checkpoint.size
     for number, receipt in enumerate(receipts):
         place = f"receipt {number}"
         try:
             index = Receipt.parse(receipt).index
         except MalformedReceipt:
             return Verdict(Finding.RECEIPT_MALFORMED, place)
-        if index >= checkpoint.size:
-            return Verdict(Finding.ROLLED_BACK, place, checkpoint.size)
-        bundle, offset = divmod(index, WIDTH)
-        width = width_at(0, bundle, checkpoint.size)
-        leaf = parse_bundle((directory / bundle_path(bundle, width)).read_bytes(), width)[offset]
+        if index >= size:
+            return Verdict(Finding.ROLLED_BACK, place, size)
+        leaf = tree.bundle(index // WIDTH)[index % WIDTH]
         try:
             _, then = verify_receipt(receipt, leaf, verifier)
         except NotVerified:
             return Verdict(Finding.RECEIPT_WRONG, place, index)
-        if then.size > checkpoint.size:
-            return Verdict(Finding.ROLLED_BACK, place, checkpoint.size)
-        if subtree_hash(0, then.size, read) != then.root:
+        if then.size > size:
+            return Verdict(Finding.ROLLED_BACK, place, size)
+        if then.size == 0 or subtree_hash(0, then.size, tree.node) != then.root:
             return Verdict(Finding.HISTORY_REWRITTEN, place, index)
     return None

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit_log import Envelope, Event, EventType, Log, Outcome, Signer, fresh_id
+from audit_log import Cosigner, Envelope, Event, EventType, Log, Outcome, Signer, fresh_id
+from audit_log.cosignature import merge_signatures
+from audit_log.note import parse_note
+from audit_log.tables import pack, read_head, store_leaves
 
 ORIGIN = "dcr.example/room-1"
 SEED = hashlib.sha256(b"audit_log test key, never used elsewhere").digest()
@@ -152,3 +155,45 @@ def read_files(directory):
         for path in Path(directory).rglob("*")
         if path.is_file()
     }
+
+
+WITNESSES = [
+    Cosigner(f"member-{name}.example/w", Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest()))
+    for name in "abc"
+]
+
+
+def witness_lines(quorum="any"):
+    """Return a policy over the three witnesses."""
+    lines = [f"witness {index} {each.verifier.vkey} http://w{index}.example" for index, each in enumerate(WITNESSES)]
+    return "\n".join([f"log {VKEY}", *lines, f"group q {quorum} 0 1 2", "quorum q", ""]).encode()
+
+
+def bare_log(path, leaves):
+    """Make a log of given leaves, under one checkpoint, without sealed details: what an export shows needs none."""
+    connection, log = new_log(path)
+    grow(connection, log, leaves)
+    return connection, log
+
+
+def grow(connection, log, leaves):
+    """Append leaves to a log in one transaction, under one checkpoint."""
+    head = read_head(connection)
+    frontier = head.frontier
+    for leaf in leaves:
+        frontier = frontier.push(naive_leaf_hash(leaf))
+    note = naive_note(frontier.size, frontier.root())
+    connection.execute("BEGIN IMMEDIATE")
+    store_leaves(connection, head.size, leaves)
+    connection.execute(
+        "UPDATE audit_head SET size = ?, root = ?, frontier = ?, note = ?",
+        (frontier.size, frontier.root(), pack(frontier), note),
+    )
+    connection.execute("INSERT OR REPLACE INTO audit_checkpoint (size, note) VALUES (?, ?)", (frontier.size, note))
+    connection.execute("COMMIT")
+
+
+def cosigned_note(note, *which, at=1_700_000_000):
+    """Return a checkpoint with cosignatures of some of the witnesses."""
+    text = parse_note(note).text
+    return merge_signatures(note, [WITNESSES[each].cosign(text, at + each) for each in which])

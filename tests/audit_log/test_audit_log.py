@@ -49,7 +49,7 @@ from audit_log import (
     verify_receipt,
 )
 from audit_log.merkle import Frontier, inclusion_proof, verify_inclusion
-from audit_log.tables import SCHEMA, node_reader, store_leaf
+from audit_log.tables import SCHEMA, node_reader, store_leaves
 from audit_log.tiles import tiles_of
 
 
@@ -104,7 +104,7 @@ def test_tiles_of_three_levels_make_the_same_tree():
         connection.execute("BEGIN")
         frontier = Frontier.empty()
         for index in range(size):
-            store_leaf(connection, index, b"%d" % index)
+            store_leaves(connection, index, [b"%d" % index])
             frontier = frontier.push(naive_leaf_hash(b"%d" % index))
         read = node_reader(connection, size)
         assert Frontier.of(size, read) == frontier

@@ -90,9 +90,9 @@ def test_keys_of_other_algorithms_are_refused_by_name():
     from audit_log.note import key_id
 
     public = bytes(32)
-    encoded = base64.b64encode(b"\x04" + public).decode()
-    with pytest.raises(MalformedNote, match="0x04"):
-        Verifier.from_vkey(f"w+{key_id('w', 4, public).hex()}+{encoded}")
+    encoded = base64.b64encode(b"\x06" + public).decode()
+    with pytest.raises(MalformedNote, match="0x06"):
+        Verifier.from_vkey(f"w+{key_id('w', 6, public).hex()}+{encoded}")
 
 
 def test_unknown_keys_are_ignored_and_a_known_one_must_hold():

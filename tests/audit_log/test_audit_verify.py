@@ -318,7 +318,7 @@ TAMPERING = [
     ("DELETE FROM audit_head", Finding.HEAD_DIFFERS, "audit_head", -1),
     ("DROP TABLE audit_head", Finding.HEAD_DIFFERS, "audit_head", -1),
     ("DROP TABLE audit_tile", Finding.DATABASE_UNREADABLE, "database", -1),
-    ("DELETE FROM audit_checkpoint WHERE size = 7", Finding.ROW_MISSING, "audit_checkpoint", 7),
+    ("DELETE FROM audit_checkpoint WHERE size = 0", Finding.ROW_MISSING, "audit_checkpoint", 0),
     ("DELETE FROM audit_checkpoint WHERE size = 300", Finding.ROW_MISSING, "audit_checkpoint", 300),
     ("INSERT INTO audit_checkpoint VALUES (301, x'00')", Finding.ROW_EXTRA, "audit_checkpoint", 301),
     ("UPDATE audit_checkpoint SET note = x'00' WHERE size = 4", Finding.CHECKPOINT_MALFORMED, "audit_checkpoint", 4),

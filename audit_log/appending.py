@@ -1,0 +1,112 @@
+"""How entries come in: sealed beforehand, by whoever asks; then stored and signed for, many at a time."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from audit_log.details import SealedDetails, seal
+from audit_log.entry import Envelope, Event
+from audit_log.errors import LogDamaged, MalformedEntry, NotVerified
+from audit_log.merkle import leaf_hash
+from audit_log.note import Signer, Verifier
+from audit_log.tables import Head, insert_rows, pack, read_head, store_leaves, store_wraps
+from audit_log.transaction import all_or_nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An entry that only needs its place in the log: nothing of its details is in clear.
+
+    Attributes:
+        envelope: what becomes the leaf.
+        sealed: the encrypted details.
+    """
+
+    envelope: Envelope
+    sealed: SealedDetails
+
+
+def prepare(event: Event, details: Mapping[str, object], readers: Mapping[str, bytes]) -> Prepared:
+    """Seal an entry's details; no database is needed.
+
+    Args:
+        event: what happened.
+        details: what only readers may know; see `details.canonical_details` for what it may hold.
+        readers: for each reader by name, its 32-byte key; at least one.
+
+    Raises:
+        MalformedEntry: event, details or readers cannot be logged.
+    """
+    return Prepared(*seal(event, details, readers))
+
+
+def signed_head(connection: sqlite3.Connection, verifier: Verifier) -> Head:
+    """Return the head once its note is verified as this log's and the last one signed.
+
+    Args:
+        connection: to the database.
+        verifier: the log's key.
+
+    Raises:
+        LogDamaged: the tables do not agree with what was signed last.
+    """
+    head = read_head(connection)
+    try:
+        signed = _opened(head.note, verifier)
+    except NotVerified as error:
+        raise LogDamaged("audit_head", "the checkpoint is not signed by this log's key") from error
+    if (signed.size, signed.root) != (head.size, head.root):
+        raise LogDamaged("audit_head", "the signed checkpoint is not the head's")
+    last = connection.execute("SELECT size, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+    if last is None or (last[0], bytes(last[1])) != (head.size, head.note):
+        raise LogDamaged("audit_checkpoint", "the head is not what was signed last")
+    return head
+
+
+@lru_cache(maxsize=64)
+def _opened(note: bytes, verifier: Verifier) -> Checkpoint:
+    """Open a checkpoint; the same bytes under the same key need no second verification."""
+    return open_checkpoint(note, verifier)
+
+
+def append_prepared(connection: sqlite3.Connection, signer: Signer, prepared: Sequence[Prepared]) -> range:
+    """Append entries in one go, under one signed checkpoint.
+
+    Args:
+        connection: durable, with an open transaction of the caller.
+        signer: the log's key.
+        prepared: one entry or more, in order.
+
+    Returns:
+        Their indexes.
+
+    Raises:
+        MalformedEntry: one is caused by an entry that is not before it; nothing was appended.
+        LogDamaged: the tables do not agree with what was signed last; nothing was signed.
+    """
+    head = signed_head(connection, signer.verifier)
+    frontier = head.frontier
+    leaves = []
+    for index, each in enumerate(prepared, head.size):
+        if each.envelope.event.caused_by >= index:
+            raise MalformedEntry("caused_by", "names an entry that is not before this one")
+        leaf = each.envelope.leaf()
+        frontier = frontier.push(leaf_hash(leaf))
+        leaves.append(leaf)
+    # Consistent with the last signed checkpoint by construction: its verified frontier, and these leaves more.
+    note = sign_checkpoint(Checkpoint(signer.name, frontier.size, frontier.root()), signer)
+    with all_or_nothing(connection):
+        store_leaves(connection, head.size, leaves)
+        ciphertexts = [(index, each.sealed.ciphertext) for index, each in enumerate(prepared, head.size)]
+        insert_rows(connection, "audit_detail (idx, ciphertext)", ciphertexts)
+        store_wraps(connection, [(index, each.sealed.wraps) for index, each in enumerate(prepared, head.size)])
+        changed = connection.execute(
+            "UPDATE audit_head SET size = ?, root = ?, frontier = ?, note = ? WHERE id = 1 AND size = ? AND root = ?",
+            (frontier.size, frontier.root(), pack(frontier), note, head.size, head.root),
+        ).rowcount
+        if changed != 1:
+            raise LogDamaged("audit_head", "another writer moved the head")
+        connection.execute("INSERT INTO audit_checkpoint (size, note) VALUES (?, ?)", (frontier.size, note))
+    return range(head.size, frontier.size)
