@@ -170,7 +170,9 @@ def _rows(adder: Adder, parser: Parser) -> None:
         metavar="FILE",
         nargs="+",
         type=read.path,
-        help=words.of("CSV ou Parquet ; plusieurs font un seul dépôt", "CSV or Parquet; several make one upload"),
+        help=words.of(
+            "CSV, Excel ou Parquet ; plusieurs font un seul dépôt", "CSV, Excel or Parquet; several make one upload"
+        ),
     )
     intent = parser.choices.add_mutually_exclusive_group()
     intent.add_argument(

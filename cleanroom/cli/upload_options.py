@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from cleanroom.cli.parser import Parser
 
 
-def add_upload_options(adder: Adder, parser: Parser) -> None:
-    """Add the options of whatever command reads a member's files."""
+def add_reading_options(adder: Adder, parser: Parser) -> None:
+    """Add the options of whatever command reads a member's files: how they are written."""
     words, read = adder.words, adder.read
     options = parser.choices
     options.add_argument(
@@ -18,8 +18,8 @@ def add_upload_options(adder: Adder, parser: Parser) -> None:
         metavar="NAME",
         type=read.text,
         help=words.of(
-            "l'encodage des CSV : utf-8, utf-16, windows-1252 (sinon, il est trouvé)",
-            "the CSV files' encoding: utf-8, utf-16, windows-1252 (else it is found out)",
+            "l'encodage des CSV : utf-8, utf-16, windows-1252 (sinon, il est trouvé), latin-9, macintosh, cp850",
+            "the CSV files' encoding: utf-8, utf-16, windows-1252 (else it is found out), latin-9, macintosh, cp850",
         ),
     )
     options.add_argument(
@@ -51,6 +51,22 @@ def add_upload_options(adder: Adder, parser: Parser) -> None:
             "what marks decimals: comma or point (else found out)",
         ),
     )
+    options.add_argument(
+        "--sheet",
+        metavar="NAME",
+        type=adder.read.text,
+        help=words.of(
+            "la feuille à lire d'un classeur Excel (sinon, la première qui contient quelque chose)",
+            "the sheet to read of an Excel workbook (else the first that holds anything)",
+        ),
+    )
+
+
+def add_upload_options(adder: Adder, parser: Parser) -> None:
+    """Add the options of a command that takes a member's rows: how files are read, what becomes of unfit rows."""
+    add_reading_options(adder, parser)
+    words, read = adder.words, adder.read
+    options = parser.choices
     options.add_argument(
         "--map",
         metavar="COLUMN=FILE",

@@ -27,6 +27,11 @@ _ENCODINGS: Final = {
     # What is called Latin-1 is read as Windows-1252, as browsers do: it has the same letters, and more.
     "latin-1": Encoding.WINDOWS_1252,
     "iso-8859-1": Encoding.WINDOWS_1252,
+    "latin-9": Encoding.LATIN_9,
+    "iso-8859-15": Encoding.LATIN_9,
+    "macintosh": Encoding.MAC_ROMAN,
+    "macroman": Encoding.MAC_ROMAN,
+    "cp850": Encoding.DOS_850,
 }
 _DELIMITERS: Final = {
     "comma": Delimiter.COMMA,
@@ -46,8 +51,8 @@ _MARKS: Final = {
 } | {each.value: each for each in DecimalMark}
 
 
-def choices_of(arguments: argparse.Namespace, progress: Progress) -> UploadChoices:
-    """Return what the options choose.
+def reading_of(arguments: argparse.Namespace) -> Reading:
+    """Return what the options say of how files are written.
 
     Raises:
         UsageError: an option's value is not as documented, or two say the same thing differently.
@@ -59,14 +64,24 @@ def choices_of(arguments: argparse.Namespace, progress: Progress) -> UploadChoic
             Bilingual("--dates sans colonne ne se dit qu'une fois", "--dates without a column is said once"),
             code="form_twice",
         )
+    return Reading(
+        encoding=_named("--encoding", arguments.encoding, _ENCODINGS),
+        delimiter=_named("--delimiter", arguments.delimiter, _DELIMITERS),
+        dates=for_all[0] if for_all else None,
+        dates_of=tuple((column, form) for column, form in forms if column is not None),
+        decimals=_named("--decimal", arguments.decimal, _MARKS),
+        sheet=arguments.sheet,
+    )
+
+
+def choices_of(arguments: argparse.Namespace, progress: Progress) -> UploadChoices:
+    """Return what the options choose.
+
+    Raises:
+        UsageError: an option's value is not as documented, or two say the same thing differently.
+    """
     return UploadChoices(
-        reading=Reading(
-            encoding=_named("--encoding", arguments.encoding, _ENCODINGS),
-            delimiter=_named("--delimiter", arguments.delimiter, _DELIMITERS),
-            dates=for_all[0] if for_all else None,
-            dates_of=tuple((column, form) for column, form in forms if column is not None),
-            decimals=_named("--decimal", arguments.decimal, _MARKS),
-        ),
+        reading=reading_of(arguments),
         bad_rows=BadRows.LEAVE_OUT if arguments.skip_bad_rows else BadRows.REFUSE,
         out_of_bounds=OutOfBounds.CLIP if arguments.clip else OutOfBounds.REFUSE,
         maps=tuple(_map(written) for written in arguments.map),

@@ -81,6 +81,12 @@ def _say_source(console: Console, source: SourceFacts) -> None:
         f"  {'table en mémoire' if name is None else name} : {', '.join(fr)}",
         f"  {'table in memory' if name is None else name}: {', '.join(en)}",
     )
+    if source.sheet is not None:
+        others = ", ".join(source.sheet.others)
+        console.say(
+            f"    feuille « {source.sheet.name} »" + (f" ; feuilles non lues : {others}" if others else ""),
+            f"    sheet {source.sheet.name!r}" + (f"; sheets not read: {others}" if others else ""),
+        )
     for column, date_form in source.dates:
         described = date_form.described
         console.say(f"    « {column} » : {described.fr}", f"    {column!r}: {described.en}")

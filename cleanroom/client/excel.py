@@ -148,6 +148,7 @@ def _sheet(
     below = filled & (numbers > start)
     cells, numbers = cells.filter(below), numbers.filter(below)
     places = [place for place, name in enumerate(header) if wanted(name)]
+    cells = cells.with_columns(_days(column) for column in cells.get_columns())
     exact = [_exact(path, book, facts.name, header, cells, below, place) for place in places]
     return Sheet(facts, header, cells.with_columns(exact), numbers)
 
@@ -199,8 +200,8 @@ def _exact(
     below: pl.Series,
     place: int,
 ) -> pl.Series:
-    """Return a column as its user sees it: 15 digits of a number, a day without midnight."""
-    text = _days(cells[str(place)])
+    """Return a column with the 15 digits of a number that its user sees."""
+    text = cells[str(place)]
     inexact = text.str.contains(_INEXACT).fill_null(value=False)
     too_long = text.str.contains(_TOO_LONG).fill_null(value=False)
     if not (inexact.any() or too_long.any()):
@@ -222,6 +223,7 @@ def _exact(
 
 
 def _days(text: pl.Series) -> pl.Series:
+    """Return days without midnight, and times of day without a day."""
     moments = text.str.contains(_MOMENT).fill_null(value=False)
     if not moments.any():
         return text

@@ -22,6 +22,7 @@ from cleanroom.client.ahead import ahead
 from cleanroom.client.csv_rows import Delimiter, UnevenRows, read_header, read_rows
 from cleanroom.client.csv_text import Encoding, Packing, find_text, unreadable
 from cleanroom.client.excel import SheetFacts, is_workbook, read_sheet
+from cleanroom.client.headers import column_name
 from cleanroom.client.normalise import WHITE_SPACE
 from cleanroom.client.progress import Progress, Stage, unheard
 from cleanroom.client.reading import Reading
@@ -262,7 +263,7 @@ def _declared(catalog: TableCatalog) -> tuple[str, ...]:
 
 
 def _choose(header: list[str], catalog: TableCatalog, name: str | None) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Match declared columns with those of the file: exactly, else ignoring ASCII case and blanks around (DESIGN §9).
+    """Match declared columns with those of the file: exactly, else ignoring case, accents and signs (DESIGN §9).
 
     Returns:
         The declared name of each column of the file that is read; the columns that are not.
@@ -295,8 +296,7 @@ def _choose(header: list[str], catalog: TableCatalog, name: str | None) -> tuple
 
 
 def _loose(column: str) -> str:
-    stripped = column.strip(WHITE_SPACE)
-    return "".join(letter.lower() if letter.isascii() else letter for letter in stripped)
+    return column_name(column) or column.strip(WHITE_SPACE)
 
 
 def _missing(missing: list[str], spare: list[str], name: str | None, *, header_lacks: bool) -> InvalidUpload:
