@@ -17,6 +17,7 @@ def main() -> None:
     """Read the command line, run, report."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks beside raw DuckDB.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each of the two members")
+    parser.add_argument("--large", type=int, default=10_000_000, help="rows of the large uploads")
     parser.add_argument("--seed", type=int, default=2025)
     parser.add_argument("--repeat", type=int, default=5, help="measured runs of each question, after one to warm up")
     parser.add_argument("--quick", action="store_true", help=f"everything once after a warm-up, at {QUICK_ROWS} rows")
@@ -28,12 +29,18 @@ def main() -> None:
             seed=arguments.seed,
             repeat=1,
             uploads=1,
+            large=2 * QUICK_ROWS,
             durable=4,
             fresh_processes=False,
             profiled=("sector",),
         )
         if arguments.quick
-        else Plan(rows=arguments.rows, seed=arguments.seed, repeat=arguments.repeat)
+        else Plan(
+            rows=arguments.rows,
+            seed=arguments.seed,
+            repeat=arguments.repeat,
+            large=max(1, arguments.large // arguments.rows) * arguments.rows,
+        )
     )
     text = render(run(plan))
     print(text)

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from cleanroom.client.normalise import normalise_column
 from cleanroom.client.tokens import token_column
-from cleanroom.identifiers import Epoch, IdentifierKind
+from cleanroom.identifiers import Epoch, IdentifierKind, token_kind
 from key_management import SecretKey
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ def _write(data: BenchData, member: str, sales: pl.DataFrame) -> None:
     sales.write_csv(data.csv(member))
     key = SecretKey.adopt(hashlib.sha256(b"bench: tokens of the plain files").digest())
     kind = IdentifierKind.EMAIL
-    tokens = token_column(key, kind=kind, epoch=Epoch("1"), values=normalise_column(kind, sales["courriel"]))
+    tokens = token_column(
+        key, kind=token_kind(kind), epoch=Epoch("1"), values=normalise_column(kind, sales["courriel"])
+    )
     plain = sales.drop("courriel").insert_column(0, tokens.alias("u")).sort("u").to_arrow()
     text = plain.set_column(0, "u", plain.column("u").cast(pa.string()))
     octets = pa.array([bytes.fromhex(value) for value in text.column("u").to_pylist()], pa.binary(16))

@@ -134,7 +134,34 @@ to warm up), {rows / series.median_wall:,.0f} rows a second of wall, {rows / ser
 
 | tokens, M a second | of CPU | of wall |
 |---|---|---|
-{rates}"""
+{rates}
+
+The stages are measured in turn; an upload runs reading, checking and tokenising at the same time, and sorts a range \
+while it writes the one before.
+
+### Many rows
+
+Each in a process of its own, once, from the files to the receipt, intake included; the peak is of the whole process. \
+What grows with the rows is a token and the columns' codes: about {_bytes_a_row(found.large):.0f} bytes a row here.
+
+| source | rows | wall s | CPU s | rows a second of wall | peak MiB | before MiB |
+|---|---|---|---|---|---|---|
+{_large(found.large)}"""
+
+
+def _large(large: dict[str, Any]) -> str:
+    return "\n".join(
+        f"| {form} | {each['rows']:,} | {each['wall']:.1f} | {each['cpu']:.1f} | {each['rows'] / each['wall']:,.0f} "
+        f"| {each['peak']:.0f} | {each['idle']:.0f} |"
+        for form, each in large.items()
+    )
+
+
+def _bytes_a_row(large: dict[str, Any]) -> float:
+    """Return how much memory each further row takes, from the first two uploads."""
+    few, many = list(large.values())[:2]
+    more = many["rows"] - few["rows"]
+    return float((many["peak"] - few["peak"]) * (1 << 20) / more) if more else 0.0
 
 
 def _small(found: Found) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.data import bench_data
+from bench.data import MEMBERS, BenchData, bench_data
 from bench.exact import compare, relative_error
+from bench.large import large_data
 from bench.measure import Series, load
 from bench.questions import QUESTIONS, BenchQuestion
 
@@ -27,6 +28,7 @@ class Plan:
         rows: of each member.
         repeat: measured runs of each question.
         uploads: measured uploads.
+        large: rows of the large uploads, a multiple of `rows`.
         durable: questions to the tiny table.
         fresh_processes: one process for each question, so that its memory is its own; else one for all.
         profiled: the questions whose stages are reported.
@@ -36,6 +38,7 @@ class Plan:
     seed: int
     repeat: int = 5
     uploads: int = 3
+    large: int = 10_000_000
     durable: int = 100
     fresh_processes: bool = True
     profiled: tuple[str, ...] = PROFILED
@@ -75,6 +78,7 @@ class Found:
     idle: tuple[float, float] = (0.0, 0.0)
     asked: list[Asked] = field(default_factory=list)
     uploads: dict[str, Any] = field(default_factory=dict)
+    large: dict[str, Any] = field(default_factory=dict)
     admission: dict[str, Any] = field(default_factory=dict)
     durable: dict[str, Any] = field(default_factory=dict)
     profile: dict[str, Any] = field(default_factory=dict)
@@ -111,8 +115,20 @@ def run(plan: Plan) -> Found:
         found.durable = _worker("durable", directory=str(tiny), count=plan.durable)
     _note("uploads")
     found.uploads = _worker("uploads", **where, repeat=plan.uploads)
+    found.large = _large(plan, data)
     found.load_after = load()
     return found
+
+
+def _large(plan: Plan, data: BenchData) -> dict[str, Any]:
+    """Hand in the member's own file, and many more rows in every form, each in a process of its own."""
+    _note("large uploads")
+    large = large_data(data, plan.large, plan.seed)
+    forms = {"one CSV, as above": [data.csv(MEMBERS[0])], **large.forms()}
+    return {
+        form: _worker("large_upload", directory=str(large.directory.parent), sources=[str(path) for path in paths])
+        for form, paths in forms.items()
+    }
 
 
 def _questions(found: Found, plan: Plan, room: dict[str, str], where: dict[str, Any]) -> None:

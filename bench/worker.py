@@ -153,10 +153,10 @@ def uploads(directory: str, rows: int, repeat: int) -> dict[str, Any]:
     import polars_hash as plh
 
     from bench.house import empty_room, table_of
-    from bench.stages import UPLOAD_DOORS, Stages
+    from bench.stages import UPLOAD_DOORS, Stages, one_after_another
     from cleanroom.client.normalise import normalise_column
     from cleanroom.client.tokens import hmac_key, token, token_column
-    from cleanroom.identifiers import Epoch, IdentifierKind
+    from cleanroom.identifiers import Epoch, IdentifierKind, token_kind
     from cleanroom.room import upload
     from key_management import SecretKey
 
@@ -179,6 +179,7 @@ def uploads(directory: str, rows: int, repeat: int) -> dict[str, Any]:
     hand_in(None)
     series = Series.of([hand_in(None) for _ in range(repeat)])
     peak = peak_mebibytes()
+    one_after_another()
     stages = Stages()
     stages.install(UPLOAD_DOORS)
     hand_in(stages)
@@ -188,14 +189,19 @@ def uploads(directory: str, rows: int, repeat: int) -> dict[str, Any]:
     few = normal.head(min(rows, 100_000)).to_list()
     alone = normal.rename("value").to_frame()
     rates = {
-        "token_column": (rows, repeated(lambda: token_column(key, kind=kind, epoch=epoch, values=normal), repeat)),
+        "token_column": (
+            rows,
+            repeated(lambda: token_column(key, kind=token_kind(kind), epoch=epoch, values=normal), repeat),
+        ),
         "polars-hash alone": (
             rows,
             repeated(lambda: alone.select(plh.col("value").chash.hmac_sha256(key=hmac_key(key))), repeat),
         ),
         "standard library": (
             len(few),
-            repeated(lambda: [token(key, kind=kind, epoch=epoch, value=value) for value in few], min(repeat, 3)),
+            repeated(
+                lambda: [token(key, kind=token_kind(kind), epoch=epoch, value=value) for value in few], min(repeat, 3)
+            ),
         ),
     }
     return {
@@ -206,6 +212,24 @@ def uploads(directory: str, rows: int, repeat: int) -> dict[str, Any]:
         "stages": stages.written(1),
         "hashing": {name: (count, each.written()) for name, (count, each) in rates.items()},
     }
+
+
+def large_upload(directory: str, sources: list[str]) -> dict[str, Any]:
+    """Hand many rows in once, in a new room: time, and the most memory of the whole process."""
+    from bench.house import empty_room, table_of
+    from cleanroom.room import upload
+
+    with (
+        tempfile.TemporaryDirectory(prefix=".upload-", dir=directory) as place,
+        empty_room(Path(place)) as room,
+    ):
+        idle = peak_mebibytes()
+        (_, taken), (cpu, wall) = timed(
+            lambda: upload(room, table_of(MEMBERS[0]), [Path(source) for source in sources])
+        )
+        if taken is None:
+            raise RuntimeError("the upload was not taken in")
+        return {"rows": taken.rows, "cpu": cpu, "wall": wall, "peak": peak_mebibytes(), "idle": idle}
 
 
 def admission(room: str, repeat: int) -> dict[str, Any]:
@@ -300,7 +324,9 @@ def prepare(room: str, directory: str, rows: int) -> dict[str, Any]:
     return {}
 
 
-KINDS: Final = {each.__name__: each for each in (prepare, questions, raw, exact, profile, uploads, admission, durable)}
+KINDS: Final = {
+    each.__name__: each for each in (prepare, questions, raw, exact, profile, uploads, large_upload, admission, durable)
+}
 
 
 def main() -> None:
