@@ -16,7 +16,10 @@ ROOT = Path(__file__).parents[2]
 REAL = Path(os.environ.get("CLEANROOM_FEBRL", ROOT.parent / "shared" / "data" / "febrl"))
 """Named by the variable, or beside the checkout; the files are no part of the product."""
 
-HEADER = "rec_id, given_name, surname, street_number, address_1, address_2, suburb, postcode, state, date_of_birth, soc_sec_id"
+HEADER = (
+    "rec_id, given_name, surname, street_number, address_1, address_2, suburb, postcode, state, date_of_birth, "
+    "soc_sec_id"
+)
 OURS = (
     "rec-1-org, ann, de boer, 1, rue a, , x, 1000, q, 19500101, 0000001",
     "rec-2-org, ben, roy, 2, rue b, , x, 1000, q, 19500102, 1000002",
