@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.cli.parser import Parser
+from cleanroom.cli.presets import add_presets
 from cleanroom.cli.upload_arguments import add_uploads
 from cleanroom.cli.values import Reader
 from cleanroom.errors import Bilingual, Language
@@ -40,6 +41,9 @@ def command_words(arguments: Sequence[str]) -> list[str]:
     if tuple(arguments[:2]) in TWO_WORDS:
         return [" ".join(arguments[:2]), *arguments[2:]]
     options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--preset" for each in options):
+        asks = any(each in {"-h", "--help"} for each in options)
+        return ["declare --preset", "--help"] if asks else ["declare --preset", *arguments[1:]]
     if arguments[:1] == ["upload"] and "--resume" in options:
         return ["upload --resume", *(each for each in arguments[1:] if each != "--resume")]
     if arguments[:1] == ["upload"] and any(each.split("=")[0] == "--facts" for each in options):
@@ -77,6 +81,7 @@ def build_parser(language: Language) -> Parser:
     )
     adder = Adder(commands, words, Reader(language))
     _add_rooms(adder)
+    add_presets(adder)
     add_uploads(adder)
     _add_questions(adder)
     _add_budget(adder)
@@ -173,6 +178,10 @@ def _add_rooms(adder: Adder) -> None:
         "declare",
         "déclare une table : ses colonnes et qui peut en demander quoi, signé par son propriétaire",
         "declare a table: its columns and who may ask what of it, signed by its owner",
+        Bilingual(
+            "pour commencer : cleanroom declare --preset ticketing --table MEMBRE.TABLE --output FICHIER.yaml",
+            "to begin: cleanroom declare --preset ticketing --table MEMBER.TABLE --output FILE.yaml",
+        ),
     )
     declare.places.add_argument(
         "file", metavar="FILE.yaml", type=read.path, help=words.of("le fichier de la table", "the table's file")

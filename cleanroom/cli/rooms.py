@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cleanroom.errors import Bilingual, ExitCode, UsageError
-from cleanroom.identifiers import Role
+from cleanroom.identifiers import IdentifierKind, Role
+from cleanroom.policies import read_declaration
 from cleanroom.room import Home, Room, public_key
 
 if TYPE_CHECKING:
@@ -64,6 +65,12 @@ def declare(console: Console, arguments: argparse.Namespace) -> int:
         console.say(
             f"{table} est déclarée, signée par {table.owner}.", f"{table} is declared, signed by {table.owner}."
         )
+        unit = read_declaration(content).catalog.unit
+        if unit.kind is IdentifierKind.OPAQUE and unit.namespace is None:
+            console.say(
+                "  ses numéros sont ceux que toute la salle partage ; pour les vôtres seuls, l'unité veut un namespace",
+                "  its numbers are those that the whole room shares; for yours alone, the unit wants a namespace",
+            )
     return ExitCode.DONE
 
 

@@ -1,5 +1,6 @@
 """What is allowed: analysis rules, budgets, purposes, and the files that say so. Pure."""
 
+from cleanroom.policies.preset import Preset, preset_file
 from cleanroom.policies.reader import read_declaration, read_settings
 from cleanroom.policies.rule import (
     Analysis,
@@ -21,8 +22,10 @@ __all__ = [
     "Dimension",
     "Function",
     "PartyTerms",
+    "Preset",
     "RoomSettings",
     "SpendingWindow",
+    "preset_file",
     "read_declaration",
     "read_settings",
 ]

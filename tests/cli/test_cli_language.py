@@ -29,6 +29,7 @@ def test_the_fixed_doors() -> None:
         "init",
         "party add",
         "declare",
+        "declare --preset",
         "upload",
         "upload --facts",
         "upload --resume",

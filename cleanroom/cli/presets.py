@@ -1,0 +1,82 @@
+"""`declare --preset`: a table file to start from, printed or written; nothing is declared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cleanroom.errors import Bilingual, ExitCode, UsageError
+from cleanroom.policies import Preset, preset_file
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from cleanroom.cli.arguments import Adder
+    from cleanroom.cli.console import Console
+
+
+def add_presets(adder: Adder) -> None:
+    """Add the command and its arguments."""
+    words, read = adder.words, adder.read
+    preset = adder.command(
+        "declare --preset",
+        "écrit un fichier de table pour commencer, avec ses raisons ; ne déclare rien",
+        "write a table file to start from, with its reasons; declares nothing",
+        Bilingual(
+            "ensuite : relisez le fichier, changez-le, puis cleanroom declare ROOM FILE.yaml",
+            "then: read the file, change it, and cleanroom declare ROOM FILE.yaml",
+        ),
+    )
+    preset.choices.add_argument(
+        "--preset",
+        required=True,
+        choices=[each.value for each in Preset],
+        help=words.of(
+            "ce que contient la table : billetterie, visites du site, adhésions, sondage",
+            "what the table holds: ticketing, web visits, membership, a survey",
+        ),
+    )
+    preset.choices.add_argument(
+        "--table",
+        metavar="TABLE",
+        required=True,
+        type=read.table,
+        help=words.of("membre.table, le nom de la table à venir", "member.table, the name of the table to be"),
+    )
+    preset.choices.add_argument(
+        "--output",
+        metavar="FILE",
+        type=read.path,
+        help=words.of(
+            "écrit ce fichier, qui ne doit pas exister, au lieu de l'afficher",
+            "write this file, which must not exist, instead of printing it",
+        ),
+    )
+
+
+def show(console: Console, arguments: argparse.Namespace) -> int:
+    """Print or write a preset's file, with comments in the console's language."""
+    content = preset_file(Preset(arguments.preset), table=arguments.table, language=console.language)
+    if arguments.output is None:
+        console.data(content)
+        return ExitCode.DONE
+    _write_new(arguments.output, content)
+    console.say(
+        f"{arguments.output} est écrit : relisez-le, changez-le, puis cleanroom declare ROOM {arguments.output}",
+        f"{arguments.output} is written: read it, change it, then cleanroom declare ROOM {arguments.output}",
+    )
+    return ExitCode.DONE
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that must not exist: what an owner has changed is not written over."""
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise UsageError(Bilingual(f"{path} existe déjà", f"{path} exists already"), code="file_exists") from None
+    except OSError as error:
+        raise UsageError(
+            Bilingual(f"{path} ne s'écrit pas ({error.strerror})", f"{path} cannot be written ({error.strerror})"),
+            code="unwritable_file",
+        ) from None
