@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NOTES: Final = Path(__file__).parent / "notes.md"
 LIBRARIES: Final = ("duckdb", "pyarrow", "polars", "polars-hash", "numpy", "numba", "opendp", "sqlglot", "cryptography")
 SHOWN_SHARE: Final = 0.01
+MANY_ROWS: Final = 1_000_000
 
 
 def render(found: Found) -> str:
@@ -141,8 +142,8 @@ while it writes the one before.
 
 ### Many rows
 
-Each in a process of its own, once, from the files to the receipt, intake included; the peak is of the whole process. \
-What grows with the rows is a token and the columns' codes: about {_bytes_a_row(found.large):.0f} bytes a row here.
+Each in a process of its own, once, from the files to the receipt, intake included; the peak is of the whole \
+process.{_growth(found.large)}
 
 | source | rows | wall s | CPU s | rows a second of wall | peak MiB | before MiB |
 |---|---|---|---|---|---|---|
@@ -157,11 +158,14 @@ def _large(large: dict[str, Any]) -> str:
     )
 
 
-def _bytes_a_row(large: dict[str, Any]) -> float:
-    """Return how much memory each further row takes, from the first two uploads."""
+def _growth(large: dict[str, Any]) -> str:
+    """Say how much memory each further row takes, from the first two uploads, if they differ by many rows."""
     few, many = list(large.values())[:2]
     more = many["rows"] - few["rows"]
-    return float((many["peak"] - few["peak"]) * (1 << 20) / more) if more else 0.0
+    if more < MANY_ROWS:
+        return ""
+    held = (many["peak"] - few["peak"]) * (1 << 20) / more
+    return f" What grows with the rows is a token and the columns' codes: {held:.0f} bytes a row here."
 
 
 def _small(found: Found) -> str:

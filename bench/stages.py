@@ -63,7 +63,7 @@ UPLOAD_DOORS: Final[tuple[Door, ...]] = (
     ("Parquet and encrypt", "cleanroom.client.upload", "write_table_file"),
     ("digest", "cleanroom.client.upload", "file_facts"),
     ("sign and write package", "cleanroom.client.upload", "write_package"),
-    ("prepare: rest", "cleanroom.room.sending", "prepare"),
+    ("read files, rest of prepare", "cleanroom.room.sending", "prepare"),
     ("intake: read package", "cleanroom.storage.intake", "read_package"),
     ("intake: read package", "cleanroom.room.hand_in", "read_package"),
     ("intake: verify", "cleanroom.room.hand_in", "verify_package"),
