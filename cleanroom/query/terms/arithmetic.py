@@ -77,14 +77,11 @@ def times(left: Operand, right: Operand, position: Position | None = None) -> Ty
         a, b = b, a
     if b.constant is not None:
         return _by(a, b, b.constant, position)
-    return made(
-        t.Times(a.term, b.term),
-        a.type.resolution * b.type.resolution,
-        _multiplied,
-        (a, b),
-        position,
-        keep_unit=a.type.unit is None or b.type.unit is None,
-    )
+    # Tickets times dollars are dollars; dollars times dollars are nothing that has a name.
+    counted = (a,) if b.type.unit is None else (b,) if a.type.unit is None else ()
+    unit = counted[0].type.unit if counted else None
+    resolution = a.type.resolution * b.type.resolution
+    return made(t.Times(a.term, b.term), resolution, _multiplied, (a, b), position, unit=unit)
 
 
 def negate(item: Operand, position: Position | None = None) -> Typed | Refusal:
@@ -140,7 +137,9 @@ def divide(left: Operand, right: Operand, position: Position | None = None) -> T
         return _half_away(lower * scale), _half_away(upper * scale)
 
     term = t.Quotient(a.term, below.term, scale.numerator)
-    return made(term, Fraction(10) ** -digits, rounded, (a, b), position, keep_unit=b.type.unit is None)
+    return made(
+        term, Fraction(10) ** -digits, rounded, (a, b), position, unit=a.type.unit if b.type.unit is None else None
+    )
 
 
 def floor(item: Operand, position: Position | None = None) -> Typed | Refusal:
@@ -214,9 +213,7 @@ def sign(item: Operand, position: Position | None = None) -> Typed | Refusal:
     found = _numbers("SIGN", item)
     if not isinstance(found, list):
         return found
-    return made(
-        t.Sign(found[0].term), Fraction(1), lambda a: (_sign(a[0]), _sign(a[1])), found, position, keep_unit=False
-    )
+    return made(t.Sign(found[0].term), Fraction(1), lambda a: (_sign(a[0]), _sign(a[1])), found, position, unit=None)
 
 
 def modulo(left: Operand, right: Operand, position: Position | None = None) -> Typed | Refusal:

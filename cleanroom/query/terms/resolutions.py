@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
+from types import EllipsisType
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.errors import Refusal
@@ -88,13 +89,13 @@ def made(
     position: Position | None,
     *,
     nullable: bool | None = None,
-    keep_unit: bool = True,
+    unit: str | EllipsisType | None = ...,
 ) -> Typed | Refusal:
     """Return a number with the interval that `rule` makes of those of its operands.
 
     Args:
         nullable: whether NULL can come about; if None, where one of the operands can be NULL.
-        keep_unit: the result counts what its operands count, if these count the same.
+        unit: what the result counts; if not said, what its operands count, where these count the same.
 
     Returns:
         The term, or `bounds_too_wide` if its codes could leave ±2^60 or its resolution is too fine or too coarse.
@@ -110,7 +111,7 @@ def made(
         any(each.type.nullable for each in operands) if nullable is None else nullable,
         usual_lower,
         usual_upper,
-        units.pop() if keep_unit and len(units) == 1 else None,
+        (units.pop() if len(units) == 1 else None) if isinstance(unit, EllipsisType) else unit,
     )
     if not fits(kind):
         return too_wide(position)
