@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _LABEL: Final = "cleanroom/opt-out/v1"
 _HEAD_LINES: Final = 7
 _LARGEST_HEAD: Final = 4096
-_LARGEST_FILE: Final = 1 << 32
+_LARGEST_FILE: Final = 1 << 30
 _LINE: Final = rf"\A[a-z0-9_:]{{1,200}} [0-9a-f]{{{2 * TOKEN_BYTES}}}\z"
 _COUNT: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
@@ -191,13 +191,14 @@ class OptOutMemory:
 def _content(path: Path) -> bytes | None:
     """Read a file that its owner alone can read; None if there is none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        # A pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError:
         raise _damaged(path) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
             raise _damaged(path)
         if status.st_mode & 0o077 or status.st_uid != os.geteuid():
@@ -206,7 +207,10 @@ def _content(path: Path) -> bytes | None:
                 "d'autres peuvent la lire ou l'écrire ; faites `chmod 600` sous votre propre compte",
                 "others can read or write it; use `chmod 600` under your own account",
             )
-        return file.read()
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def _count_of(path: Path) -> int:
