@@ -117,8 +117,8 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "these values are not of one type: {first_en} and {second_en}",
     ),
     "cast_can_fail": (
-        "CAST de {type_fr} en {target} pourrait échouer sur une valeur ou perdre son domaine public",
-        "CAST of {type_en} to {target} could fail on a value or lose its public domain",
+        "CAST en {target} n'est pas admis pour {type_fr} : il pourrait échouer, ou n'aurait pas de domaine public",
+        "CAST to {target} is not admitted for {type_en}: it could fail, or would have no public domain",
     ),
     # Bounds (query.bound)
     "too_many_cells": (
