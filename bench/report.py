@@ -120,10 +120,7 @@ def _uploads(found: Found) -> str:
     up = found.uploads
     series, rows = Series.read(up["series"]), found.plan.rows
     megabytes = up["csv_bytes"] / 1e6
-    rates = "\n".join(
-        f"| {name} | {count / each.median_cpu / 1e6:.2f} | {count / each.median_wall / 1e6:.2f} |"
-        for name, count, each in ((name, count, Series.read(each)) for name, (count, each) in up["hashing"].items())
-    )
+    rates, normalised = _rates(up["hashing"]), _rates(up["normalising"])
     return f"""## Upload
 
 CSV of {rows:,} rows ({megabytes:.0f} MB) → normalise → token → sort → encrypt → sign → hand in (intake verifies every \
@@ -137,6 +134,10 @@ to warm up), {rows / series.median_wall:,.0f} rows a second of wall, {rows / ser
 |---|---|---|
 {rates}
 
+| normal forms, M a second | of CPU | of wall |
+|---|---|---|
+{normalised}
+
 The stages are measured in turn; an upload runs reading, checking and tokenising at the same time, and sorts a range \
 while it writes the one before.
 
@@ -148,6 +149,13 @@ process.{_growth(found.large)}
 | source | rows | wall s | CPU s | rows a second of wall | peak MiB | before MiB |
 |---|---|---|---|---|---|---|
 {_large(found.large)}"""
+
+
+def _rates(found: dict[str, Any]) -> str:
+    return "\n".join(
+        f"| {name} | {count / each.median_cpu / 1e6:.2f} | {count / each.median_wall / 1e6:.2f} |"
+        for name, count, each in ((name, count, Series.read(each)) for name, (count, each) in found.items())
+    )
 
 
 def _large(large: dict[str, Any]) -> str:

@@ -152,6 +152,7 @@ def uploads(directory: str, rows: int, repeat: int) -> dict[str, Any]:
     import polars as pl
     import polars_hash as plh
 
+    from bench import phones
     from bench.house import empty_room, table_of
     from bench.stages import UPLOAD_DOORS, Stages, one_after_another
     from cleanroom.client.normalise import normalise_column
@@ -185,7 +186,8 @@ def uploads(directory: str, rows: int, repeat: int) -> dict[str, Any]:
     hand_in(stages)
     kind, epoch = IdentifierKind.EMAIL, Epoch("1")
     key = SecretKey.generate()
-    normal = normalise_column(kind, pl.read_csv(source, columns=["courriel"])["courriel"])
+    addresses = pl.read_csv(source, columns=["courriel"])["courriel"]
+    normal = normalise_column(kind, addresses)
     few = normal.head(min(rows, 100_000)).to_list()
     alone = normal.rename("value").to_frame()
     rates = {
@@ -211,6 +213,10 @@ def uploads(directory: str, rows: int, repeat: int) -> dict[str, Any]:
         "csv_bytes": source.stat().st_size,
         "stages": stages.written(1),
         "hashing": {name: (count, each.written()) for name, (count, each) in rates.items()},
+        "normalising": {
+            "e-mails": (rows, repeated(lambda: normalise_column(kind, addresses), repeat).written()),
+            **phones.rates(rows, repeat),
+        },
     }
 
 

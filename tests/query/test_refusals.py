@@ -186,6 +186,14 @@ MEETINGS = (
     "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN tnm.visits AS b ON a.person = b.person AND a.person IN (SELECT "
     "person FROM {}.visits)",
 )
+OTHER_MEETINGS = (
+    "SELECT COUNT(*) AS n FROM tnm.visits AS a FULL JOIN {}.visits AS b USING (person)",
+    "SELECT COUNT(*) AS n FROM tnm.visits AS a LEFT JOIN {}.visits AS b ON a.person = b.person",
+    "SELECT COUNT(*) AS n FROM tnm.visits AS a WHERE EXISTS (SELECT 1 FROM {}.visits AS b WHERE b.person = a.person)",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE person NOT IN (SELECT person FROM {}.visits)",
+    "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits EXCEPT SELECT person FROM {}.visits) AS t",
+    "WITH b AS (SELECT person FROM {}.visits) SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN b USING (person)",
+)
 UNITS = (
     PrivacyUnit("person", "id", IdentifierKind.EMAIL),
     PrivacyUnit("person", "id", IdentifierKind.PHONE, region="CA"),
@@ -195,9 +203,15 @@ UNITS = (
 )
 
 
-@pytest.mark.parametrize("shape", MEETINGS)
+@pytest.mark.parametrize("shape", [*MEETINGS, *OTHER_MEETINGS])
 def test_each_kind_and_number_space_meets_itself_alone(shape: str) -> None:
     """S10: e-mails, phones, the room's numbers and every organisation's own numbers are kept apart."""
+    alike = {name: catalog_of(name) for name in (TNM, FRANCOS)}
+    try:
+        type_query(resolve(parse(shape.format("francos")), alike), {})
+    except Refused:
+        assert shape in OTHER_MEETINGS  # not admitted yet, whatever the kinds
+        return
     question = parse(shape.format("francos"))
     for one, other in product(UNITS, repeat=2):
         tables = {name: replace(catalog_of(name), unit=unit) for name, unit in ((TNM, one), (FRANCOS, other))}
