@@ -246,11 +246,13 @@ class PublicTable:
 
     Args:
         columns: those that are read, in this order.
+        rows: how many rows it has.
     """
 
     name: str
     digest: Digest
     columns: tuple[str, ...]
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +356,11 @@ def column_count(relation: Relation) -> int:
         case JoinPublic(source=source, table=table):
             return column_count(source) + len(table.columns)
     assert_never(relation)
+
+
+def size(relation: Relation) -> int:
+    """Return how many relations one is made of, itself included."""
+    return 1 + sum(size(each) for each in sources(relation))
 
 
 def depth(relation: Relation) -> int:

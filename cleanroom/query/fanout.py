@@ -6,6 +6,8 @@ bounded whatever a member handed in, and a slice that does not fit can be split 
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.query import algebra
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from cleanroom.identifiers import TableName
 
 MOST_ROWS: Final = 1 << 17
-"""Rows of one person that a join may have; its sides are cut to the root of it, each, where they could exceed it."""
+"""Rows of one person that a join may have; its sides are cut where they could exceed it."""
 
 
 def most_rows(relation: algebra.Relation, limits: Mapping[TableName, int]) -> int:
@@ -28,14 +30,79 @@ def most_rows(relation: algebra.Relation, limits: Mapping[TableName, int]) -> in
     match relation:
         case algebra.Scan(table=table):
             return limits[table]
-        case algebra.Select(source=source) | algebra.Semi(source=source):
-            return most_rows(source, limits)
         case algebra.FirstRows(source=source, most=most):
             return min(most, most_rows(source, limits))
-        case algebra.Join(left=left, right=right):
-            return most_rows(left, limits) * most_rows(right, limits)
+        case algebra.Join(left=left, right=right, kind=kind):
+            a, b = most_rows(left, limits), most_rows(right, limits)
+            return min(MOST_ROWS, a * b + a * kind.keeps_left + b * kind.keeps_right)
         case algebra.UnionAll(arms=arms):
             return sum(most_rows(arm.relation, limits) for arm in arms)
         case algebra.Persons():
             return 1
+        case algebra.GroupPerson(source=source, keys=keys):
+            return most_rows(source, limits) if keys else 1
+        case algebra.JoinPublic(source=source, table=table):
+            return min(MOST_ROWS, most_rows(source, limits) * max(1, table.rows))
+        case algebra.Select() | algebra.Project() | algebra.Semi() | algebra.Mark() | algebra.Distinct():
+            return most_rows(relation.source, limits)
+        case algebra.Window(source=source):
+            return most_rows(source, limits)
     assert_never(relation)
+
+
+def capped(relation: algebra.Relation, limits: Mapping[TableName, int]) -> algebra.Relation:
+    """Return `relation` with the sides of its joins cut where a person could have more than `MOST_ROWS` rows.
+
+    Joins nest to the left; the relations that a nest of them joins are cut alike, each to its first rows in the order
+    of all its columns, so that what is left is a function of the person's own rows (S20).
+    """
+    match relation:
+        case algebra.Join():
+            return _capped_join(relation, limits)
+        case algebra.Scan():
+            return relation
+        case algebra.Semi(source=source, other=other) | algebra.Mark(source=source, other=other):
+            return replace(relation, source=capped(source, limits), other=capped(other, limits))
+        case algebra.UnionAll(arms=arms):
+            return algebra.UnionAll(tuple(replace(arm, relation=capped(arm.relation, limits)) for arm in arms))
+        case algebra.JoinPublic(source=source, table=table):
+            inner = capped(source, limits)
+            share = max(1, MOST_ROWS // max(1, table.rows))
+            if most_rows(inner, limits) > share:
+                inner = algebra.FirstRows(inner, share)
+            return replace(relation, source=inner)
+        case _:
+            return replace(relation, source=capped(relation.source, limits))
+
+
+def _capped_join(relation: algebra.Join, limits: Mapping[TableName, int]) -> algebra.Relation:
+    joined = _joined(relation)
+    bounds = [most_rows(each, limits) for each in joined]
+    # An outer join adds its sides to their product, and (a + 1)(b + 1) is more than both.
+    whole = math.prod(bound + (relation.kind is not algebra.JoinKind.INNER) for bound in bounds)
+    if whole <= MOST_ROWS:
+        return _rebuilt(relation, limits, None)
+    return _rebuilt(relation, limits, max(1, int(MOST_ROWS ** (1 / len(joined))) - 1))
+
+
+def _joined(relation: algebra.Relation) -> list[algebra.Relation]:
+    if isinstance(relation, algebra.Join):
+        return [*_joined(relation.left), relation.right]
+    return [relation]
+
+
+def _rebuilt(relation: algebra.Relation, limits: Mapping[TableName, int], share: int | None) -> algebra.Relation:
+    if isinstance(relation, algebra.Join):
+        return replace(
+            relation,
+            left=_rebuilt(relation.left, limits, share),
+            right=_rebuilt_side(relation.right, limits, share),
+        )
+    return _rebuilt_side(relation, limits, share)
+
+
+def _rebuilt_side(relation: algebra.Relation, limits: Mapping[TableName, int], share: int | None) -> algebra.Relation:
+    side = capped(relation, limits)
+    if share is not None and most_rows(side, limits) > share:
+        return algebra.FirstRows(side, share)
+    return side

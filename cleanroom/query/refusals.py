@@ -38,6 +38,43 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "ambiguous_name": ("plusieurs colonnes s'appellent {name}", "several columns are called {name}"),
     "duplicate_name": ("deux relations s'appellent {name}", "two relations are called {name}"),
     # Privacy unit and types (query.unit)
+    "picks_rows": (
+        "{what} choisirait des lignes de personnes ; seul un résultat publié se trie ou se coupe",
+        "{what} would pick rows of people; only a released result is sorted or cut",
+    ),
+    "window_without_unit": (
+        "une fenêtre mêlerait les lignes de plusieurs personnes ; PARTITION BY doit nommer la personne",
+        "a window would mix rows of several people; PARTITION BY must name the person",
+    ),
+    "distinct_without_unit": (
+        "DISTINCT n'est admis que si la personne est parmi les colonnes",
+        "DISTINCT is admitted only if the person is among the columns",
+    ),
+    "unit_may_be_absent": (
+        "cette jointure peut laisser « {unit} » vide ; le nom sans préfixe désigne la personne des deux côtés",
+        "this join may leave {unit!r} empty; the name without prefix is the person of both sides",
+    ),
+    "correlated": (
+        "une sous-requête ne voit les lignes autour d'elle que par l'égalité des personnes",
+        "a subquery sees the rows around it by the equality of persons only",
+    ),
+    "release_in_personal": (
+        "un résultat publié ne revient pas parmi les lignes de personnes dans la même question",
+        "a released result does not return among rows of people in the same question",
+    ),
+    "public_first": (
+        "une table publique se joint à droite d'une table de personnes",
+        "a public table is joined on the right of a table of people",
+    ),
+    "too_many_sets": ("plus de {limit} ensembles de groupement", "more than {limit} grouping sets"),
+    "too_many_relations": (
+        "plus de {limit} relations une fois les noms de WITH écrits en entier",
+        "more than {limit} relations once the names of WITH are written out",
+    ),
+    "public_types": (
+        "{function} n'est pas admis pour {type_fr} dans un résultat publié",
+        "{function} is not admitted for {type_en} in a released result",
+    ),
     "row_output": (
         "la question rendrait des lignes de personnes ; seuls des agrégats sortent",
         "the question would return rows of people; only aggregates leave",

@@ -1,0 +1,169 @@
+"""Which scalar constructs are admitted: node classes with their arguments, functions with their spellings and arity."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlglot import exp
+
+_ONE: Final = frozenset({"this"})
+_BINARY: Final = frozenset({"this", "expression"})
+_MANY: Final = frozenset({"this", "expressions"})
+
+ADMITTED_SCALARS: Final[dict[type[exp.Expr], frozenset[str]]] = {
+    # Values
+    exp.Column: frozenset({"this", "table", "db"}),
+    exp.Identifier: frozenset({"this", "quoted"}),
+    exp.Literal: frozenset({"this", "is_string"}),
+    exp.Null: frozenset(),
+    exp.Boolean: _ONE,
+    exp.Placeholder: _ONE,
+    exp.Paren: _ONE,
+    exp.Var: _ONE,
+    exp.Interval: frozenset({"this", "unit"}),
+    exp.Cast: frozenset({"this", "to"}),
+    exp.DataType: frozenset({"this", "nested", "expressions"}),
+    exp.DataTypeParam: _ONE,
+    # Arithmetic
+    exp.Add: _BINARY,
+    exp.Sub: _BINARY,
+    exp.Mul: _BINARY,
+    exp.Div: frozenset({"this", "expression", "typed", "safe"}),
+    exp.IntDiv: _BINARY,
+    exp.Mod: _BINARY,
+    exp.Neg: _ONE,
+    exp.Abs: _ONE,
+    exp.Sign: _ONE,
+    exp.Floor: _ONE,
+    exp.Ceil: _ONE,
+    exp.Round: frozenset({"this", "decimals"}),
+    exp.Least: frozenset({"this", "expressions", "ignore_nulls"}),
+    exp.Greatest: frozenset({"this", "expressions", "ignore_nulls"}),
+    # Conditions
+    exp.And: _BINARY,
+    exp.Or: _BINARY,
+    exp.Not: _ONE,
+    exp.EQ: _BINARY,
+    exp.NEQ: _BINARY,
+    exp.LT: _BINARY,
+    exp.LTE: _BINARY,
+    exp.GT: _BINARY,
+    exp.GTE: _BINARY,
+    exp.NullSafeEQ: _BINARY,
+    exp.NullSafeNEQ: _BINARY,
+    exp.Is: _BINARY,
+    exp.Between: frozenset({"this", "low", "high"}),
+    exp.In: frozenset({"this", "expressions", "query"}),
+    exp.Like: frozenset({"this", "expression", "negate"}),
+    exp.ILike: frozenset({"this", "expression", "negate"}),
+    # Choices
+    exp.Case: frozenset({"this", "ifs", "default"}),
+    exp.If: frozenset({"this", "true", "false"}),
+    exp.Coalesce: _MANY,
+    exp.Nullif: _BINARY,
+    # Texts
+    exp.Lower: _ONE,
+    exp.Upper: _ONE,
+    exp.Trim: frozenset({"this", "position"}),
+    exp.Substring: frozenset({"this", "start", "length"}),
+    exp.Left: _BINARY,
+    exp.Right: _BINARY,
+    exp.Length: _ONE,
+    exp.Replace: frozenset({"this", "expression", "replacement"}),
+    exp.DPipe: frozenset({"this", "expression", "safe"}),
+    exp.Concat: frozenset({"expressions", "safe", "coalesce"}),
+    exp.StartsWith: _BINARY,
+    exp.EndsWith: _BINARY,
+    exp.Contains: _BINARY,
+    # Dates
+    exp.Extract: _BINARY,
+    exp.Year: _ONE,
+    exp.Quarter: _ONE,
+    exp.Month: _ONE,
+    exp.Week: _ONE,
+    exp.WeekOfYear: _ONE,
+    exp.Day: _ONE,
+    exp.DayOfMonth: _ONE,
+    exp.DayOfWeek: _ONE,
+    exp.DayOfWeekIso: _ONE,
+    exp.DayOfYear: _ONE,
+    exp.Dayname: _ONE,
+    exp.Monthname: _ONE,
+    exp.TimestampTrunc: frozenset({"this", "unit"}),
+    exp.DateTrunc: frozenset({"this", "unit"}),
+    exp.DateDiff: frozenset({"this", "expression", "unit", "date_part_boundary"}),
+    exp.DateAdd: _BINARY,
+    exp.LastDay: _ONE,
+    exp.TimeToStr: frozenset({"this", "format"}),
+    exp.ToDays: _ONE,
+    exp.Anonymous: _MANY,
+}
+"""What `parse` lets through; an argument that is empty or False does not count as present."""
+
+_1: Final = frozenset({1})
+_2: Final = frozenset({2})
+_3: Final = frozenset({3})
+_SOME: Final = frozenset(range(1, 201))
+
+CALLS: Final[dict[type[exp.Expr], dict[str, frozenset[int]]]] = {
+    exp.Mod: {"mod": _2},
+    exp.Abs: {"abs": _1},
+    exp.Sign: {"sign": _1},
+    exp.Floor: {"floor": _1},
+    exp.Ceil: {"ceil": _1, "ceiling": _1},
+    exp.Round: {"round": _1 | _2},
+    exp.Least: {"least": _SOME},
+    exp.Greatest: {"greatest": _SOME},
+    exp.If: {"if": _3},
+    exp.Coalesce: {"coalesce": _SOME, "ifnull": _2},
+    exp.Nullif: {"nullif": _2},
+    exp.Lower: {"lower": _1, "lcase": _1},
+    exp.Upper: {"upper": _1, "ucase": _1},
+    exp.Trim: {"trim": _1, "ltrim": _1, "rtrim": _1},
+    # `substring(x FROM 1 FOR 3)` has no comma.
+    exp.Substring: {"substring": _1 | _2 | _3, "substr": _2 | _3},
+    exp.Left: {"left": _2},
+    exp.Right: {"right": _2},
+    exp.Length: {"length": _1, "len": _1, "char_length": _1, "character_length": _1},
+    exp.Replace: {"replace": _3},
+    exp.Concat: {"concat": _SOME},
+    exp.StartsWith: {"starts_with": _2},
+    exp.EndsWith: {"ends_with": _2},
+    exp.Contains: {"contains": _2},
+    exp.Extract: {"extract": _1},
+    exp.Year: {"year": _1},
+    exp.Quarter: {"quarter": _1},
+    exp.Month: {"month": _1},
+    exp.Week: {"week": _1},
+    exp.WeekOfYear: {"weekofyear": _1},
+    exp.Day: {"day": _1},
+    exp.DayOfMonth: {"dayofmonth": _1},
+    exp.DayOfWeek: {"dayofweek": _1},
+    exp.DayOfWeekIso: {"isodow": _1},
+    exp.DayOfYear: {"dayofyear": _1},
+    exp.Dayname: {"dayname": _1},
+    exp.Monthname: {"monthname": _1},
+    exp.TimestampTrunc: {"date_trunc": _2, "datetrunc": _2},
+    exp.DateTrunc: {"date_trunc": _2, "datetrunc": _2},
+    exp.DateDiff: {"date_diff": _3, "datediff": _3},
+    exp.DateAdd: {"date_add": _2},
+    exp.LastDay: {"last_day": _1},
+    exp.TimeToStr: {"strftime": _2},
+    exp.ToDays: {"to_days": _1},
+    exp.Anonymous: {
+        "date_part": _2,
+        "datepart": _2,
+        "isoyear": _1,
+        "weekday": _1,
+        "prefix": _2,
+        "suffix": _2,
+        "to_weeks": _1,
+        "to_months": _1,
+        "to_quarters": _1,
+        "to_years": _1,
+    },
+}
+"""How each function may be written, and with how many arguments: sqlglot's tree may hold fewer (attacks §2)."""
+
+ADMITTED_NAMES: Final = frozenset(CALLS[exp.Anonymous])
+"""Functions that sqlglot has no node for."""

@@ -1,0 +1,98 @@
+"""What one question is bound against, and what was found wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from cleanroom.errors import Refused
+from cleanroom.query.algebra import Relation, scans
+from cleanroom.query.refusals import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlglot import exp
+
+    from cleanroom.catalog import TableCatalog
+    from cleanroom.errors import Position, Refusal
+    from cleanroom.identifiers import Digest, TableName
+    from cleanroom.query.binding.personal import Release
+    from cleanroom.query.parse import ParsedQuery
+    from cleanroom.query.terms.types import ValueType
+
+MAX_RELATIONS: Final = 400
+"""Relations of a question once its WITH names are written out."""
+
+
+class Unbound(Exception):
+    """A part of the question has no meaning; why is among the reasons."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceCatalog:
+    """A public table as questions see it (S30).
+
+    Args:
+        rows: how many it has.
+        columns: name and type of each, in order.
+    """
+
+    name: str
+    digest: Digest
+    rows: int
+    columns: tuple[tuple[str, ValueType], ...]
+
+
+@dataclass(slots=True)
+class Asking:
+    """One question while it is bound.
+
+    Args:
+        visible: the tables that some rule opens to this party for this purpose.
+        references: the room's public tables, by name.
+        max_rows: rows of a person that count in a cell, as the question says; None for the tables' defaults.
+        releases: the releases found so far, in the order in which they are needed.
+    """
+
+    query: ParsedQuery
+    visible: Mapping[TableName, TableCatalog]
+    references: Mapping[str, ReferenceCatalog]
+    max_rows: int | None
+    reasons: list[Refusal] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+
+    def refuse(self, code: str, node: exp.Expr, hint: tuple[str, str] | None = None, **evidence: object) -> None:
+        """Note a reason; binding goes on, to find the others."""
+        self.reasons.append(refusal(code, self.query.position(node), hint=hint, **evidence))
+
+    def stop(self, code: str, node: exp.Expr, hint: tuple[str, str] | None = None, **evidence: object) -> NoReturn:
+        """Note a reason and give up this part."""
+        self.refuse(code, node, hint=hint, **evidence)
+        raise Unbound
+
+    def position(self, node: exp.Expr) -> Position | None:
+        """Return where a node stands in the text."""
+        return self.query.position(node)
+
+    def raise_reasons(self) -> None:
+        """Refuse the question if anything was found."""
+        if self.reasons:
+            raise Refused(tuple(dict.fromkeys(self.reasons)))
+
+    def limits(self) -> Mapping[TableName, int]:
+        """Return how many rows of a person each table keeps."""
+        return {table: catalog.max_rows_per_person for table, catalog in self.visible.items()}
+
+    def rows_counted(self, relation: Relation) -> int:
+        """Return K: how many rows of a person count, where a per-person total needs a bound (S22)."""
+        if self.max_rows is not None:
+            return self.max_rows
+        return max((self.visible[scan.table].contribution.max_rows for scan in scans(relation)), default=1)
+
+
+def near(name: str, known: list[str]) -> tuple[str, str] | None:
+    """Return a hint at a name like this one, if there is one."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return (f"vouliez-vous dire {close[0]} ?", f"did you mean {close[0]}?") if close else None

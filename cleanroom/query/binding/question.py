@@ -1,0 +1,87 @@
+"""Bind one question: its releases, and what is said over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cleanroom.errors import Refused
+from cleanroom.query import algebra, statistics
+from cleanroom.query.binding.asking import Asking, ReferenceCatalog, Unbound
+from cleanroom.query.binding.personal import Personal, Release
+from cleanroom.query.binding.selects import Selects
+from cleanroom.query.fanout import capped
+from cleanroom.query.pruning import pruned
+from cleanroom.query.refusals import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cleanroom.catalog import TableCatalog
+    from cleanroom.identifiers import Epoch, TableName
+    from cleanroom.query.parse import ParsedQuery
+    from cleanroom.query.public.language import PublicRelation
+
+
+@dataclass(frozen=True, slots=True)
+class BoundQuestion:
+    """A question whose names, kinds and types are bound.
+
+    Args:
+        releases: what is released, in the order in which `finish` numbers them; at least one.
+        finish: what the answer is, over the released tables.
+    """
+
+    releases: tuple[Release, ...]
+    finish: PublicRelation
+
+
+def bind_question(
+    query: ParsedQuery,
+    visible: Mapping[TableName, TableCatalog],
+    epochs: Mapping[TableName, Epoch],
+    *,
+    references: Mapping[str, ReferenceCatalog] | None = None,
+    max_rows: int | None = None,
+) -> BoundQuestion:
+    """Bind a question.
+
+    Args:
+        visible: the tables that some rule opens to this party for this purpose.
+        epochs: the epoch of each table's tokens; a table without rows has none.
+        references: the room's public tables, by name.
+        max_rows: rows of a person that count in a cell; None for the tables' defaults.
+
+    Raises:
+        Refused: with every reason found.
+    """
+    asking = Asking(query, visible, references or {}, max_rows)
+    try:
+        found = Selects(asking).relation(query.tree, {})
+    except Unbound:
+        found = None
+    if isinstance(found, Personal):
+        asking.refuse("row_output", query.tree, ("ajoutez COUNT(DISTINCT person)", "add COUNT(DISTINCT person)"))
+    asking.raise_reasons()
+    if found is None or isinstance(found, Personal) or not asking.releases:
+        raise Refused((refusal("row_output"),))
+    releases = tuple(finished(each, asking.limits()) for each in asking.releases)
+    _one_namespace(asking, releases, epochs)
+    asking.raise_reasons()
+    return BoundQuestion(releases, found)
+
+
+def finished(release: Release, limits: Mapping[TableName, int]) -> Release:
+    """Return a release that reads no more than it needs, its joins within bounds."""
+    only_persons = all(isinstance(each, statistics.CountPersons) for each in release.statistics)
+    return replace(release, relation=capped(pruned(release.relation, once=only_persons), limits))
+
+
+def _one_namespace(asking: Asking, releases: tuple[Release, ...], epochs: Mapping[TableName, Epoch]) -> None:
+    """Refuse a question over tokens of two kinds or two epochs: they name people differently (S10)."""
+    tables = {scan.table for release in releases for scan in algebra.scans(release.relation)}
+    kinds = {str(asking.visible[table].unit.token_kind) for table in tables}
+    if len(kinds) > 1:
+        asking.refuse("kinds_differ", asking.query.tree, kinds=", ".join(sorted(kinds)))
+    if len({epochs[table] for table in tables if table in epochs}) > 1:
+        asking.refuse("epochs_differ", asking.query.tree)

@@ -1,0 +1,179 @@
+"""Where a column's name is looked up: the rows of one SELECT, then those of the SELECT around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from cleanroom.identifiers import fold
+from cleanroom.query.binding.asking import Asking, near
+from cleanroom.query.terms.language import Column, Flag
+from cleanroom.query.terms.typed import Typed
+from cleanroom.query.terms.types import BooleanType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cleanroom.errors import Position, Refusal
+    from cleanroom.query.binding.personal import Rows, Source
+    from cleanroom.query.parse import ParameterValue
+
+OUTER: Final = 1 << 20
+"""Added to the places of the columns of the SELECT around, so that one term can hold columns of both."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitName:
+    """The privacy unit of a source as written; `source` is None for the one unit of all sources (USING).
+
+    Args:
+        outer: whether it is of the SELECT around.
+    """
+
+    source: Source | None
+    outer: bool
+
+
+@dataclass
+class RowScope:
+    """Resolves the names of scalar terms over the rows of one SELECT (terms see `cleanroom.query.binding.scalars`).
+
+    Args:
+        outer: the scope of the SELECT around, where a subquery may refer to it.
+        nested: binds EXISTS, IN (SELECT …) and scalar subqueries in a term.
+        instead: what stands for a whole node: aggregates, keys and windows of a grouped SELECT; None binds it itself.
+    """
+
+    asking: Asking
+    rows: Rows
+    outer: RowScope | None = None
+    nested: Callable[[RowScope, exp.Expr], Typed | None] | None = None
+    instead: Callable[[RowScope, exp.Expr], Typed | bool | None] | None = None
+
+    @property
+    def text(self) -> str:
+        """The question as written."""
+        return self.asking.query.text
+
+    def refuse(self, code: str, node: exp.Expr, hint: tuple[str, str] | None = None, **evidence: object) -> None:
+        """Note a reason to refuse."""
+        self.asking.refuse(code, node, hint, **evidence)
+
+    def note(self, reason: Refusal) -> None:
+        """Note a reason to refuse that is already in words."""
+        self.asking.reasons.append(reason)
+
+    def position(self, node: exp.Expr) -> Position | None:
+        """Return where a node stands."""
+        return self.asking.position(node)
+
+    def parameter(self, node: exp.Placeholder) -> ParameterValue:
+        """Return the value of a parameter."""
+        return self.asking.query.parameter(node)
+
+    def special(self, node: exp.Expr) -> Typed | bool | None:
+        """Return what stands for a node, None if it is refused, or False if it is an ordinary term."""
+        if isinstance(node, exp.Is) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Null):
+            unit = self.unit(node.this, quiet=True)
+            if unit is not None:
+                return self._unit_is_null(unit)
+        if isinstance(node, (exp.Exists, exp.Subquery)) or (isinstance(node, exp.In) and node.args.get("query")):
+            return self.subquery(node)
+        if self.instead is not None:
+            return self.instead(self, node)
+        return False
+
+    def subquery(self, node: exp.Expr) -> Typed | None:
+        """Bind a subquery inside a term."""
+        if self.nested is None:
+            self.refuse("not_admitted", node, what="SELECT")
+            return None
+        return self.nested(self, node)
+
+    def _unit_is_null(self, unit: UnitName) -> Typed:
+        if unit.source is None or unit.outer:
+            return Typed(Flag(value=False), BooleanType(nullable=False))
+        return self.rows.absent(unit.source)
+
+    def column(self, node: exp.Column) -> Typed | None:
+        """Resolve a column; the unit is no value (S14)."""
+        if isinstance(node.this, exp.Star):
+            self.refuse("row_output", node)
+            return None
+        found = self._find(node)
+        if isinstance(found, UnitName):
+            name = fold(str(node.name))
+            self.refuse("unit_use", node, unit=name)
+            return None
+        if found is None:
+            self._explain(node)
+        return found
+
+    def unit(self, node: exp.Expr, *, quiet: bool = False) -> UnitName | None:
+        """Resolve a node as the privacy unit, or return None if it is something else."""
+        while isinstance(node, exp.Paren):
+            node = node.this
+        if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
+            return None
+        found = self._find(node)
+        if found is None and not quiet:
+            self._explain(node)
+        return found if isinstance(found, UnitName) else None
+
+    def _find(self, node: exp.Column) -> Typed | UnitName | None:
+        """Return what a name means, or None if nothing or several things."""
+        found = self._own(node)
+        if not found and self.outer is not None:
+            around = self.outer._own(node)
+            if len(around) == 1 or (around and all(isinstance(each, UnitName) for each in around)):
+                first = around[0]
+                if isinstance(first, UnitName):
+                    return UnitName(first.source if len(around) == 1 else None, outer=True)
+                if isinstance(first.term, Column):
+                    return replace(first, term=Column(first.term.index + OUTER), position=self.position(node))
+            return None
+        if len(found) == 1:
+            return found[0]
+        if found and all(isinstance(each, UnitName) for each in found):
+            # After USING, or after ON a.person = b.person, the bare unit is the same on every side.
+            return UnitName(None, outer=False)
+        return None
+
+    def knows(self, node: exp.Column) -> bool:
+        """Return whether a name is one of the rows' own."""
+        return bool(self._own(node))
+
+    def _own(self, node: exp.Column) -> list[Typed | UnitName]:
+        name, table, owner = _written(node)
+        found: list[Typed | UnitName] = []
+        for source in self.rows.sources:
+            if (table and table != source.label) or (owner and owner != source.owner):
+                continue
+            if name == source.unit:
+                found.append(UnitName(source, outer=False))
+            elif name in source.places:
+                column = self.rows.columns[source.places[name]]
+                found.append(replace(column, position=self.position(node)))
+        return found
+
+    def _explain(self, node: exp.Column) -> None:
+        name, table, owner = _written(node)
+        shown = ".".join(part for part in (owner, table, name) if part)[:140]
+        found = self._own(node)
+        if len(found) > 1:
+            places = [source.shown for source in self.rows.sources if name in source.places]
+            hint = (f"écrivez {places[0]}.{name}", f"write {places[0]}.{name}") if places and places[0] else None
+            self.refuse("ambiguous_name", node, hint, name=shown)
+            return
+        known = [each for source in self.rows.sources for each in source.places]
+        self.refuse("unknown_name", node, near(name, known), name=shown)
+
+
+def _written(node: exp.Column) -> tuple[str, str, str]:
+    """Return name, table and owner as written, folded; "" for what is not written."""
+    owner = node.args.get("db")
+    if node.args.get("catalog") is not None:
+        return (fold(str(node.name)), "\0", "\0")
+    return fold(str(node.name)), fold(str(node.table)), fold(str(owner.this)) if owner is not None else ""
