@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from cleanroom.cli.console import Console
     from cleanroom.client import PreparedUpload
-    from cleanroom.identifiers import RoomId
     from cleanroom.room import UploadReceipt
     from cleanroom.room.member_facts import MemberFacts
 
@@ -48,7 +47,7 @@ def upload(console: Console, arguments: argparse.Namespace) -> int:
             f"{table}: this command's package was still waiting; it is the one handed in",
         )
     if taken is not None:
-        _say_taken(console, home, facts_here(arguments.room, table).room.room, taken)
+        _say_taken(console, home, taken)
     return ExitCode.DONE
 
 
@@ -85,7 +84,7 @@ def resume(console: Console, arguments: argparse.Namespace) -> int:
             console.say("Rien n'attend.", "Nothing waits.")
         for each in taken:
             _say_rows(console, each)
-            _say_taken(console, home, room.room_id, each)
+            _say_taken(console, home, each)
     return ExitCode.DONE
 
 
@@ -94,7 +93,7 @@ def intake(console: Console, arguments: argparse.Namespace) -> int:
     with Room.open(arguments.room) as room:
         taken = hand_in.intake(room, arguments.file)
         _say_rows(console, taken)
-        _say_taken(console, room.home, room.room_id, taken)
+        _say_taken(console, room.home, taken)
     return ExitCode.DONE
 
 
@@ -124,8 +123,8 @@ def _say_rows(console: Console, taken: UploadReceipt) -> None:
     console.say(f"{taken.table} : {rows} lignes", f"{taken.table}: {rows} rows")
 
 
-def _say_taken(console: Console, home: Home, room: RoomId, taken: UploadReceipt) -> None:
-    path = receipts.keep(console, home, room, taken.receipt)
+def _say_taken(console: Console, home: Home, taken: UploadReceipt) -> None:
+    path = receipts.keep(console, home, taken.room, taken.receipt)
     if taken.repeated:
         console.say("  ce paquet était déjà déposé ; rien n'a changé", "  this package was handed in before; no change")
     if taken.retired_by is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-    from cleanroom.identifiers import TableName, UploadId
+    from cleanroom.identifiers import RoomId, TableName, UploadId
     from cleanroom.partition.manifest import Manifest
     from cleanroom.room.registry import Retirement, Upload
     from cleanroom.room.room import Room
@@ -39,6 +39,7 @@ class UploadReceipt:
     """What the owner gets for an upload, and nobody else (S13).
 
     Args:
+        room: the room that took it.
         number: the version of the table's data that this upload makes.
         digest: of the encrypted table file, as stored.
         repeated: whether this very package was taken in before.
@@ -46,6 +47,7 @@ class UploadReceipt:
         retired_by: the version that no longer has it, if it was retired since; it does not come back.
     """
 
+    room: RoomId
     table: TableName
     upload: UploadId
     number: int
@@ -91,11 +93,14 @@ def intake(room: Room, package: Path) -> UploadReceipt:
         except BaseException as error:
             # Whether it was committed is the database's to say: a record without its file would fail for ever.
             if registry.upload_named(room.connection, verified.manifest.upload) is None:
-                room.store.remove(stored)
+                with suppress(OSError):  # what cannot be removed now is an orphan, and the next intake's to remove
+                    room.store.remove(stored)
             if isinstance(error, CleanroomError) and not isinstance(error, Fault):
                 _log_refusal(room, package, error)
             raise
-        room.remember_log()
+        # It is in: that this machine could not note the checkpoint must not lose the receipt.
+        with suppress(OSError):
+            room.remember_log()
         taken = registry.upload_named(room.connection, stored.upload)
         if taken is None:
             raise InvariantBroken("an upload was recorded and is not there")
@@ -236,6 +241,7 @@ def _receipt(room: Room, taken: Upload, end: Retirement | None, *, repeated: boo
         "SELECT count(*) FROM retirement WHERE log_index = ?", (taken.log_index,)
     ).fetchone()
     return UploadReceipt(
+        room.room_id,
         taken.table,
         taken.upload,
         taken.number,

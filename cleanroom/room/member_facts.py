@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from cleanroom.catalog import TableCatalog
+    from cleanroom.identifiers import Purpose
     from cleanroom.room.home import Home
     from cleanroom.room.room import Room
 
@@ -84,6 +85,16 @@ def tables_here(path: Path) -> tuple[TableName, ...]:
     """
     with closing(connect(path / _DATABASE)) as connection:
         return tuple(sorted(registry.declarations(connection)))
+
+
+def purposes_here(path: Path) -> tuple[Purpose, ...]:
+    """Return the purposes of the room at `path`, without any key of the room.
+
+    Raises:
+        Fault: no room here.
+    """
+    with closing(connect(path / _DATABASE)) as connection:
+        return registry.room_file(connection).settings.purposes
 
 
 def facts_in(room: Room, table: TableName) -> MemberFacts:

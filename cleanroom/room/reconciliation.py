@@ -179,9 +179,9 @@ def _differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bil
         if parties.get(name) != log.parties.get(name):
             yield Bilingual(f"la partie {name} n'est pas celle du journal", f"the party {name} is not the log's")
     in_force = {str(table): str(each.digest) for table, each in registry.declarations(connection).items()}
-    declared = {table: read_declaration(text.encode()) for table, text in log.declarations.items()}
-    for table in sorted(in_force.keys() | declared.keys()):
-        if table not in declared or in_force.get(table) != str(declared[table].digest):
+    declared = {table: read_declaration(text.encode()) for table, text in log.budgets.items()}
+    for table in sorted(in_force.keys() | log.declarations.keys()):
+        if table not in log.declarations or in_force.get(table) != str(declared[table].digest):
             yield Bilingual(
                 f"la déclaration de {table} n'est pas la dernière du journal",
                 f"the declaration of {table} is not the log's last",
@@ -192,7 +192,7 @@ def _differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bil
         yield Bilingual("les clés d'appariement ne sont pas celles du journal", "the linkage keys are not the log's")
     if {owners for (owners,) in connection.execute("SELECT owners FROM cohort")} != log.cohorts:
         yield Bilingual("les cohortes retenues ne sont pas celles du journal", "the cohorts kept are not the log's")
-    yield from _ledger_differences(connection, log)
+    yield from _ledger_differences(connection, log, {table: each.budget for table, each in declared.items()})
 
 
 def _upload_differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bilingual]:
@@ -229,10 +229,9 @@ def _key_differences(connection: sqlite3.Connection, keyring: Keyring, log: _Rec
             )
 
 
-def _ledger_differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bilingual]:
-    budgets: dict[str, BudgetTerms] = {
-        table: read_declaration(text.encode()).budget for table, text in log.budgets.items()
-    }
+def _ledger_differences(
+    connection: sqlite3.Connection, log: _Recorded, budgets: dict[str, BudgetTerms]
+) -> Iterator[Bilingual]:
     budgets["room"] = read_settings(log.settings.encode()).budget
     granted = {
         account: row

@@ -285,7 +285,17 @@ def _upload(
                 ),
                 code="upload_waiting",
             )
-        prepared = None if waiting else _pack(home, facts, sources, place, intent, options)
+        try:
+            prepared = None if waiting else _pack(home, facts, sources, place, intent, options)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Fault(
+                Bilingual(
+                    f"le paquet n'a pas pu être écrit dans {outbox.directory} ({reason}) ; rien n'a été déposé",
+                    f"the package could not be written to {outbox.directory} ({reason}); nothing was handed in",
+                ),
+                code="storage_failed",
+            ) from None
         with opened() as room:
             return prepared, _hand_in(room, outbox, place)
 

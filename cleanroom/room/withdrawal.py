@@ -6,8 +6,9 @@ was left (S4).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from audit_log import EventType
 from cleanroom.errors import Bilingual, NotVerified, UsageError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from cleanroom.identifiers import PartyId, TableName
     from cleanroom.room.room import Room
 
-ACTION = "withdraw"
+ACTION: Final = "withdraw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ def withdraw(room: Room, request: SignedRequest) -> Withdrawal:
                 (str(table), version + 1, index),
             )
             retire(room.connection, uploads, number=version + 1, log_index=index)
-        room.remember_log()
+        # It is done: that this machine could not note the checkpoint must not lose the receipt.
+        with suppress(OSError):
+            room.remember_log()
         receipt = Receipt(index, room.journal.log.receipt(room.connection, index))
         return Withdrawal(table, version + 1, len(uploads), finish(room), receipt)

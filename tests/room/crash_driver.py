@@ -1,6 +1,6 @@
 """Run one command again and again on copies of a room, let something befall it at each call, check what is left.
 
-python crash_driver.py TEMPLATE ACTION FAULT every|ends
+python crash_driver.py TEMPLATE ACTION FAULT every|runs
 
 A process of its own, so that it has no threads when it forks. Prints one JSON object a line: the call, what was found
 at the next opening, and what was wrong, which must be nothing.
@@ -18,6 +18,7 @@ import tempfile
 import traceback
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 # Loaded before the first fork, so that each run is short; none of them starts a thread when it is imported.
@@ -135,27 +136,25 @@ def _again(action: str, room: Room, place: Place, source: Path, acknowledged: in
 
 
 def places(calls: tuple[syscalls.Call, ...], which: str) -> list[int]:
-    """Return the calls to stop at: every one, or the first and last of each run of like ones."""
+    """Return the calls to stop at: every one, or the first of each run of like ones, such as one commit's writes."""
     if which == "every":
         return list(range(len(calls)))
     like = [(call.name, re.sub(r"[0-9a-f]{16,}", "", call.path)) for call in calls]
-    ends = [at for at in range(len(like)) if at == 0 or like[at] != like[at - 1]]
-    ends += [at for at in range(len(like)) if at == len(like) - 1 or like[at] != like[at + 1]]
-    return sorted(set(ends))
+    return [at for at in range(len(like)) if at == 0 or like[at] != like[at - 1]]
 
 
 def run_all(source: Path, action: str, fault: syscalls.Fault, which: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         to = Path(directory) / "copy"
         place = fresh(source, to)
-        whole = syscalls.run(lambda: command(action, place, source), to)
+        whole = syscalls.run(partial(command, action, place, source), to)
         assert whole.code == 0, whole.err
         stops = places(whole.calls, which)
         if fault is syscalls.Fault.TEAR:
             stops = [at for at in stops if whole.calls[at].name in {"write", "pwrite64"}]
         for at in stops:
             place = fresh(source, to)
-            ran = syscalls.run(lambda: command(action, place, source), to, at=at, fault=fault)
+            ran = syscalls.run(partial(command, action, place, source), to, at=at, fault=fault)
             print(json.dumps(verdict(action, place, source, ran, at)), flush=True)
 
 

@@ -226,7 +226,7 @@ def _supervise(listener: int, child: int, under: str, at: int | None, fault: Fau
 def _path(pid: int, name: str, arguments: list[int]) -> str | None:
     try:
         if name in _WITH_DESCRIPTOR:
-            return os.readlink(f"/proc/{pid}/fd/{arguments[0]}")
+            return str(Path(f"/proc/{pid}/fd/{arguments[0]}").readlink())
         text = _memory(pid, arguments[_PATH_ARGUMENT.get(name, 0)], 4096).split(b"\0")[0].decode()
         return text if text.startswith("/") else None
     except OSError:

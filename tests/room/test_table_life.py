@@ -281,9 +281,7 @@ def test_a_question_reads_exactly_the_uploads_of_the_version(room: Room, place: 
 
 
 @pytest.mark.parametrize("moment", ["before the keys", "while reading"])
-def test_a_replacement_during_a_question_waits_for_it(
-    moment: str, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replacement_waits_for_questions(moment: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The question answers on the version that it charged: keys are destroyed when nobody asks any more."""
     monkeypatch.setattr(retirement, "PATIENCE_SECONDS", 60.0)
     thread = threading.Thread(target=replace_mine, args=(place,))
