@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cleanroom.cli.drafts import add_drafts
 from cleanroom.cli.parser import Parser
 from cleanroom.cli.presets import add_presets
 from cleanroom.cli.upload_arguments import add_uploads
@@ -44,6 +45,9 @@ def command_words(arguments: Sequence[str]) -> list[str]:
     if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--preset" for each in options):
         asks = any(each in {"-h", "--help"} for each in options)
         return ["declare --preset", "--help"] if asks else ["declare --preset", *arguments[1:]]
+    if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--draft" for each in options):
+        asks = any(each in {"-h", "--help"} for each in options)
+        return ["declare --draft", "--help"] if asks else ["declare --draft", *arguments[1:]]
     if arguments[:1] == ["upload"] and "--resume" in options:
         return ["upload --resume", *(each for each in arguments[1:] if each != "--resume")]
     if arguments[:1] == ["upload"] and any(each.split("=")[0] == "--facts" for each in options):
@@ -82,6 +86,7 @@ def build_parser(language: Language) -> Parser:
     adder = Adder(commands, words, Reader(language))
     _add_rooms(adder)
     add_presets(adder)
+    add_drafts(adder)
     add_uploads(adder)
     _add_questions(adder)
     _add_budget(adder)
@@ -179,12 +184,22 @@ def _add_rooms(adder: Adder) -> None:
         "déclare une table : ses colonnes et qui peut en demander quoi, signé par son propriétaire",
         "declare a table: its columns and who may ask what of it, signed by its owner",
         Bilingual(
-            "pour commencer : cleanroom declare --preset ticketing --table MEMBRE.TABLE --output FICHIER.yaml",
-            "to begin: cleanroom declare --preset ticketing --table MEMBER.TABLE --output FILE.yaml",
+            "pour commencer : cleanroom declare --preset ticketing --table MEMBRE.TABLE --output FICHIER.yaml\n"
+            "d'après vos données, pour vos yeux seulement : cleanroom declare ROOM --draft FICHIER",
+            "to begin: cleanroom declare --preset ticketing --table MEMBER.TABLE --output FILE.yaml\n"
+            "from your data, for your eyes only: cleanroom declare ROOM --draft FILE",
         ),
     )
     declare.places.add_argument(
         "file", metavar="FILE.yaml", type=read.path, help=words.of("le fichier de la table", "the table's file")
+    )
+    declare.choices.add_argument(
+        "--reviewed",
+        action="store_true",
+        help=words.of(
+            "ce brouillon est relu : ses lignes « #~ », qui parlent de vos données, sont ôtées avant de signer",
+            "this draft is reviewed: its lines '#~', which speak of your data, are struck out before signing",
+        ),
     )
 
 

@@ -103,6 +103,10 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import rooms
 
             return rooms.declare(console, parsed)
+        case "declare --draft":
+            from cleanroom.cli import drafts
+
+            return drafts.show(console, parsed)
         case "declare --preset":
             from cleanroom.cli import presets
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cleanroom.catalog.notes import without_notes
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.identifiers import IdentifierKind, Role
 from cleanroom.policies import read_declaration
@@ -60,6 +61,8 @@ def add_party(console: Console, arguments: argparse.Namespace) -> int:
 def declare(console: Console, arguments: argparse.Namespace) -> int:
     """Take a table's file."""
     content = read_file(arguments.file)
+    if arguments.reviewed:
+        content = without_notes(content)
     with Room.open(arguments.room) as room:
         table = room.declare(content)
         console.say(

@@ -79,15 +79,15 @@ def hint(value: str | None, reason: ReasonKind, kind: ColumnType | None, form: W
 
 def is_word_for_nothing(text: str) -> bool:
     """Tell whether a value is what people write where there is nothing: N/D, NULL, a dash."""
-    return len(text) <= 12 and _folded(text.replace(".", "")) in _NOTHING_WORDS
+    return len(text) <= 12 and fold_text(text.replace(".", "")) in _NOTHING_WORDS
 
 
 def near_category(text: str, kind: Category) -> str | None:
     """Return the value of the domain that is nearest: the same but for case, accents and signs, else much alike."""
     folded: dict[str, str] = {}
     for value in kind.domain:
-        folded.setdefault(_folded(value), value)
-    wanted = _folded(text)
+        folded.setdefault(fold_text(value), value)
+    wanted = fold_text(text)
     if wanted in folded:
         return folded[wanted]
     near = difflib.get_close_matches(wanted, folded, n=1, cutoff=_ALIKE)
@@ -158,7 +158,7 @@ def _read_as(reason: ReasonKind, form: WrittenForm | None) -> Bilingual | None:
     return Bilingual(f"la colonne est lue en {form.shown.fr}", f"the column is read as {form.shown.en}")
 
 
-def _folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """Return letters and digits in one case, without accents; a blank for whatever else stands between them."""
     spelled = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe").replace("æ", "ae"))
     letters = "".join(letter for letter in spelled if not unicodedata.combining(letter))

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cleanroom.catalog import CATALOG_KEYS, Category, Date, Number, TableCatalog, Text, read_catalog
+from cleanroom.catalog.notes import first_note
 from cleanroom.catalog.strict_yaml import (
     Mapping,
     Node,
@@ -63,6 +64,7 @@ def read_declaration(content: bytes) -> Declaration:
     Raises:
         InvalidDeclaration: with the line and what is wrong there.
     """
+    _refuse_notes(content)
     root = parse(content)
     root.only(*CATALOG_KEYS, "budget", "rules")
     catalog = read_catalog(root)
@@ -72,6 +74,21 @@ def read_declaration(content: bytes) -> Declaration:
     if len(set(names)) != len(names):
         raise _wrong(root.required("rules"), "deux règles ont le même nom", "two rules have the same name")
     return Declaration(catalog, budget, rules, Digest.of(content))
+
+
+def _refuse_notes(content: bytes) -> None:
+    """Refuse a draft as it was drawn from the data: what is signed is public, comments too (S25)."""
+    line = first_note(content)
+    if line is not None:
+        raise InvalidDeclaration(
+            Bilingual(
+                "c'est un brouillon : ses lignes « #~ » parlent de vos données et deviendraient publiques ; "
+                "relisez tout, puis : cleanroom declare ROOM FILE.yaml --reviewed",
+                "this is a draft: its lines '#~' speak of your data and would become public; review all of it, then: "
+                "cleanroom declare ROOM FILE.yaml --reviewed",
+            ),
+            line=line,
+        )
 
 
 def read_settings(content: bytes) -> RoomSettings:

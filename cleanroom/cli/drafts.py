@@ -1,0 +1,112 @@
+"""`declare --draft`: a table file proposed from a sample, for its owner alone; nothing is signed or enters the room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.cli import figures
+from cleanroom.cli.upload_options import add_reading_options
+from cleanroom.errors import Bilingual, ExitCode, UsageError
+from cleanroom.identifiers import InvalidName, PartyId, TableName, identifier
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from cleanroom.cli.arguments import Adder
+    from cleanroom.cli.console import Console
+
+_MEMBER: Final = PartyId("membre")
+"""Whose a drafted table is if nobody says; no room has such a party unless it is called so."""
+
+
+def add_drafts(adder: Adder) -> None:
+    """Add the command and its arguments."""
+    words, read = adder.words, adder.read
+    parser = adder.in_room(
+        "declare --draft",
+        "propose un fichier de table d'après un échantillon, pour vos yeux seulement ; ne déclare rien",
+        "propose a table file from a sample, for your eyes only; declares nothing",
+        Bilingual(
+            "ensuite : relisez chaque ligne, changez-les, puis cleanroom declare ROOM FILE.yaml --reviewed",
+            "then: review and change every line, and cleanroom declare ROOM FILE.yaml --reviewed",
+        ),
+    )
+    parser.choices.add_argument(
+        "--draft",
+        metavar="SAMPLE",
+        required=True,
+        type=read.path,
+        help=words.of("l'échantillon : CSV, Excel ou Parquet", "the sample: CSV, Excel or Parquet"),
+    )
+    parser.choices.add_argument(
+        "--table",
+        metavar="TABLE",
+        type=read.table,
+        help=words.of("membre.table, le nom de la table à venir", "member.table, the name of the table to be"),
+    )
+    parser.choices.add_argument(
+        "--output",
+        metavar="FILE",
+        type=read.path,
+        help=words.of(
+            "écrit ce fichier, qui ne doit pas exister, lisible de vous seul, au lieu de l'afficher",
+            "write this file, which must not exist, readable by you alone, instead of printing it",
+        ),
+    )
+    add_reading_options(adder, parser)
+
+
+def show(console: Console, arguments: argparse.Namespace) -> int:
+    """Print or write a draft, with notes in the console's language."""
+    # Loaded here: whoever asks for help needs no data frames.
+    from cleanroom.cli.upload_reading import reading_of
+    from cleanroom.client.draft import draft
+    from cleanroom.room.member_facts import purposes_here
+
+    sample: Path = arguments.draft
+    made = draft(
+        sample,
+        reading_of(arguments),
+        table=arguments.table or TableName(_MEMBER, _name_of(sample)),
+        purposes=purposes_here(arguments.room),
+        language=console.language,
+    )
+    content = made.text.encode()
+    if arguments.output is None:
+        console.data(content)
+        return ExitCode.DONE
+    _write_private(arguments.output, content)
+    rows = figures.number(made.rows, 0, console.language)
+    console.say(
+        f"{arguments.output} est écrit, d'après {rows} lignes, pour vos yeux seulement : relisez chaque ligne, puis "
+        f"cleanroom declare {arguments.room} {arguments.output} --reviewed",
+        f"{arguments.output} is written, from {rows} rows, for your eyes only: review every line, then "
+        f"cleanroom declare {arguments.room} {arguments.output} --reviewed",
+    )
+    return ExitCode.DONE
+
+
+def _name_of(sample: Path) -> str:
+    from cleanroom.client.headers import column_name
+
+    try:
+        return identifier(column_name(sample.name.partition(".")[0]))
+    except InvalidName:
+        return "table"
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a new file that others on the machine cannot read: it quotes the owner's data."""
+    from cleanroom.partition.package import open_new
+
+    try:
+        with open_new(path) as file:
+            file.write(content)
+    except FileExistsError:
+        raise UsageError(Bilingual(f"{path} existe déjà", f"{path} exists already"), code="file_exists") from None
+    except OSError as error:
+        raise UsageError(
+            Bilingual(f"{path} ne s'écrit pas ({error.strerror})", f"{path} cannot be written ({error.strerror})"),
+            code="unwritable_file",
+        ) from None
