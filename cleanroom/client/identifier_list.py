@@ -86,8 +86,8 @@ def _column(text: CsvText, header: list[str], delimiter: Delimiter, names: list[
 
 
 def _unusable(name: str, values: pl.Series, lines: pl.Series) -> InvalidUpload:
-    fr = [f"{name} : {len(values)} lignes ne sont pas des identifiants ; la liste n'est pas prise"]
-    en = [f"{name}: {len(values)} lines are no identifiers; the list is not taken"]
+    fr = [f"{name} : la liste n'est pas prise ; lignes qui ne sont pas des identifiants : {len(values)}"]
+    en = [f"{name}: the list is not taken; lines that are no identifiers: {len(values)}"]
     for line, value in zip(lines.head(_SHOWN), values.head(_SHOWN), strict=True):
         quoted = "—" if value is None else repr(value[:60])
         fr.append(f"  ligne {line}, {quoted}")
