@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cleanroom.room.room import Room
     from cleanroom.room.sending import upload
     from cleanroom.room.session import Session
+    from cleanroom.room.upload_choices import UploadChoices
 
 __all__ = [
     "AccountCost",
@@ -24,6 +25,7 @@ __all__ = [
     "Receipt",
     "Room",
     "Session",
+    "UploadChoices",
     "UploadReceipt",
     "intake",
     "public_key",
@@ -38,6 +40,7 @@ _PLACES: Final = {
     "Receipt": "answer",
     "Room": "room",
     "Session": "session",
+    "UploadChoices": "upload_choices",
     "UploadReceipt": "hand_in",
     "intake": "hand_in",
     "public_key": "home",

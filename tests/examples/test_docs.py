@@ -84,6 +84,6 @@ def test_commands_of_the_guides_exist() -> None:
     used = set()
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            used |= set(re.findall(r"^cleanroom ([a-z]+(?: (?:add|verify|export))?)\b", block, re.MULTILINE))
+            used |= set(re.findall(r"^cleanroom ([a-z][a-z-]*(?: (?:add|verify|export))?)\b", block, re.MULTILINE))
     assert {"init", "party add", "log verify"} <= used
     assert used <= known
