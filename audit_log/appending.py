@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit_log.details import SealedDetails, seal
-from audit_log.entry import Envelope, Event
+from audit_log.entry import Envelope, Event, EventType
 from audit_log.errors import LogDamaged, MalformedEntry, NotVerified
 from audit_log.merkle import leaf_hash
 from audit_log.note import Signer, Verifier
@@ -39,7 +39,18 @@ def prepare(event: Event, details: Mapping[str, object], readers: Mapping[str, b
     Raises:
         MalformedEntry: event, details or readers cannot be logged.
     """
+    require_ordinary(event)
     return Prepared(*seal(event, details, readers))
+
+
+def require_ordinary(event: Event) -> None:
+    """Check that an event may be appended by itself.
+
+    Raises:
+        MalformedEntry: an erasure, which is one with what it erases.
+    """
+    if event.type is EventType.DETAILS_ERASED:
+        raise MalformedEntry("type", "details.erased is written by Log.erase only")
 
 
 def signed_head(connection: sqlite3.Connection, verifier: Verifier) -> Head:

@@ -4,10 +4,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from audit_log.appending import Prepared, append_prepared, prepare, signed_head
+from audit_log.appending import Prepared, append_prepared, prepare, require_ordinary, signed_head
 from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit_log.cosigned import shown_checkpoint
-from audit_log.details import open_details, rewrap
+from audit_log.details import open_details, rewrap, seal
 from audit_log.entry import Envelope, Event, EventType
 from audit_log.errors import (
     LogDamaged,
@@ -112,7 +112,6 @@ class Log:
             LogDamaged: the tables do not agree with what was signed last; nothing is signed.
         """
         require_writer(connection, "append")
-        _require_ordinary(event)
         return append_prepared(connection, self._signer, [prepare(event, details, readers)])[0]
 
     def append_all(self, connection: sqlite3.Connection, prepared: Sequence[Prepared]) -> range:
@@ -130,7 +129,7 @@ class Log:
         """
         require_writer(connection, "append_all")
         for each in prepared:
-            _require_ordinary(each.envelope.event)
+            require_ordinary(each.envelope.event)
         if not prepared:
             raise MalformedEntry("", "nothing to append")
         return append_prepared(connection, self._signer, prepared)
@@ -169,7 +168,7 @@ class Log:
         with all_or_nothing(connection):
             # Freed pages are overwritten; the WAL keeps the old ones until the caller's next checkpoint of it.
             connection.execute("PRAGMA secure_delete = ON")
-            (erased_by,) = append_prepared(connection, self._signer, [prepare(event, details, readers)])
+            (erased_by,) = append_prepared(connection, self._signer, [Prepared(*seal(event, details, readers))])
             connection.execute(
                 "UPDATE audit_detail SET ciphertext = NULL, erased_by = ? WHERE idx = ?", (erased_by, index)
             )
@@ -369,11 +368,6 @@ class Log:
             )
         except NotVerified as error:
             raise LogDamaged("audit_head", "rewritten: the log does not contain the remembered checkpoint") from error
-
-
-def _require_ordinary(event: Event) -> None:
-    if event.type is EventType.DETAILS_ERASED:
-        raise MalformedEntry("type", "details.erased is written by Log.erase only")
 
 
 def _parse(index: int, leaf: bytes) -> Envelope:

@@ -66,24 +66,23 @@ class HttpSource:
         Raises:
             LogUnreachable: not such a URL.
         """
+        secure = context or ssl.create_default_context()
         try:
             parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
+            host, port = parts.hostname or "", parts.port
+            if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or "@" in url:
+                raise LogUnreachable(url, "a log's URL is http(s)://host/path")
+            self._connection: http.client.HTTPConnection = (
+                http.client.HTTPSConnection(host, port, timeout=timeout, context=secure)
+                if parts.scheme == "https"
+                else http.client.HTTPConnection(host, port, timeout=timeout)
+            )
+        except (ValueError, http.client.InvalidURL) as error:
             raise LogUnreachable(url, "not a URL") from error
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or "@" in url:
-            raise LogUnreachable(url, "a log's URL is http(s)://host/path")
         self._url = url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
         self._deadline = _PATIENCE * timeout
         self._lock = threading.Lock()
-        self._connection: http.client.HTTPConnection = (
-            http.client.HTTPSConnection(
-                parts.hostname, port, timeout=timeout, context=context or ssl.create_default_context()
-            )
-            if parts.scheme == "https"
-            else http.client.HTTPConnection(parts.hostname, port, timeout=timeout)
-        )
 
     def read(self, path: str, most: int) -> bytes | None:
         """Return a file of the log; None for 404 and 410."""

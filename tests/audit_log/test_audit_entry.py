@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from audit_log import MAX_PARTIES, Envelope, Event, EventType, MalformedEntry, NotVerified, Outcome, Retention
 from audit_log.details import canonical_details, open_details, rewrap, seal
-from audit_log.entry import LEAF_BYTES, UNSEALED, fresh_id
+from audit_log.entry import LEAF_BYTES, UNSEALED, fresh_id, is_leaf_at
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,47}", fullmatch=True)
 CODES = st.from_regex(r"([A-Za-z0-9][A-Za-z0-9:._/-]{0,31})?", fullmatch=True)
@@ -273,3 +273,26 @@ def test_nothing_of_the_details_is_in_the_leaf():
     assert b"secret" not in leaf
     assert hashlib.sha256(canonical_details({"sql": "SELECT secret"})).hexdigest().encode() not in leaf
     assert envelope.sealed != UNSEALED
+
+
+def reads(index, leaf):
+    try:
+        Envelope.parse_at(index, leaf)
+    except MalformedEntry:
+        return False
+    return True
+
+
+@given(st.builds(Envelope, EVENTS, HEX, HEX), st.integers(0, 2**53), st.data())
+def test_the_quick_look_agrees_with_reading(envelope, index, data):
+    """Full verification asks `is_leaf_at` only: it must be neither stricter nor laxer than `Envelope.parse_at`."""
+    leaf = envelope.leaf()
+    assert is_leaf_at(index, leaf) is reads(index, leaf)
+    at = data.draw(st.integers(0, len(leaf) - 1))
+    odd = [b'"', b"0", b"-", b"1", b"\n", b"\\u0030", b",", b"9" * 16]
+    put = data.draw(st.binary(max_size=3) | st.sampled_from(odd))
+    cut = data.draw(st.integers(0, 3))
+    changed = leaf[:at] + put + leaf[at + cut :]
+    missing = len(leaf) - len(changed)
+    for each in (changed, changed.replace(b'"pad":"', b'"pad":"' + b"0" * missing, 1) if missing > 0 else changed):
+        assert is_leaf_at(index, each) is reads(index, each)
