@@ -16,6 +16,7 @@ from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, Rho
 from cleanroom.errors import Bilingual, InvariantBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from cleanroom.identifiers import TableName
@@ -49,6 +50,58 @@ class VectorShape(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How far one person moves what a mechanism is given, in its own unit of distance, squared.
+
+    A mechanism here is (d²/2s²)-zCDP for inputs at distance d and scale s.
+
+    Args:
+        everywhere: when all rows of a person go.
+        in_one_table: when their rows in one table go, others stay, and these may count for more or less than before.
+    """
+
+    everywhere: int
+    in_one_table: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.everywhere <= self.in_one_table:
+            raise InvariantBroken("a person's reach in one table is not below their reach everywhere")
+
+    def largest(self, *, tables_alone: bool) -> int:
+        """Return the square that the dearest account is charged by.
+
+        Args:
+            tables_alone: whether the release reads one table only; then leaving it is leaving everywhere.
+        """
+        return self.everywhere if tables_alone else self.in_one_table
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One use of a mechanism.
+
+    Args:
+        scale: of its noise, above 0, the exact value of the float that it is drawn with.
+        delta_everywhere: what a threshold on unknown keys adds to delta when a person goes everywhere (S8).
+        delta_in_one_table: likewise when their rows in one table go.
+    """
+
+    reach: Reach
+    scale: Fraction
+    delta_everywhere: Fraction = Fraction(0)
+    delta_in_one_table: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        if self.scale <= 0:
+            raise InvalidPrivacyParameter(Bilingual("l'échelle du bruit est positive", "the noise scale is positive"))
+
+    @property
+    def loss(self) -> Fraction:
+        """The zCDP loss of a person who goes everywhere, exactly."""
+        return Fraction(self.reach.everywhere) / (2 * self.scale**2)
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseNorm:
     """What bounds one person's part in a release.
 
@@ -73,9 +126,14 @@ class ReleaseNorm:
         """D²."""
         return self.norm**2 * self.shape.squared_diameter_factor
 
+    @property
+    def reach(self) -> Reach:
+        """How far one person moves the vector."""
+        return Reach(self.squared_norm, self.squared_diameter)
+
 
 def charges(release: ReleaseNorm, *, scale: Fraction, tables: AbstractSet[TableName]) -> tuple[Charge, ...]:
-    """Return what the room and each table read pay for one draw, rounded up.
+    """Return what the room and each table read pay for one draw of discrete Gaussian noise, rounded up.
 
     Discrete Gaussian noise of scale s on vectors at L2 distance d is (d²/2s²)-zCDP (Canonne, Kamath and Steinke 2020,
     Theorem 4). Removing a person everywhere moves the vector by |v| ≤ Z: the room's charge. Removing only their rows
@@ -86,24 +144,35 @@ def charges(release: ReleaseNorm, *, scale: Fraction, tables: AbstractSet[TableN
         scale: the noise scale in lattice steps, the exact value of the float that the noise is drawn with.
         tables: every table that the release's plan reads, anywhere (S1).
     """
-    if scale <= 0:
-        raise InvalidPrivacyParameter(Bilingual("l'échelle du bruit est positive", "the noise scale is positive"))
-    if not tables:
-        raise InvariantBroken("a release that reads no table has nothing to charge")
-    everywhere = Rho.at_least(Fraction(release.squared_norm) / (2 * scale**2))
-    in_one_table = Rho.at_least(Fraction(_largest_square(release, tables_alone=len(tables) == 1)) / (2 * scale**2))
+    return charges_of((Draw(release.reach, scale),), tables)
+
+
+def charges_of(draws: Sequence[Draw], tables: AbstractSet[TableName]) -> tuple[Charge, ...]:
+    """Return what the room and each table read pay for several draws over one release's plan, rounded up.
+
+    Losses under zCDP add up, and so do the deltas of its approximate form (Bun and Steinke 2016, Lemmas 1.7 and 8.2);
+    they are added as exact fractions, and rounded once.
+
+    Args:
+        draws: at least one.
+        tables: every table that the plan reads, anywhere (S1).
+    """
+    if not tables or not draws:
+        raise InvariantBroken("a release that reads no table or draws no noise has nothing to charge")
+    alone = len(tables) == 1
+    everywhere = Rho.at_least(sum((draw.loss for draw in draws), Fraction(0)))
+    largest = sum((draw.reach.largest(tables_alone=alone) / (2 * draw.scale**2) for draw in draws), Fraction(0))
+    in_one_table = Rho.at_least(largest)
+    delta = sum((draw.delta_everywhere for draw in draws), Fraction(0))
+    delta_largest = delta if alone else sum((draw.delta_in_one_table for draw in draws), Fraction(0))
     return (
-        Charge(ROOM, everywhere),
-        *(Charge(AccountId(table), in_one_table) for table in sorted(tables)),
+        Charge(ROOM, everywhere, delta),
+        *(Charge(AccountId(table), in_one_table, delta_largest) for table in sorted(tables)),
     )
 
 
 def scale_for(*, norm: int, shape: VectorShape, tables_alone: bool, rho: Rho) -> float:
-    """Return the least float noise scale at which no account pays more than `rho`.
-
-    The largest charge is M/2s² rounded up to a step, M = Z² if the release reads one table alone, else D² ≥ Z². As
-    `rho` is a whole number of steps, that is at most `rho` exactly when M/2s² is, that is when s² ≥ M/2ρ. The loops
-    below find the least float s with that property by exact comparison, whatever the square root's error.
+    """Return the least float noise scale at which no account pays more than `rho` for one draw.
 
     Args:
         norm: Z in lattice steps.
@@ -111,22 +180,27 @@ def scale_for(*, norm: int, shape: VectorShape, tables_alone: bool, rho: Rho) ->
         tables_alone: whether the release reads one table only.
         rho: the most that any account may pay, above zero.
     """
-    if rho.pico == 0:
+    return least_scale(ReleaseNorm(norm, shape).reach, tables_alone=tables_alone, rho=rho.as_fraction())
+
+
+def least_scale(reach: Reach, *, tables_alone: bool, rho: Fraction) -> float:
+    """Return the least float scale at which no account's exact loss by one draw exceeds `rho`.
+
+    That is M/2s² ≤ rho, M the largest square that a person reaches, or s² ≥ M/2rho. The loops below find the least
+    float s with that property by exact comparison, whatever the square root's error. Where `rho` is a whole number of
+    the ledger's steps, a loss rounded up to a step is within it as well.
+    """
+    if rho <= 0:
         raise InvalidPrivacyParameter(
             Bilingual("cet epsilon est trop petit pour une réponse", "this epsilon is too small for any answer")
         )
-    release = ReleaseNorm(norm, shape)
-    square = Fraction(_largest_square(release, tables_alone=tables_alone)) / (2 * rho.as_fraction())
+    square = Fraction(reach.largest(tables_alone=tables_alone)) / (2 * rho)
     scale = math.sqrt(float(square))
     while Fraction(scale) ** 2 < square:
         scale = math.nextafter(scale, math.inf)
     while Fraction(below := math.nextafter(scale, 0.0)) ** 2 >= square:
         scale = below
     return scale
-
-
-def _largest_square(release: ReleaseNorm, *, tables_alone: bool) -> int:
-    return release.squared_norm if tables_alone else release.squared_diameter
 
 
 def _checked_norm(norm: int) -> int:

@@ -7,7 +7,7 @@ hence the exact vector of the room is the sum of the slices' vectors (DESIGN §3
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
@@ -70,10 +70,12 @@ class PersonRows:
     Args:
         units: for each row a number that stands for its person within this slice, never decreasing.
         columns: the relation's columns that were asked for, by position.
+        words: for each column of text its different values in this slice; the codes are indices.
     """
 
     units: npt.NDArray[np.int64]
     columns: Mapping[int, Codes]
+    words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Backend(Protocol):

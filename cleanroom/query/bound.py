@@ -1,25 +1,32 @@
-"""Set the bounds of a release: how much of one person may be in it, as one norm.
+"""Set the bounds of a release: how much of one person may be in it.
 
-The exact vector of a release has one entry for each (cell, component). A component is held as a whole number of
-lattice steps: the value times its multiplier k_j times 2^10 (S31, S32), so that one integer vector, one norm Z and one
-noise scale s serve all statistics. k_j is public and chosen so that a person who contributes in full to one cell moves
-every component about equally: k_j·natural_j ≈ 16·max natural. The weight of S31 is w_j = 1/k_j.
-
-Z is what a person with full contributions in `max_groups` cells has; `query.contribution` clips everyone to it,
-always, whatever the catalog says (S6). Nothing here looks at data.
+The exact vector of a release has one entry for each (cell, component), all grouping sets together (S27). Z is what a
+person with full contributions in `max_groups` cells of each set has; `query.contribution` clips everyone to it, always,
+whatever the catalog says (S6). Quantiles have a norm of their own, of weights (S36), and unknown keys a number of them
+that a person keeps (S8). Nothing here looks at data.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from cleanroom.errors import Refused
 from cleanroom.query.algebra import depth
+from cleanroom.query.cells import GroupingSets, set_sizes, unknown_keys
+from cleanroom.query.components import (
+    LATTICE_BITS,
+    PERSONS,
+    SPREAD,
+    SUPPRESSION_SHARE,
+    Component,
+    Measured,
+    components_of,
+    weighted,
+)
 from cleanroom.query.refusals import refusal
-from cleanroom.query.statistics import CountPersons, CountRows, Mean, Statistic, Sum
+from cleanroom.query.statistics import MOST_CANDIDATES, RANK_STEPS, CountPersons, Key, Quantile, Statistic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,60 +34,74 @@ if TYPE_CHECKING:
     from cleanroom.catalog import Contribution
     from cleanroom.query.unit import TypedQuery
 
+__all__ = [
+    "LATTICE_BITS",
+    "MAX_CELLS",
+    "SPREAD",
+    "SUPPRESSION_SHARE",
+    "BoundedQuery",
+    "Bounds",
+    "Component",
+    "Measured",
+    "QuantileBound",
+    "bound",
+    "bounds_of",
+]
+
 MAX_CELLS: Final = 100_000
 MAX_ENTRIES: Final = 1 << 20
+MAX_SCORES: Final = 1 << 20
+"""Candidates of all cells of a quantile together."""
+
+MOST_QUANTILES: Final = 32
+UNKNOWN_CANDIDATES: Final = 256
+FEWEST_CANDIDATES: Final = 64
 MAX_RELATION_DEPTH: Final = 32
 """How deep relations may nest: what is printed of them is read again by a recursive parser."""
 
-LATTICE_BITS: Final = 10
-LARGEST_ENTRY: Final = 1 << 50
-"""An entry of a person's vector stays below 2^50 steps: squares sum exactly in 128 bits, and doubles hold it."""
-
-SPREAD: Final = 16
-"""How finely multipliers are matched to natural sizes: within 1/32 of equal shares."""
-
-SUPPRESSION_SHARE: Final = 2
-"""A persons' count that serves the owners' threshold only gets half the weight of a statistic asked for."""
-
-
-class Measured(Enum):
-    """What a component adds up over a person's rows in a cell."""
-
-    PERSONS = "persons"
-    ROWS = "rows"
-    TOTAL = "total"
-    MEAN_ROWS = "mean_rows"
-    MEAN_TOTAL = "mean_total"
+WEIGHT: Final = 1 << 20
+"""Weight of a person in full, about, that quantiles are computed from: 2^17 rows still weigh eight steps each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
-    """One number of each cell.
+class QuantileBound:
+    """What one person can move of a quantile's scores (S36).
 
     Args:
-        column: the relation's column that is added up, or None.
-        middle: what is subtracted from each value, in steps (S34); 0 for totals.
-        lower: least contribution of a person to a cell, before the multiplier.
-        upper: greatest contribution of a person to a cell, before the multiplier.
-        multiplier: lattice steps for one unit, divided by 2^LATTICE_BITS (k_j).
+        statistic: place among the plan's statistics.
+        column: the relation's column.
+        lower: the first candidate, in steps of the resolution; values below are taken for it.
+        upper: the last candidate; values above are taken for it.
+        step: between candidates; the last may be nearer.
+        below: a, for the fraction a/b of rows that lie below.
+        above: b - a.
+        weight: of one row of a person with at most c rows in the cell.
+        norm: greatest L2 norm of a person's weights by cell (d).
     """
 
-    measured: Measured
-    column: int | None
-    middle: int
+    statistic: int
+    column: int
     lower: int
     upper: int
-    multiplier: int
+    step: int
+    below: int
+    above: int
+    weight: int
+    norm: int
 
     @property
-    def natural(self) -> int:
-        """Greatest size of a person's contribution to a cell, before the multiplier."""
-        return max(self.upper, -self.lower)
+    def candidates(self) -> int:
+        """Number of candidates."""
+        return -((self.lower - self.upper) // self.step) + 1
+
+    def candidate(self, place: int) -> int:
+        """Return the code of a candidate."""
+        return min(self.upper, self.lower + place * self.step)
 
     @property
-    def steps(self) -> int:
-        """Lattice steps of one unit."""
-        return self.multiplier << LATTICE_BITS
+    def factor(self) -> int:
+        """Greatest move of a score by a row's weight: max(a, b - a)."""
+        return max(self.below, self.above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +109,14 @@ class Bounds:
     """The public bounds of one release.
 
     Args:
-        cells: number of cells, the product of the keys' sizes.
+        cells: number of public cells, of all grouping sets; for each surviving key where keys are unknown.
         max_rows: rows of a person that count in a cell (c).
-        max_groups: cells in which a person may contribute in full (m).
+        max_groups: cells of a grouping set in which a person may contribute in full (m).
         components: what each cell holds.
-        norm: greatest L2 norm of a person's vector, in lattice steps (Z).
+        norm: greatest L2 norm of a person's vector, in lattice steps (Z); 0 if there are no components.
         threshold: the owners' threshold on noised persons of a cell; 0 for none (S37).
+        quantiles: one for each quantile among the statistics.
+        distinct_keys: unknown keys that a person keeps (m of S8); 0 where all keys are public.
     """
 
     cells: int
@@ -102,6 +125,8 @@ class Bounds:
     components: tuple[Component, ...]
     norm: int
     threshold: int
+    quantiles: tuple[QuantileBound, ...] = ()
+    distinct_keys: int = 0
 
     @property
     def signed(self) -> bool:
@@ -109,9 +134,26 @@ class Bounds:
         return any(component.lower < 0 for component in self.components)
 
     @property
+    def one_cell(self) -> bool:
+        """Whether there is one cell, whatever the data."""
+        return self.cells == 1 and not self.distinct_keys
+
+    @property
     def one_entry(self) -> bool:
         """Whether the whole vector is one number."""
-        return self.cells * len(self.components) == 1
+        return self.one_cell and self.cells * len(self.components) == 1
+
+    @property
+    def most_surviving(self) -> int:
+        """How many unknown keys are answered at most: the others are cut after noise, fewest persons first (S41)."""
+        width = max(1, len(self.components))
+        scores = max((each.candidates for each in self.quantiles), default=1)
+        return max(1, min(MAX_CELLS // self.cells, MAX_ENTRIES // (self.cells * width), MAX_SCORES // scores))
+
+    @property
+    def counted_by_threshold(self) -> bool:
+        """Whether the noised counts of the threshold are the answer: persons by unknown keys, and nothing else."""
+        return bool(self.distinct_keys) and not self.components and not self.quantiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +165,33 @@ class BoundedQuery:
 
 
 def bound(query: TypedQuery, contributions: Iterable[Contribution], threshold: int) -> BoundedQuery:
-    """Set the bounds of `query`.
+    """Set the bounds of `query`; see `bounds_of`.
+
+    Raises:
+        Refused: too many cells, a relation too deep, or bounds that do not sum exactly.
+    """
+    require_depth(query.source.relation)
+    sets = (tuple(range(len(query.keys))),)
+    return BoundedQuery(query, bounds_of(query.keys, sets, query.statistics, contributions, threshold))
+
+
+def require_depth(relation: object) -> None:
+    """Refuse a relation that nests too deep."""
+    if depth(relation) > MAX_RELATION_DEPTH:  # type: ignore[arg-type]
+        raise Refused((refusal("too_deep", limit=MAX_RELATION_DEPTH),))
+
+
+def bounds_of(
+    keys: tuple[Key, ...],
+    sets: GroupingSets,
+    statistics: tuple[Statistic, ...],
+    contributions: Iterable[Contribution],
+    threshold: int,
+) -> Bounds:
+    """Set the bounds of a release.
 
     Args:
+        sets: grouping sets; where a key is unknown, one set of all keys.
         contributions: the defaults of the tables that it reads; the most generous counts, and only decides what is
             clipped (S6).
         threshold: the largest threshold of the owners' rules, in persons; 0 for none.
@@ -133,70 +199,77 @@ def bound(query: TypedQuery, contributions: Iterable[Contribution], threshold: i
     Raises:
         Refused: too many cells, or bounds that do not sum exactly.
     """
-    if depth(query.source.relation) > MAX_RELATION_DEPTH:
-        raise Refused((refusal("too_deep", limit=MAX_RELATION_DEPTH),))
-    cells = math.prod(key.size for key in query.keys)
+    sizes = set_sizes(keys, sets)
+    unknown = bool(unknown_keys(keys))
+    if unknown and sets != (tuple(range(len(keys))),):
+        raise Refused((refusal("not_admitted", what="ROLLUP, CUBE, GROUPING SETS (clé sans domaine / open key)"),))
+    cells = sum(sizes)
     if cells > MAX_CELLS:
-        raise Refused(
-            (
-                refusal(
-                    "too_many_cells",
-                    cells=cells,
-                    limit=MAX_CELLS,
-                    hint=("groupez par moins de colonnes", "group by fewer columns"),
-                ),
-            )
-        )
+        raise _too_many(cells, MAX_CELLS)
     defaults = tuple(contributions)
     max_rows = max(default.max_rows for default in defaults)
-    max_groups = min(cells, max(default.max_groups for default in defaults))
-    natural = [part for statistic in query.statistics for part in _components(statistic, max_rows)]
-    asked = any(isinstance(statistic, CountPersons) for statistic in query.statistics)
-    if threshold and not asked:
-        natural.append(_PERSONS)
-    if cells * (len(natural)) > MAX_ENTRIES:
-        raise Refused((refusal("too_many_cells", cells=cells * len(natural), limit=MAX_ENTRIES),))
-    largest = max(component.natural for component in natural)
-    if (largest * SPREAD) << LATTICE_BITS > LARGEST_ENTRY:
-        raise Refused((refusal("bounds_too_wide"),))
-    components = tuple(
-        Component(
-            part.measured,
-            part.column,
-            part.middle,
-            part.lower,
-            part.upper,
-            _multiplier(part, largest, suppression_only=threshold > 0 and not asked),
-        )
-        for part in natural
+    wanted = max(default.max_groups for default in defaults)
+    # Of each set, as many cells as that set has; of a set with unknown keys, which nobody can count beforehand, m.
+    groups = [wanted if unknown else min(size, wanted) for size in sizes]
+    parts: dict[Component, None] = {}
+    for statistic in statistics:
+        parts.update(dict.fromkeys(components_of(statistic, max_rows)))
+    only_persons = unknown and len(unknown_keys(keys)) == len(keys) and set(statistics) == {CountPersons()}
+    if only_persons:
+        components: tuple[Component, ...] = ()
+    else:
+        suppression = PERSONS if threshold and PERSONS not in parts else None
+        components = weighted(list(parts), suppression)
+    if cells * len(components) > MAX_ENTRIES:
+        raise _too_many(cells * len(components), MAX_ENTRIES)
+    square = sum(component.reach**2 for component in components)
+    norm = _root_up(sum(groups) * square)
+    return Bounds(
+        cells,
+        max_rows,
+        max(groups),
+        components,
+        norm,
+        threshold,
+        _quantiles(statistics, cells, sum(groups), max_rows, unknown=unknown),
+        wanted if unknown else 0,
     )
-    square = sum((component.steps * component.natural) ** 2 for component in components)
-    norm = math.isqrt(max_groups * square - 1) + 1
-    return BoundedQuery(query, Bounds(cells, max_rows, max_groups, components, norm, threshold))
 
 
-_PERSONS: Final = Component(Measured.PERSONS, None, 0, 0, 1, 1)
-
-
-def _components(statistic: Statistic, max_rows: int) -> tuple[Component, ...]:
-    match statistic:
-        case CountPersons():
-            return (_PERSONS,)
-        case CountRows():
-            return (Component(Measured.ROWS, None, 0, 0, max_rows, 1),)
-        case Sum(column=column, lower=lower, upper=upper):
-            # A column that can only be 0 still gets a positive size: its total is noised like any other.
-            least, most = min(0, max_rows * lower), max(0, max_rows * upper)
-            return (Component(Measured.TOTAL, column, 0, least, max(most, 1 if least == 0 else 0), 1),)
-        case Mean(column=column):
-            reach = max_rows * statistic.half_width
-            return (
-                Component(Measured.MEAN_ROWS, column, 0, 0, max_rows, 1),
-                Component(Measured.MEAN_TOTAL, column, statistic.middle, -reach, reach, 1),
+def _quantiles(
+    statistics: tuple[Statistic, ...], cells: int, groups: int, max_rows: int, *, unknown: bool
+) -> tuple[QuantileBound, ...]:
+    """Return the bounds of each quantile: its candidates, and what one person weighs in it."""
+    asked = [(place, each) for place, each in enumerate(statistics) if isinstance(each, Quantile)]
+    if len(asked) > MOST_QUANTILES:
+        raise Refused((refusal("not_admitted", what=f"QUANTILE × {len(asked)} (> {MOST_QUANTILES})"),))
+    most = min(UNKNOWN_CANDIDATES if unknown else MOST_CANDIDATES, MAX_SCORES // cells)
+    weight = max(16, WEIGHT // max_rows)
+    found = []
+    for place, each in asked:
+        if most < FEWEST_CANDIDATES and each.upper - each.lower >= most:
+            raise _too_many(cells, MAX_SCORES // FEWEST_CANDIDATES)
+        fraction = each.fraction.limit_denominator(RANK_STEPS)
+        found.append(
+            QuantileBound(
+                place,
+                each.column,
+                each.lower,
+                each.upper,
+                max(1, -((each.lower - each.upper) // max(1, most - 1))),
+                fraction.numerator,
+                fraction.denominator - fraction.numerator,
+                weight,
+                _root_up(groups * (weight * max_rows) ** 2),
             )
-    assert_never(statistic)
+        )
+    return tuple(found)
 
 
-def _multiplier(component: Component, largest: int, *, suppression_only: bool) -> int:
-    share = SUPPRESSION_SHARE if suppression_only and component.measured is Measured.PERSONS else 1
-    return max(1, largest * SPREAD // (component.natural * share))
+def _root_up(square: int) -> int:
+    return math.isqrt(square - 1) + 1 if square else 0
+
+
+def _too_many(cells: int, limit: int) -> Refused:
+    hint = ("groupez par moins de colonnes", "group by fewer columns")
+    return Refused((refusal("too_many_cells", cells=cells, limit=limit, hint=hint),))

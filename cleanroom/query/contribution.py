@@ -1,4 +1,4 @@
-"""Bound what each person contributes, and add it up: the only place where a bound is applied.
+"""Bound what each person contributes to the vector of a release, and add it up.
 
 *Claim.* Let D and D' be rooms that differ by the rows of one person p. Then the exact vectors of a plan on D and D'
 differ by at most `bounds.norm` (C) in L2; if they differ by p's rows in some of the tables, by at most 2·norm, and by
@@ -6,75 +6,100 @@ differ by at most `bounds.norm` (C) in L2; if they differ by p's rows in some of
 
 *Proof.* A relation is personal, so the stream's rows of another person are the same on D and D'. `_add_persons`
 reads one run of rows at a time, and adds to the sum only what that run gives: a function of that person's rows alone,
-with no state carried over. What it adds is an integer vector z whose Σz² was just checked, in exact 128-bit
-arithmetic, to be at most norm²; a vector that fails is shrunk, and at last replaced by zero. So removing p removes one
-vector of length at most norm; replacing p's rows replaces one such vector by another, and ‖z − z'‖ ≤ ‖z‖ + ‖z'‖, or
-√(‖z‖² + ‖z'‖²) if all entries are non-negative. Nothing above the check needs to be right for this, only for
-accuracy. ∎
+with no state carried over. What it adds is an integer vector z over all cells of all grouping sets (S27), whose Σz² was
+just checked, in exact 128-bit arithmetic, to be at most norm²; a vector that fails is shrunk, and at last replaced by
+zero. So removing p removes one vector of length at most norm; replacing p's rows replaces one such vector by another,
+and ‖z − z'‖ ≤ ‖z‖ + ‖z'‖, or √(‖z‖² + ‖z'‖²) if all entries are non-negative. The cells are public: declared, or
+released before (S8, S24). Nothing above the check needs to be right for this, only for accuracy. ∎
+
+*Accuracy.* That no sum over a person's rows overflows 63 bits follows from the bounds of `query.components`: at most
+2^17 rows of a cell are looked at, and every value is brought within its bounds first. An entry is at most 2^50 steps,
+whatever its bounds, which is what the exact check needs. The sums over persons are exact: two 32-bit halves in 64-bit
+accumulators, put together as Python integers.
 
 That a run holds all rows of a person, once, is checked: units never decrease, and a slice holds a person whole.
-The sums are exact: two 32-bit halves in 64-bit accumulators, put together as Python integers.
+Quantiles are bounded in `query.quantiles`, unknown keys in `query.unknown_keys`, by the same exact arithmetic.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, assert_never
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
 
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.backend import SliceTooLarge
-from cleanroom.query.bound import LARGEST_ENTRY, Bounds, Measured
-from cleanroom.query.statistics import CategoryKey, Key, MonthKey, NumberKey
+from cleanroom.query.bound import Bounds, Component, Measured
+from cleanroom.query.clipping import LARGEST_ENTRY, clip, halves
+from cleanroom.query.components import PERSON_ROWS
+from cleanroom.query.quantiles import add_weights, no_weights
+from cleanroom.query.row_cells import cells_of_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
-    from cleanroom.query.backend import Backend, Codes, PersonRows
+    from cleanroom.query.backend import Backend, PersonRows
+    from cleanroom.query.cells import SurvivingKeys
     from cleanroom.query.plan import Plan
 
     Int64s = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
 
-_PERSONS: Final = 0
-_ROWS: Final = 1
-_TOTAL: Final = 2
-_MEAN_ROWS: Final = 3
-_MEAN_TOTAL: Final = 4
 _KINDS: Final = {
-    Measured.PERSONS: _PERSONS,
-    Measured.ROWS: _ROWS,
-    Measured.TOTAL: _TOTAL,
-    Measured.MEAN_ROWS: _MEAN_ROWS,
-    Measured.MEAN_TOTAL: _MEAN_TOTAL,
+    Measured.PERSONS: 0,
+    Measured.ROWS: 1,
+    Measured.TOTAL: 2,
+    Measured.MEAN_TOTAL: 3,
+    Measured.SQUARES: 4,
 }
-_SHRINKS: Final = 64
 _MOST_ROWS: Final = 1 << 30
-"""Rows of a slice; beyond, a person's total of values below 2^31 might not fit 63 bits. Memory ends long before."""
+"""Rows of a slice; memory ends long before."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExactVector:
-    """The bounded sums of a release before noise, in lattice steps: cell by cell, component by component.
+    """The bounded sums of a release before noise. Never leaves the room: only `query.noise` and the tests look at it.
 
-    Never leaves the room: only `query.noise` and the tests may look at it.
+    Args:
+        values: in lattice steps: cell by cell, component by component.
+        weights: for each quantile the weight in each cell and bin (`query.quantiles`); shape (cells, bins).
     """
 
     values: tuple[int, ...]
+    weights: tuple[Int64s, ...] = field(default=(), compare=False)
 
     def __add__(self, other: ExactVector) -> ExactVector:
-        return ExactVector(tuple(a + b for a, b in zip(self.values, other.values, strict=True)))
+        return ExactVector(
+            tuple(a + b for a, b in zip(self.values, other.values, strict=True)),
+            tuple(a + b for a, b in zip(self.weights, other.weights, strict=True)),
+        )
 
     def __repr__(self) -> str:
         return f"ExactVector({len(self.values)} entries)"
 
 
-def exact_vector(plan: Plan, backend: Backend) -> ExactVector:
-    """Add up the bounded contributions of every person of the room to `plan`."""
-    columns = needed_columns(plan)
-    total = ExactVector((0,) * (plan.bounds.cells * len(plan.bounds.components)))
+def exact_vector(plan: Plan, backend: Backend, surviving: SurvivingKeys | None = None) -> ExactVector:
+    """Add up the bounded contributions of every person of the room to `plan`.
+
+    Args:
+        surviving: the unknown keys that were released, where the plan has such keys.
+    """
+    cells = cell_count(plan, surviving)
+    total = ExactVector(
+        (0,) * (cells * len(plan.bounds.components)), tuple(no_weights(each, cells) for each in plan.bounds.quantiles)
+    )
+    if not total.values and not total.weights:
+        return total
+    for rows in streamed(plan, backend, needed_columns(plan)):
+        total += contributions(plan, rows, surviving)
+    return total
+
+
+def streamed(plan: Plan, backend: Backend, columns: tuple[int, ...]) -> Iterator[PersonRows]:
+    """Yield the rows of a plan's relation, slice by slice, each checked to be ordered by person."""
     waiting = list(backend.slices())[::-1]
     while waiting:
         part = waiting.pop()
@@ -84,99 +109,113 @@ def exact_vector(plan: Plan, backend: Backend) -> ExactVector:
             # One person's rows are bounded (S23), so memory that some row fills must not become an answer withheld.
             waiting.extend(part.halves()[::-1])
             continue
-        total += contributions(plan, rows)
-    return total
+        require_order(rows)
+        yield rows
 
 
-def needed_columns(plan: Plan) -> tuple[int, ...]:
-    """Return the relation's columns that keys and components read, sorted."""
-    keys = {key.column for key in plan.keys}
-    measures = {component.column for component in plan.bounds.components if component.column is not None}
-    return tuple(sorted(keys | measures))
-
-
-def contributions(plan: Plan, rows: PersonRows) -> ExactVector:
-    """Add up the bounded contributions of the persons of one slice."""
-    bounds = plan.bounds
+def require_order(rows: PersonRows) -> None:
+    """Stop the question if the rows of a slice are not those of one person after another."""
     units = rows.units
     if len(units) > _MOST_ROWS or bool(np.any(units[1:] < units[:-1])):
         raise InvariantBroken("the rows of a slice are not ordered by person")
-    cells = cell_numbers(plan.keys, rows)
-    measured = sorted({component.column for component in bounds.components if component.column is not None})
-    values = np.zeros((len(measured), len(units)), dtype=np.int64)
-    present = np.zeros((len(measured), len(units)), dtype=np.bool_)
-    for place, column in enumerate(measured):
-        values[place] = rows.columns[column].values
-        present[place] = rows.columns[column].present
-    low = np.zeros(bounds.cells * len(bounds.components), dtype=np.int64)
+
+
+def cell_count(plan: Plan, surviving: SurvivingKeys | None) -> int:
+    """Return how many cells a plan has, all grouping sets together."""
+    if bool(plan.bounds.distinct_keys) != (surviving is not None):
+        raise InvariantBroken("surviving keys are those of a plan with unknown keys")
+    return plan.bounds.cells * (1 if surviving is None else surviving.size)
+
+
+def needed_columns(plan: Plan) -> tuple[int, ...]:
+    """Return the relation's columns that keys and statistics read, sorted."""
+    keys = {key.column for key in plan.keys}
+    measures = {component.column for component in plan.bounds.components if component.column is not None}
+    return tuple(sorted(keys | measures | {each.column for each in plan.bounds.quantiles}))
+
+
+def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None = None) -> ExactVector:
+    """Add up the bounded contributions of the persons of one slice."""
+    bounds = plan.bounds
+    require_order(rows)
+    count = cell_count(plan, surviving)
+    cells = cells_of_rows(plan.keys, plan.sets, rows, surviving)
+    weights = tuple(add_weights(each, bounds.max_rows, rows, cells, count) for each in bounds.quantiles)
+    if not bounds.components:
+        return ExactVector((), weights)
+    measured, values, present = _measures(bounds.components, rows)
+    low = np.zeros(count * len(bounds.components), dtype=np.int64)
     high = np.zeros_like(low)
     square = bounds.norm * bounds.norm
     _add_persons(
-        units,
+        rows.units,
         cells,
         values,
         present,
-        bounds.cells,
+        count,
         bounds.max_rows,
         _parameters(bounds, measured),
         float(bounds.norm),
-        np.uint64(square >> 64),
-        np.uint64(square & ((1 << 64) - 1)),
+        *halves(square),
         low,
         high,
     )
-    return ExactVector(tuple((int(upper) << 32) + int(lower) for upper, lower in zip(high, low, strict=True)))
+    return ExactVector(tuple((int(upper) << 32) + int(lower) for upper, lower in zip(high, low, strict=True)), weights)
 
 
-def cell_numbers(keys: tuple[Key, ...], rows: PersonRows) -> Int64s:
-    """Return each row's cell, or -1 outside the declared domain (dropped silently, S25)."""
-    cells = np.zeros(len(rows.units), dtype=np.int64)
-    outside = np.zeros(len(rows.units), dtype=np.bool_)
-    for key in keys:
-        codes, missing = _key_codes(key, rows.columns[key.column])
-        inside = (codes >= 0) & (codes < key.size - key.nullable)
-        if key.nullable:
-            codes = np.where(missing, key.size - 1, codes)
-            inside |= missing
-        else:
-            inside &= ~missing
-        cells = cells * key.size + codes
-        outside |= ~inside
-    cells[outside] = -1
-    return cells
+Measure = tuple[int, int | None, int | None]
+"""A column that is added up, and the bounds that its values are brought within first."""
 
 
-def _key_codes(key: Key, column: Codes) -> tuple[Int64s, Bools]:
-    missing = ~column.present
-    match key:
-        case CategoryKey():
-            return column.values, missing
-        case NumberKey(lower=lower):
-            return column.values - lower, missing
-        case MonthKey(first=first):
-            # One conversion for each day of the range that occurs, not for each row.
-            days = np.where(missing, _first_day(first), column.values)
-            least, most = (int(days.min()), int(days.max())) if len(days) else (0, 0)
-            calendar = np.arange(least, most + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-            return (calendar - first)[days - least], missing
-    assert_never(key)
+def _measures(
+    components: tuple[Component, ...], rows: PersonRows
+) -> tuple[list[Measure], Int64s, npt.NDArray[np.bool_]]:
+    """Return what is added up, its values within bounds, and where they are not NULL; shape (measures, rows)."""
+    found = [(part.column, part.least, part.most) for part in components if part.column is not None]
+    # Where only NULLs matter, any bounds do.
+    measured = list(dict.fromkeys(sorted(found, key=lambda each: each[1] is None)))
+    bounded = {column for column, least, _ in measured if least is not None}
+    measured = [each for each in measured if each[1] is not None or each[0] not in bounded]
+    values = np.zeros((len(measured), len(rows.units)), dtype=np.int64)
+    present = np.zeros((len(measured), len(rows.units)), dtype=np.bool_)
+    for place, (column, least, most) in enumerate(measured):
+        present[place] = rows.columns[column].present
+        codes = rows.columns[column].values
+        values[place] = codes if least is None or most is None else np.clip(codes, least, most)
+    return measured, values, present
 
 
-def _first_day(month: int) -> int:
-    """Return the first day of a month, both counted from 1970-01."""
-    return int(np.datetime64(month, "M").astype("datetime64[D]").astype(np.int64))
+def _place(component: Component, measured: list[Measure]) -> int:
+    """Return which measure a component adds up; -1 for rows."""
+    if component.column is None:
+        return -1
+    exact = (component.column, component.least, component.most)
+    return next(
+        place
+        for place, each in enumerate(measured)
+        if each == exact or (component.least is None and each[0] == component.column)
+    )
 
 
-def _parameters(bounds: Bounds, measured: list[int]) -> Int64s:
-    """Return one row a component: kind, value row, middle, least, greatest, lattice steps of one unit."""
+def _parameters(bounds: Bounds, measured: list[Measure]) -> Int64s:
+    """Return a row a component: kind, value row, middle, least, greatest, steps of a unit, its power of 2, offset."""
     table = []
     for component in bounds.components:
-        if component.natural * component.steps > LARGEST_ENTRY:
+        if component.reach > LARGEST_ENTRY:
             raise InvariantBroken("a component exceeds the lattice")
-        place = measured.index(component.column) if component.column is not None else -1
-        kind = _KINDS[component.measured]
-        table.append((kind, place, component.middle, component.lower, component.upper, component.steps))
-    return np.array(table, dtype=np.int64).reshape(len(bounds.components), 6)
+        table.append(
+            (
+                _KINDS[component.measured],
+                _place(component, measured),
+                component.middle,
+                component.lower,
+                component.upper,
+                component.steps,
+                component.shift,
+                component.offset,
+            )
+        )
+    return np.array(table, dtype=np.int64).reshape(len(bounds.components), 8)
 
 
 @njit(cache=True, nogil=True)
@@ -184,10 +223,21 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     units, cells, values, present, cell_count, max_rows, parameters, norm, square_high, square_low, low, high
 ):
     measures, rows = values.shape
+    sets = cells.shape[0]
     components = parameters.shape[0]
+    middles = np.zeros(measures, dtype=np.int64)
+    offsets = np.zeros(measures, dtype=np.int64)
+    squared = np.zeros(measures, dtype=np.bool_)
+    for component in range(components):
+        if parameters[component, 0] == 4:
+            place = parameters[component, 1]
+            squared[place] = True
+            middles[place] = parameters[component, 2]
+            offsets[place] = parameters[component, 7]
     counts = np.zeros(cell_count, dtype=np.int64)
     value_counts = np.zeros((measures, cell_count), dtype=np.int64)
     value_sums = np.zeros((measures, cell_count), dtype=np.int64)
+    value_squares = np.zeros((measures, cell_count if squared.any() else 0), dtype=np.int64)
     touched = np.zeros(cell_count, dtype=np.int64)
     vector = np.zeros(64, dtype=np.int64)
     start = 0
@@ -197,43 +247,46 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             end += 1
         count = 0
         for row in range(start, end):
-            cell = cells[row]
-            if cell < 0 or cell >= cell_count:
-                continue
-            if counts[cell] == 0:
-                touched[count] = cell
-                count += 1
-            counts[cell] += 1
-            for measure in range(measures):
-                if present[measure, row]:
-                    value_counts[measure, cell] += 1
-                    value_sums[measure, cell] += values[measure, row]
+            for number in range(sets):
+                cell = cells[number, row]
+                if cell < 0 or cell >= cell_count or counts[cell] >= PERSON_ROWS:
+                    continue
+                if counts[cell] == 0:
+                    touched[count] = cell
+                    count += 1
+                counts[cell] += 1
+                for measure in range(measures):
+                    if present[measure, row]:
+                        value_counts[measure, cell] += 1
+                        value_sums[measure, cell] += values[measure, row]
+                        if squared[measure]:
+                            away = values[measure, row] - middles[measure]
+                            value_squares[measure, cell] += away * away - offsets[measure]
         entries = count * components
         if entries > vector.shape[0]:
             vector = np.zeros(max(entries, 2 * vector.shape[0]), dtype=np.int64)
         for at in range(count):
             cell = touched[at]
             for component in range(components):
-                kind, place, middle, least, most, steps = parameters[component]
+                kind, place, middle, least, most, steps, shift, _ = parameters[component]
+                n = value_counts[place, cell] if place >= 0 else counts[cell]
                 if kind == 0:
-                    entry = steps
+                    entry = steps if n > 0 else 0
                 elif kind == 1:
-                    entry = min(counts[cell], max_rows) * steps
+                    entry = min(n, max_rows) * steps
                 elif kind == 2:
-                    entry = min(max(value_sums[place, cell], least), most) * steps
-                elif kind == 3:
-                    entry = min(value_counts[place, cell], max_rows) * steps
+                    entry = _on_lattice(min(max(value_sums[place, cell], least), most), steps, shift)
                 else:
-                    n = value_counts[place, cell]
-                    total = value_sums[place, cell] - n * middle
+                    total = value_sums[place, cell] - n * middle if kind == 3 else value_squares[place, cell]
                     if n > max_rows:
                         # The same factor as for the rows: max_rows / n (S34), truncated towards zero.
                         share = float(total) * (float(max_rows) / float(n))
-                        entry = np.int64(min(max(share, float(least)), float(most)) * float(steps))
+                        share = min(max(share, float(least)), float(most))
+                        entry = np.int64(share * float(steps) / float(np.int64(1) << shift))
                     else:
-                        entry = min(max(total, least), most) * steps
+                        entry = _on_lattice(min(max(total, least), most), steps, shift)
                 vector[at * components + component] = entry
-        _clip(vector, entries, norm, square_high, square_low)
+        clip(vector, entries, norm, square_high, square_low)
         for at in range(count):
             cell = touched[at]
             for component in range(components):
@@ -245,49 +298,14 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             for measure in range(measures):
                 value_counts[measure, cell] = 0
                 value_sums[measure, cell] = 0
+                if squared[measure]:
+                    value_squares[measure, cell] = 0
         start = end
 
 
 @njit(cache=True, nogil=True)
-def _clip(vector, entries, norm, square_high, square_low):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Shrink vector[:entries] until Σz² ≤ norm² in exact arithmetic (S32); a last resort is zero."""
-    high, low = _sum_of_squares(vector, entries)
-    if high < square_high or (high == square_high and low <= square_low):
-        return
-    length = np.sqrt(float(high) * 18446744073709551616.0 + float(low))
-    original = vector[:entries].copy()
-    factor = norm / length
-    for _ in range(_SHRINKS):
-        for at in range(entries):
-            vector[at] = np.int64(float(original[at]) * factor)
-        high, low = _sum_of_squares(vector, entries)
-        if high < square_high or (high == square_high and low <= square_low):
-            return
-        factor *= 1.0 - 2.0**-40
-    for at in range(entries):
-        vector[at] = 0
-
-
-@njit(cache=True, nogil=True)
-def _sum_of_squares(vector, entries):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return Σz² as two 64-bit halves; |z| ≤ 2^50 and fewer than 2^27 entries, so that it fits."""
-    mask = np.uint64(0xFFFFFFFF)
-    shift = np.uint64(32)
-    one = np.uint64(1)
-    high = np.uint64(0)
-    low = np.uint64(0)
-    for at in range(entries):
-        size = np.uint64(abs(vector[at]))
-        small = size & mask
-        large = size >> shift
-        cross = (small * large) << one
-        square_low = small * small + (cross << shift)
-        square_high = large * large + (cross >> shift)
-        if square_low < small * small:
-            square_high += one
-        total = low + square_low
-        if total < low:
-            high += one
-        low = total
-        high += square_high
-    return high, low
+def _on_lattice(value, steps, shift):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return value·steps/2^shift, truncated towards zero; the product itself might not fit 63 bits."""
+    size = abs(value)
+    whole = (size >> shift) * steps + (((size & ((np.int64(1) << shift) - 1)) * steps) >> shift)
+    return whole if value >= 0 else -whole

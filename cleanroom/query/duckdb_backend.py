@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 
 from cleanroom.query import algebra
@@ -102,13 +103,21 @@ class DuckDBBackend:
     def _run(self, printed: Statement, columns: tuple[int, ...]) -> PersonRows:
         table: pa.Table = self._connection.sql(printed.sql, params=list(printed.parameters)).to_arrow_table()
         units = table.column(0).to_numpy()
-        return PersonRows(
-            np.ascontiguousarray(units, dtype=np.int64),
-            {column: _codes(table.column(place)) for place, column in enumerate(columns, start=1)},
-        )
+        read: dict[int, Codes] = {}
+        words: dict[int, tuple[str, ...]] = {}
+        for place, column in enumerate(columns, start=1):
+            values = table.column(place)
+            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+                encoded = pc.dictionary_encode(values.combine_chunks())
+                words[column] = tuple(encoded.dictionary.to_pylist())
+                values = pa.chunked_array([encoded.indices])
+            read[column] = _codes(values)
+        return PersonRows(np.ascontiguousarray(units, dtype=np.int64), read, words)
 
 
 def _codes(column: pa.ChunkedArray) -> Codes:
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
     if column.null_count == 0:
         values = column.to_numpy().astype(np.int64, copy=False)
         return Codes(values, np.ones(len(values), dtype=np.bool_))

@@ -22,9 +22,11 @@ from cleanroom.policies import Analysis, AnalysisRule, Declaration
 from cleanroom.query.algebra import scans
 from cleanroom.query.bound import bound
 from cleanroom.query.cohort import fewest_owners, owners_reaching
+from cleanroom.query.mechanisms import Noise
 from cleanroom.query.parse import Parameters, parse
 from cleanroom.query.plan import Plan, plan
-from cleanroom.query.precision import Precision, price
+from cleanroom.query.precision import Precision
+from cleanroom.query.pricing import price
 from cleanroom.query.refusals import refusal
 from cleanroom.query.resolve import resolve
 from cleanroom.query.unit import TypedQuery, type_query
@@ -84,12 +86,12 @@ class ValidatedPlan:
         "charges",
         "cohort",
         "epsilon",
+        "noise",
         "party",
         "plan",
         "policy_digest",
         "purpose",
         "rules",
-        "scale",
     )
 
     plan: Plan
@@ -98,7 +100,7 @@ class ValidatedPlan:
     rules: tuple[tuple[TableName, str], ...]
     charges: tuple[Charge, ...]
     caps: tuple[PartyCap, ...]
-    scale: float
+    noise: Noise
     epsilon: float
     cohort: frozenset[PartyId]
     policy_digest: Digest
@@ -106,6 +108,11 @@ class ValidatedPlan:
     def __new__(cls) -> ValidatedPlan:
         """Refuse: only the gate issues a plan."""
         raise InvariantBroken("a ValidatedPlan is issued by the gate")
+
+    @property
+    def scale(self) -> float:
+        """The scale that most of the answer has."""
+        return self.noise.scale
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise InvariantBroken("a ValidatedPlan does not change")
@@ -172,7 +179,7 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
         rules=tuple((table, chosen[table].name) for table in tables),
         charges=priced.charges,
         caps=caps,
-        scale=priced.scale,
+        noise=priced.noise,
         epsilon=priced.epsilon,
         cohort=cohort,
         policy_digest=Digest.of(digests.encode()),
@@ -195,7 +202,7 @@ def _fingerprint(candidate: ValidatedPlan) -> Digest:
         candidate.rules,
         candidate.charges,
         candidate.caps,
-        candidate.scale,
+        candidate.noise,
         sorted(candidate.cohort or ()),
         candidate.policy_digest,
     )

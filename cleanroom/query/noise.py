@@ -1,4 +1,4 @@
-"""Draw the noise of a release: one integer vector, one OpenDP measurement, one privacy map asked again (S31)."""
+"""Draw the noise of a release: OpenDP's measurements, each with its privacy map asked again (S31, S36)."""
 
 from __future__ import annotations
 
@@ -58,6 +58,34 @@ def add_noise(vector: Sequence[int], *, norm: int, scale: float, charged: Rho) -
         raise InvariantBroken("OpenDP finds the draw dearer than its question was charged")
     noised = measurement([max(-CLAMP, min(CLAMP, value)) for value in vector])
     return tuple(int(value) for value in noised)
+
+
+def noisy_max(scores: Sequence[Sequence[int]], *, reach: int, scale: float, charged: Rho) -> tuple[int, ...]:
+    """Return for each list of scores the place of one of the greatest, by OpenDP's noisy max under zCDP (S36).
+
+    Args:
+        scores: one list for each cell.
+        reach: the root of what one person moves the cells' scores by, Σ of their squared L∞ distances.
+        scale: of the noise on a score.
+        charged: what the room's account was charged for these choices together.
+
+    Raises:
+        InvariantBroken: these choices would cost more than was charged.
+    """
+    if reach <= 0 or not math.isfinite(scale) or scale <= 0:
+        raise InvariantBroken("a reach and a noise scale are positive and finite")
+    if Fraction(reach) ** 2 > 2 * Fraction(scale) ** 2 * charged.as_fraction():
+        raise InvariantBroken("the choice costs more than its question was charged")
+    measurement: Any = dp.m.make_noisy_max(
+        dp.vector_domain(dp.atom_domain(T="i64")),
+        dp.linf_distance(T="i64"),
+        dp.zero_concentrated_divergence(),
+        scale=float(scale),
+    )
+    # One cell moved by the whole reach costs as much as many moved by their parts: the squares add up.
+    if Fraction(float(measurement.map(reach))) > charged.as_fraction() * MAP_SLACK:
+        raise InvariantBroken("OpenDP finds the choice dearer than its question was charged")
+    return tuple(int(measurement(list(cell))) for cell in scores)
 
 
 def margin95(scale: float) -> float:

@@ -2,74 +2,109 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
 from cleanroom.errors import Bilingual
 from cleanroom.query import algebra, statistics
 from cleanroom.query.plan import Plan
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 def notes(plan: Plan) -> tuple[Bilingual, ...]:
     """Return what the reader of an answer must know of its bounds."""
-    bounds = plan.bounds
-    found: list[Bilingual] = []
+    return (*_rows(plan), *_groups(plan), *_quantiles(plan), *_keys(plan), *_withheld(plan))
+
+
+def _rows(plan: Plan) -> Iterator[Bilingual]:
+    most = plan.bounds.max_rows
     counted = {type(statistic) for statistic in plan.statistics}
     if counted & {statistics.CountRows, statistics.Sum}:
-        found.append(
-            Bilingual(
-                f"par personne et par case : au plus {bounds.max_rows} lignes comptées, et le total d'autant",
-                f"for each person and cell: at most {bounds.max_rows} rows counted, and the total of as many",
-            )
+        yield Bilingual(
+            f"par personne et par case : au plus {most} lignes comptées, et le total d'autant",
+            f"for each person and cell: at most {most} rows counted, and the total of as many",
         )
     if statistics.Mean in counted:
-        found.append(
-            Bilingual(
-                f"moyenne sur au plus {bounds.max_rows} lignes par personne et par case",
-                f"mean over at most {bounds.max_rows} rows of each person in a cell",
-            )
+        yield Bilingual(
+            f"moyenne sur au plus {most} lignes par personne et par case",
+            f"mean over at most {most} rows of each person in a cell",
         )
-    if bounds.cells > bounds.max_groups == 1:
-        found.append(
-            Bilingual(
-                "une personne compte en entier dans une seule case ; présente dans plusieurs, elle compte en partie",
-                "a person counts in full in one cell; in several, in part in each",
-            )
+    if statistics.Variance in counted:
+        yield Bilingual(
+            f"variance et écart type sur au plus {most} lignes par personne et par case",
+            f"variance and standard deviation over at most {most} rows of each person in a cell",
         )
-    elif bounds.cells > bounds.max_groups:
-        found.append(
-            Bilingual(
-                f"une personne présente dans plus de {bounds.max_groups} cases y compte en partie",
-                f"a person in more than {bounds.max_groups} cells counts in part",
-            )
+
+
+def _groups(plan: Plan) -> Iterator[Bilingual]:
+    bounds = plan.bounds
+    if bounds.cells == 1 and not bounds.distinct_keys:
+        return
+    several = len(plan.sets) > 1
+    if bounds.max_groups == 1:
+        yield Bilingual(
+            "une personne compte en entier dans une seule case ; présente dans plusieurs, elle compte en partie"
+            + (" (de chaque regroupement)" if several else ""),
+            "a person counts in full in one cell; in several, in part in each"
+            + (" (of each grouping set)" if several else ""),
         )
-    shares = _shares(plan.relation)
+    elif several or bounds.distinct_keys or bounds.cells > bounds.max_groups:
+        yield Bilingual(
+            f"une personne présente dans plus de {bounds.max_groups} cases y compte en partie"
+            + (" (de chaque regroupement)" if several else ""),
+            f"a person in more than {bounds.max_groups} cells counts in part"
+            + (" (of each grouping set)" if several else ""),
+        )
+
+
+def _quantiles(plan: Plan) -> Iterator[Bilingual]:
+    for quantile in plan.bounds.quantiles:
+        statistic = plan.statistics[quantile.statistic]
+        if isinstance(statistic, statistics.Quantile):
+            step = float(quantile.step * Fraction(statistic.resolution))
+            yield Bilingual(
+                f"quantile choisi parmi {quantile.candidates} valeurs, de {step:g} en {step:g}, "
+                f"sur au plus {plan.bounds.max_rows} lignes par personne et par case ; sans marge",
+                f"quantile chosen among {quantile.candidates} values, {step:g} apart, "
+                f"over at most {plan.bounds.max_rows} rows of each person in a cell; without margin",
+            )
+
+
+def _keys(plan: Plan) -> Iterator[Bilingual]:
+    most = plan.bounds.distinct_keys
+    if most:
+        yield Bilingual(
+            f"clés sans domaine déclaré : celles que beaucoup de personnes ont, et rien des autres ; "
+            f"chaque personne en apporte au plus {most}, les premières par ordre de code",
+            f"keys without a declared domain: those that many persons have, and nothing of the others; "
+            f"each person brings at most {most}, the first in code-point order",
+        )
+
+
+def _withheld(plan: Plan) -> Iterator[Bilingual]:
+    shares = tuple(_shares(plan.relation))
     if shares:
-        found.append(
-            Bilingual(
-                f"jointures : de chaque table, les {min(shares)} premières lignes d'une personne au plus",
-                f"joins: of each table, a person's first {min(shares)} rows at most",
-            )
+        yield Bilingual(
+            f"jointures : de chaque table, les {min(shares)} premières lignes d'une personne au plus",
+            f"joins: of each table, a person's first {min(shares)} rows at most",
         )
-    if bounds.threshold:
-        found.append(
-            Bilingual(
-                f"cases retenues sous {bounds.threshold} personnes (nombre bruité), règle des propriétaires",
-                f"cells withheld below {bounds.threshold} persons (noised number), a rule of the owners",
-            )
+    if plan.bounds.threshold:
+        yield Bilingual(
+            f"cases retenues sous {plan.bounds.threshold} personnes (nombre bruité), règle des propriétaires",
+            f"cells withheld below {plan.bounds.threshold} persons (noised number), a rule of the owners",
         )
-    return tuple(found)
 
 
-def _shares(relation: algebra.Relation) -> tuple[int, ...]:
-    """Return the cuts that bound fan-out (S23)."""
-    match relation:
-        case algebra.Scan():
-            return ()
-        case algebra.FirstRows(source=source, most=most):
-            return (most, *_shares(source))
-        case algebra.Select(source=source) | algebra.Persons(source=source):
-            return _shares(source)
-        case algebra.Join(left=left, right=right):
-            return _shares(left) + _shares(right)
-        case algebra.Semi(source=source, other=other):
-            return _shares(source) + _shares(other)
-        case algebra.UnionAll(arms=arms):
-            return tuple(share for arm in arms for share in _shares(arm.relation))
+def _shares(node: object) -> Iterator[int]:
+    """Yield the cuts that bound fan-out (S23), wherever in a relation they stand."""
+    if isinstance(node, algebra.FirstRows):
+        yield node.most
+    if isinstance(node, tuple):
+        for each in node:
+            yield from _shares(each)
+    elif is_dataclass(node):
+        for field in fields(node):
+            yield from _shares(getattr(node, field.name))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 
 from cleanroom.identifiers import Digest, TableName
 from cleanroom.query.algebra import Relation, scans
 from cleanroom.query.bound import BoundedQuery, Bounds
-from cleanroom.query.statistics import Key, KeyOutput, Output, Statistic
+from cleanroom.query.cells import GroupingSets
+from cleanroom.query.statistics import GroupingOutput, Key, KeyOutput, Output, Statistic, StatisticOutput
 from cleanroom.query.unions import TypedColumn
 
 PLAN_LABEL = "cleanroom/plan/v1"
@@ -22,6 +25,7 @@ class Plan:
 
     Args:
         columns: public type and origin of each column of `relation`.
+        sets: the grouping sets, as places in `keys`; none given is one of all keys.
     """
 
     relation: Relation
@@ -30,6 +34,11 @@ class Plan:
     statistics: tuple[Statistic, ...]
     outputs: tuple[Output, ...]
     bounds: Bounds
+    sets: GroupingSets = ()
+
+    def __post_init__(self) -> None:
+        if not self.sets:
+            object.__setattr__(self, "sets", (tuple(range(len(self.keys))),))
 
     @property
     def tables(self) -> tuple[TableName, ...]:
@@ -38,8 +47,9 @@ class Plan:
 
     def digest(self) -> Digest:
         """Return the digest of what the plan computes; labels of the answer's columns are not part of it."""
-        shape = [output.key if isinstance(output, KeyOutput) else -1 - output.statistic for output in self.outputs]
-        content = [PLAN_LABEL, *(_canonical(part) for part in (self.relation, self.keys, self.statistics, self.bounds))]
+        shape = [_shape(output) for output in self.outputs]
+        parts = (self.relation, self.keys, self.sets, self.statistics, self.bounds)
+        content = [PLAN_LABEL, *(_canonical(part) for part in parts)]
         return Digest.of(json.dumps([*content, shape], separators=(",", ":"), ensure_ascii=True).encode())
 
 
@@ -51,6 +61,17 @@ def plan(bounded: BoundedQuery) -> Plan:
     )
 
 
+def _shape(output: Output) -> object:
+    """Return what a column of the answer shows, without its label."""
+    match output:
+        case KeyOutput(key=key):
+            return key
+        case GroupingOutput(keys=keys):
+            return list(keys)
+        case StatisticOutput(statistic=statistic):
+            return -1 - statistic
+
+
 def _canonical(value: object) -> object:
     """Write a frozen value as JSON can, each node with its class, so that two different plans differ."""
     match value:
@@ -58,8 +79,10 @@ def _canonical(value: object) -> object:
             return value
         case Enum():
             return [type(value).__name__, value.name]
-        case Decimal():
-            return ["Decimal", str(value.normalize())]
+        case Decimal() | Fraction():
+            return ["number", str(Fraction(value))]
+        case date():
+            return ["date", value.isoformat()]
         case TableName():
             return ["TableName", str(value)]
         case tuple():

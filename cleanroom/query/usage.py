@@ -31,6 +31,10 @@ def _function(statistic: statistics.Statistic) -> Function:
             return Function.SUM
         case statistics.Mean():
             return Function.AVG
+        case statistics.Variance():
+            return Function.VAR
+        case statistics.Quantile():
+            return Function.QUANTILE
     assert_never(statistic)
 
 

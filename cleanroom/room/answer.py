@@ -100,7 +100,7 @@ def answer_table(release: NoisedRelease) -> tuple[pd.DataFrame, int]:
     import pandas as pd
 
     from cleanroom.query.release import CellState
-    from cleanroom.query.statistics import KeyOutput
+    from cleanroom.query.statistics import StatisticOutput
 
     outputs = release.plan.outputs
     names = unique_labels(tuple(output.label for output in outputs))
@@ -108,7 +108,7 @@ def answer_table(release: NoisedRelease) -> tuple[pd.DataFrame, int]:
     cells = list(release.cells())
     key_at = value_at = 0
     for name, output in zip(names, outputs, strict=True):
-        if isinstance(output, KeyOutput):
+        if not isinstance(output, StatisticOutput):
             data[name] = [cell.keys[key_at] for cell in cells]
             key_at += 1
         else:
@@ -153,7 +153,7 @@ def noise_scales(release: NoisedRelease) -> tuple[tuple[str, float | None], ...]
 
 
 def _value_labels(plan: Plan) -> list[str]:
-    from cleanroom.query.statistics import KeyOutput
+    from cleanroom.query.statistics import StatisticOutput
 
     labels = unique_labels(tuple(output.label for output in plan.outputs))
-    return [label for label, output in zip(labels, plan.outputs, strict=True) if not isinstance(output, KeyOutput)]
+    return [label for label, output in zip(labels, plan.outputs, strict=True) if isinstance(output, StatisticOutput)]

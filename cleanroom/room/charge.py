@@ -108,10 +108,18 @@ def charge(
                 "max_groups": plan.bounds.max_groups,
                 "norm": str(plan.bounds.norm),
                 "scale": validated.scale.hex(),
+                "quantile_scales": [scale.hex() for scale in validated.noise.quantiles],
+                "distinct_keys": plan.bounds.distinct_keys,
+                "key_noise": None
+                if validated.noise.keys is None
+                else [validated.noise.keys.scale.hex(), validated.noise.keys.threshold],
                 "threshold": plan.bounds.threshold,
             },
             "cohort": sorted(validated.cohort),
             "charges": [[str(each.account), each.rho.pico] for each in reservation.charges],
+            "deltas": [
+                [str(each.account), str(each.delta_threshold)] for each in reservation.charges if each.delta_threshold
+            ],
         },
     )
     charged: Charged = object.__new__(Charged)

@@ -19,9 +19,9 @@ from cleanroom.accounting.account import AccountId
 from cleanroom.accounting.privacy_loss import Rho, epsilon_of
 from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
 from cleanroom.query.contribution import exact_vector
+from cleanroom.query.drawing import draw, released_keys
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.gate import ValidatedPlan, admit
-from cleanroom.query.noise import add_noise
 from cleanroom.query.notes import notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from key_management import SecretKey
 
 TICK_SECONDS: Final = 0.25
+PARTITION_MISSING: Final = "partition_missing"
 
 
 def ask(room: Room, request: SignedRequest) -> Answer:
@@ -74,6 +75,10 @@ def ask(room: Room, request: SignedRequest) -> Answer:
             _require_partitions(room, charged)
     except Refused as refused:
         log_refusal(room, request, refused)
+        raise
+    except Fault as fault:
+        if fault.code == PARTITION_MISSING:
+            log_refusal(room, request, fault)
         raise
     started = time.monotonic()
     try:
@@ -241,10 +246,12 @@ def _release(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) -
             readers[upload.table].append(reader)
         tables = {table: (charged.catalogs[table], readers[table]) for table in validated.plan.tables}
         rows = sum(upload.manifest.row_count for upload in charged.uploads)
-        exact = exact_vector(validated.plan, DuckDBBackend(tables, rows))
-    room_charge = next(each.rho for each in validated.charges if each.account == AccountId(None))
-    steps = add_noise(exact.values, norm=validated.plan.bounds.norm, scale=validated.scale, charged=room_charge)
-    return NoisedRelease(validated.plan, validated.scale, steps)
+        backend = DuckDBBackend(tables, rows)
+        plan, noise = validated.plan, validated.noise
+        room_charge = next(each for each in validated.charges if each.account == AccountId(None))
+        surviving = released_keys(plan, noise, backend, room_charge)
+        exact = exact_vector(plan, backend, surviving)
+    return draw(plan, noise, exact, surviving, room_charge)
 
 
 def _require_partitions(room: Room, charged: Charged) -> None:
@@ -257,7 +264,7 @@ def _require_partitions(room: Room, charged: Charged) -> None:
                     f"une partition de {upload.table} manque ou est tronquée ; rien n'a été imputé",
                     f"a partition of {upload.table} is missing or cut short; nothing was charged",
                 ),
-                code="partition_missing",
+                code=PARTITION_MISSING,
             )
 
 

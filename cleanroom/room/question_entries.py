@@ -28,7 +28,7 @@ DEEPEST_LOGGED_REQUEST: Final = 8
 
 def log_release(room: Room, charged: Charged, release: NoisedRelease) -> int:
     """Enter that an answer is about to leave; return the entry's index."""
-    digest = hashlib.sha256(json.dumps(release.steps).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(release.content()).encode()).hexdigest()
     with transaction(room.connection):
         ledger.mark_released(room.connection, charged.reservation.reservation_id)
         return room.journal.append(
@@ -68,8 +68,8 @@ def log_failure(room: Room, charged: Charged, error: BaseException) -> None:
 
 
 def log_refusal(room: Room, request: SignedRequest, refused: CleanroomError) -> None:
-    """Enter a refused question, with the codes of its reasons."""
-    reasons = refused.refusals if isinstance(refused, Refused) else ()
+    """Enter a question that was refused, or could not be charged, with the codes of its reasons."""
+    reasons = [each.code for each in refused.refusals] if isinstance(refused, Refused) else [refused.code]
     with transaction(room.connection):
         now = room.take(request)
         party = registry.party_named(room.connection, request.party)
@@ -78,9 +78,9 @@ def log_refusal(room: Room, request: SignedRequest, refused: CleanroomError) -> 
             EventType.QUERY_REFUSED,
             at=now,
             actor=request.party,
-            outcome=Outcome.REFUSED,
+            outcome=Outcome.REFUSED if isinstance(refused, Refused) else Outcome.ERROR,
             ordinals=(party.ordinal,),
-            details={**request_details(request), "reasons": [each.code for each in reasons]},
+            details={**request_details(request), "reasons": reasons},
         )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from cleanroom.cli.arguments import build_parser, command_words
 from cleanroom.errors import Language
-from cleanroom.room import question
+from cleanroom.query import drawing
 from examples import cdnow
 from examples.story import Story
 
@@ -78,7 +78,7 @@ def test_without_noise_the_answers_are_what_the_bounds_leave(
 ) -> None:
     """The example's own account of the bounds and the room's agree to a few lattice steps."""
     figures: list[cdnow.Figure] = []
-    monkeypatch.setattr(question, "add_noise", lambda values, **_: tuple(values))
+    monkeypatch.setattr(drawing, "add_noise", lambda values, **_: tuple(values))
     monkeypatch.setattr(cdnow, "conclude", lambda _story, _room, found: figures.extend(found))
     assert cdnow.main([str(synthetic), "--keep", str(tmp_path / "kept")]) == 0
     released = [each for each in figures if each.answer == each.answer]

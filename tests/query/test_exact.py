@@ -39,9 +39,11 @@ from cleanroom.errors import InvariantBroken
 from cleanroom.query.algebra import FirstRows, Scan
 from cleanroom.query.backend import Codes, PersonRows
 from cleanroom.query.bound import LATTICE_BITS, Bounds, Component, Measured
-from cleanroom.query.contribution import cell_numbers, contributions
+from cleanroom.query.contribution import contributions
+from cleanroom.query.estimates import places_of
 from cleanroom.query.plan import Plan
 from cleanroom.query.release import NoisedRelease
+from cleanroom.query.row_cells import cell_numbers
 from cleanroom.query.statistics import (
     CategoryKey,
     CountPersons,
@@ -99,21 +101,18 @@ def answer(a_plan: Plan, entries: tuple[int, ...]) -> dict[tuple[Any, ...], list
     found: dict[tuple[Any, ...], list[Fraction | None]] = {}
     for number, keys in enumerate(key_values(a_plan.keys)):
         parts = entries[number * width : (number + 1) * width]
-        values = [
-            Fraction(part, component.steps) for part, component in zip(parts, a_plan.bounds.components, strict=True)
-        ]
+        values = [part * component.step for part, component in zip(parts, a_plan.bounds.components, strict=True)]
         numbers: list[Fraction | None] = []
-        place = 0
         for statistic in a_plan.statistics:
+            mine = [values[place] for place in places_of(statistic, a_plan.bounds)]
             match statistic:
                 case CountPersons() | CountRows():
-                    numbers.append(values[place])
+                    numbers.append(mine[0])
                 case Sum(resolution=resolution):
-                    numbers.append(values[place] * Fraction(resolution))
+                    numbers.append(mine[0] * Fraction(resolution))
                 case Mean(middle=middle, resolution=resolution):
-                    rows, total = values[place], values[place + 1]
+                    rows, total = mine
                     numbers.append((middle + total / rows) * Fraction(resolution) if rows else None)
-            place += 2 if isinstance(statistic, Mean) else 1
         shown = tuple(keys[output.key] for output in a_plan.outputs if isinstance(output, KeyOutput))
         listed = [numbers[output.statistic] for output in a_plan.outputs if isinstance(output, StatisticOutput)]
         found[shown] = listed
@@ -346,21 +345,25 @@ def slow_entry(component: Component, bounds: Bounds, rows: PersonRows, places: l
     if component.column is not None:
         column = rows.columns[component.column]
         values = [int(column.values[row]) for row in places if column.present[row]]
-    steps = component.multiplier * 2**LATTICE_BITS
+        if component.least is not None and component.most is not None:
+            values = [min(max(value, component.least), component.most) for value in values]
+    n = len(places) if component.column is None else len(values)
+    unit = Fraction(component.multiplier * 2**LATTICE_BITS, 2**component.shift)
+    share = Fraction(min(n, bounds.max_rows), n) if n else Fraction(1)
     match component.measured:
         case Measured.PERSONS:
-            return Fraction(steps)
+            return unit * (n > 0)
         case Measured.ROWS:
-            return Fraction(min(len(places), bounds.max_rows) * steps)
+            return min(n, bounds.max_rows) * unit
         case Measured.TOTAL:
-            return Fraction(min(max(sum(values), component.lower), component.upper) * steps)
-        case Measured.MEAN_ROWS:
-            return Fraction(min(len(values), bounds.max_rows) * steps)
+            return min(max(sum(values), component.lower), component.upper) * unit
         case Measured.MEAN_TOTAL:
-            share = Fraction(min(len(values), bounds.max_rows), len(values)) if values else Fraction(1)
             total = sum(value - component.middle for value in values) * share
-            return min(max(total, Fraction(component.lower)), Fraction(component.upper)) * steps
-    raise AssertionError(component)
+        case Measured.SQUARES:
+            total = sum((value - component.middle) ** 2 - component.offset for value in values) * share
+        case _:
+            raise AssertionError(component)
+    return min(max(total, Fraction(component.lower)), Fraction(component.upper)) * unit
 
 
 def check_kernel(a_plan: Plan, rows: PersonRows) -> None:
@@ -371,9 +374,9 @@ def check_kernel(a_plan: Plan, rows: PersonRows) -> None:
     width = len(a_plan.bounds.components)
     for place, (mine, theirs) in enumerate(zip(fast, exact, strict=True)):
         component = a_plan.bounds.components[place % width]
-        floated = component.measured is Measured.MEAN_TOTAL
+        floated = component.measured in {Measured.MEAN_TOTAL, Measured.SQUARES}
         # A truncation and a float each cost a person less than a step; large entries, a few parts in 2^53 more.
-        rounding = (len(vectors) if floated else len(clipped)) * (1 + component.natural * component.steps * 2**-48)
+        rounding = (len(vectors) if floated else len(clipped)) * (1 + component.reach * 2**-48)
         assert abs(mine - theirs) <= rounding, (place, mine, float(theirs))
     starts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(rows.units)) if a != b), len(rows.units)]
     for start, end in pairwise(starts):
@@ -478,7 +481,7 @@ def test_totals_of_many_persons_pass_32_bits_in_both_directions() -> None:
     for sign in (1, -1):
         rows = stream([[(sign * (2**31 - 1),)] * 16] * 3_000, 1)
         assert contributions(a_plan, rows).values == (
-            sign * 3_000 * 16 * (2**31 - 1) * a_plan.bounds.components[0].steps,
+            sign * 3_000 * 16 * (2**31 - 1) / a_plan.bounds.components[0].step,
         )
 
 

@@ -19,6 +19,7 @@ from cleanroom.identifiers import Epoch, PartyId, Purpose, Role, TableName
 from cleanroom.policies import Declaration, read_declaration
 from cleanroom.query.bound import Measured
 from cleanroom.query.gate import Question, Rulebook, ValidatedPlan, admit, is_genuine
+from cleanroom.query.mechanisms import Noise
 from cleanroom.query.noise import margin95
 from cleanroom.query.precision import precision
 
@@ -475,14 +476,15 @@ def test_a_validated_plan_is_neither_copied_nor_pickled_nor_altered() -> None:
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(InvariantBroken):
             attempt(genuine)
-    for name in ("scale", "charges", "plan", "party", "new"):
+    for name in ("noise", "scale", "charges", "plan", "party", "new"):
         with pytest.raises((InvariantBroken, AttributeError)):
             setattr(genuine, name, 1)
     assert is_genuine(genuine)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("scale", 1.0), ("charges", ()), ("party", PartyId("francos")), ("purpose", Purpose("x"))]
+    ("name", "value"),
+    [("noise", Noise(1.0)), ("charges", ()), ("party", PartyId("francos")), ("purpose", Purpose("x"))],
 )
 def test_a_validated_plan_altered_by_force_is_not_genuine(name: str, value: Any) -> None:
     genuine = issued_plan()

@@ -36,8 +36,8 @@ from cleanroom.accounting.accountant import ReleaseNorm
 from cleanroom.catalog import Contribution
 from cleanroom.errors import Refused
 from cleanroom.query.backend import SliceTooLarge
+from cleanroom.query.mechanisms import shape_of
 from cleanroom.query.plan import Plan
-from cleanroom.query.precision import shape_of
 
 LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 THRESHOLDS = (0, 0, 20)

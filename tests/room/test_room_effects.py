@@ -21,6 +21,7 @@ from cleanroom.accounting.reservation import ReservationState
 from cleanroom.errors import CleanroomError, Fault, InvariantBroken, NotVerified, Refused
 from cleanroom.query import gate
 from cleanroom.query.duckdb_backend import DuckDBBackend
+from cleanroom.query.mechanisms import Noise
 from cleanroom.room import Room, charge, question, registry, upload
 from cleanroom.room import room as room_module
 from cleanroom.room.database import transaction
@@ -100,7 +101,7 @@ CHARGED: dict[str, Callable[[Patch], None]] = {
     "read a partition": lambda p: p.setattr(PartitionReader, "read", failing(OSError(SECRET))),
     "DuckDB": lambda p: p.setattr(DuckDBBackend, "_run", failing(duckdb.ConversionException(SECRET))),
     "memory": lambda p: p.setattr(DuckDBBackend, "rows", failing(MemoryError())),
-    "noise": lambda p: p.setattr(question, "add_noise", failing(InvariantBroken(SECRET))),
+    "noise": lambda p: p.setattr(question, "draw", failing(InvariantBroken(SECRET))),
     "table of the answer": lambda p: p.setattr(question, "answer_table", failing(KeyError(SECRET))),
     "append of the release": lambda p: p.setattr(Journal, "append", append_failing(EventType.QUERY_RELEASED, BROKEN)),
 }
@@ -371,7 +372,7 @@ def test_a_plan_altered_after_the_gate_is_not_charged(room: Room, monkeypatch: P
 
     def altered(*arguments: Any) -> gate.ValidatedPlan:
         validated = whole(*arguments)
-        object.__setattr__(validated, "scale", validated.scale / 2)
+        object.__setattr__(validated, "noise", Noise(validated.scale / 2))
         return validated
 
     monkeypatch.setattr(question, "admit", altered)

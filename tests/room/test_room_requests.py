@@ -15,6 +15,7 @@ from audit_log import EventType
 from cleanroom.errors import CleanroomError, NotVerified, Refused, UsageError
 from cleanroom.identifiers import PartyId, RoomId
 from cleanroom.room import Room, question, views
+from cleanroom.room.home import OPERATOR
 from cleanroom.room.signed_request import SignedRequest
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ FORGERIES: dict[str, Callable[[SignedRequest], SignedRequest]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_a_forged_request_is_not_verified_and_changes_nothing(forgery: str, place: Place) -> None:
+def test_a_forged_request_is_not_verified_and_changes_nothing_but_the_log(forgery: str, place: Place) -> None:
     with place.open() as room:
         request = FORGERIES[forgery](signed(room))
         before, log = spent(room), kinds(room)
@@ -54,7 +55,12 @@ def test_a_forged_request_is_not_verified_and_changes_nothing(forgery: str, plac
             assert caught.value.code == "request_not_signed"
         with pytest.raises(NotVerified):
             question.check(room, request, [])
-        assert (spent(room), kinds(room)) == (before, log)
+        assert (spent(room), kinds(room)) == (before, [*log, *[EventType.ACCESS_REFUSED] * 4])
+        # The public leaf accuses nobody: whom a forgery claims to be from is a claim, and sealed.
+        event = room.journal.log.entry(room.connection, len(log)).event
+        assert (event.actor, event.parties) == (room.journal.pseudonym(OPERATOR), frozenset({0}))
+        _, _, details = entries(room)[len(log)]
+        assert (details["reason"], details["claimed"]) == ("request_not_signed", request.party)
     audit(place)
 
 
@@ -170,7 +176,7 @@ def test_odd_requests_are_refused_and_entered(odd: str, place: Place) -> None:
 
 def test_a_margin_of_many_zeros_is_refused_by_its_exponent(monkeypatch: pytest.MonkeyPatch, room: Room) -> None:
     """Counted, not timed: the exact fraction of such a number must never be made."""
-    from cleanroom.query import precision
+    from cleanroom.query import pricing
 
     made: list[object] = []
 
@@ -178,7 +184,7 @@ def test_a_margin_of_many_zeros_is_refused_by_its_exponent(monkeypatch: pytest.M
         made.append(arguments)
         raise AssertionError
 
-    monkeypatch.setattr(precision, "Fraction", fraction)
+    monkeypatch.setattr(pricing, "Fraction", fraction)
     with pytest.raises(Refused):
         ask(room, epsilon=None, margin=Decimal("1e-400000"))
     assert made == []

@@ -12,9 +12,9 @@ from room_samples import OVERLAP, Place, ask, sector, upload_all
 from cleanroom.accounting.account import ROOM
 from cleanroom.accounting.privacy_loss import Rho
 from cleanroom.query.bound import Measured
+from cleanroom.query.estimates import resolutions_of, unit_of
 from cleanroom.query.gate import ValidatedPlan, admit
 from cleanroom.query.noise import add_noise
-from cleanroom.query.precision import resolutions_of, unit_of
 from cleanroom.query.release import CellState, NoisedRelease
 from cleanroom.room import question, registry
 
@@ -94,18 +94,19 @@ def exact_of(room: Room, patch: pytest.MonkeyPatch, sql: str, **asked: Any) -> t
     """Ask for real; return the exact vector as a release of its own, and the answer."""
     seen: list[tuple[int, ...]] = []
     plans: list[Any] = []
-    whole, released = question.add_noise, question.answer_table
+    whole, released = question.exact_vector, question.answer_table
 
-    def keep(vector: Any, **rest: Any) -> Any:
-        seen.append(tuple(vector))
-        return whole(vector, **rest)
+    def keep(*arguments: Any) -> Any:
+        exact = whole(*arguments)
+        seen.append(exact.values)
+        return exact
 
     def table(release: Any) -> Any:
         plans.append(release)
         return released(release)
 
     with patch.context() as watch:
-        watch.setattr(question, "add_noise", keep)
+        watch.setattr(question, "exact_vector", keep)
         watch.setattr(question, "answer_table", table)
         answer = ask(room, sql, **asked)
     return NoisedRelease(plans[0].plan, plans[0].scale, seen[0]), answer

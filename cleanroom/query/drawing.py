@@ -1,0 +1,76 @@
+"""From exact numbers to a noised release: every draw of a plan, checked against what was charged for all of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from cleanroom.accounting.privacy_loss import Rho
+from cleanroom.errors import InvariantBroken
+from cleanroom.query.contribution import streamed
+from cleanroom.query.mechanisms import draws
+from cleanroom.query.noise import add_noise, noisy_max
+from cleanroom.query.quantiles import scores
+from cleanroom.query.release import NoisedRelease
+from cleanroom.query.unknown_keys import counted_keys, key_columns, surviving_keys
+
+if TYPE_CHECKING:
+    from cleanroom.accounting.account import Charge
+    from cleanroom.query.backend import Backend
+    from cleanroom.query.cells import SurvivingKeys
+    from cleanroom.query.contribution import ExactVector
+    from cleanroom.query.mechanisms import Noise
+    from cleanroom.query.plan import Plan
+
+
+def require_paid(plan: Plan, noise: Noise, charged: Charge) -> None:
+    """Stop the question if its draws together cost more than the room was charged, in rho or in delta.
+
+    Args:
+        charged: the room's charge for this release.
+    """
+    due = draws(plan.bounds, noise)
+    if sum((draw.loss for draw in due), Fraction(0)) > charged.rho.as_fraction():
+        raise InvariantBroken("the draws cost more than their question was charged")
+    if sum((draw.delta_everywhere for draw in due), Fraction(0)) > charged.delta_threshold:
+        raise InvariantBroken("the threshold costs more delta than its question was charged")
+
+
+def released_keys(plan: Plan, noise: Noise, backend: Backend, charged: Charge) -> SurvivingKeys | None:
+    """Release the unknown keys of a plan past their threshold; None if all keys are public."""
+    require_paid(plan, noise, charged)
+    if noise.keys is None:
+        return None
+    counted = counted_keys(plan, streamed(plan, backend, key_columns(plan)))
+    return surviving_keys(
+        counted, scale=noise.keys.scale, threshold=noise.keys.threshold, most=plan.bounds.most_surviving
+    )
+
+
+def draw(
+    plan: Plan, noise: Noise, exact: ExactVector, surviving: SurvivingKeys | None, charged: Charge
+) -> NoisedRelease:
+    """Noise the vector of a plan and choose its quantiles.
+
+    Raises:
+        InvariantBroken: the draws would cost more than was charged.
+    """
+    require_paid(plan, noise, charged)
+    bounds = plan.bounds
+    due = list(draws(bounds, noise))
+    steps: tuple[int, ...] = ()
+    if noise.vector is not None:
+        paid = Rho.at_least(due.pop(0).loss)
+        steps = add_noise(exact.values, norm=bounds.norm, scale=noise.vector, charged=paid)
+    chosen = tuple(
+        noisy_max(
+            tuple(scores(quantile, weights)),
+            reach=quantile.factor * quantile.norm,
+            scale=scale,
+            charged=Rho.at_least(each.loss),
+        )
+        for quantile, weights, scale, each in zip(
+            bounds.quantiles, exact.weights, noise.quantiles, due[: len(bounds.quantiles)], strict=True
+        )
+    )
+    return NoisedRelease(plan, noise.scale, steps, chosen, surviving)

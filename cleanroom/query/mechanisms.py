@@ -1,0 +1,111 @@
+"""The mechanisms of one release, how far a person moves each, and what their noise costs together.
+
+A release draws discrete Gaussian noise on one vector, chooses each quantile of each cell by noisy max, and drops
+unknown keys below a noised threshold: whichever of these its statistics and keys need. Each is (d²/2s²)-zCDP in its own
+distance d and scale s; the losses add up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from cleanroom.accounting.accountant import Draw, Reach, ReleaseNorm, VectorShape
+from cleanroom.errors import InvariantBroken
+from cleanroom.query.key_threshold import delta_of
+
+if TYPE_CHECKING:
+    from cleanroom.query.bound import Bounds, QuantileBound
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNoise:
+    """The noise on the persons of an unknown key, and the least noised number that is released.
+
+    Args:
+        scale: in persons.
+        threshold: in persons.
+    """
+
+    scale: float
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The scales of a release's mechanisms.
+
+    Args:
+        vector: of the discrete Gaussian on the vector, in lattice steps; None if there is no vector.
+        quantiles: of the noisy max of each quantile, in steps of score.
+        keys: of the threshold on unknown keys; None if all keys are public.
+    """
+
+    vector: float | None
+    quantiles: tuple[float, ...] = ()
+    keys: KeyNoise | None = None
+
+    @property
+    def scale(self) -> float:
+        """The scale that most of the answer has: the vector's, else that of the keys' counts, else of a quantile."""
+        if self.vector is not None:
+            return self.vector
+        return self.keys.scale if self.keys is not None else self.quantiles[0]
+
+
+def shape_of(bounds: Bounds) -> VectorShape:
+    """Return what is known of a person's vector under these bounds (S2)."""
+    if bounds.signed:
+        return VectorShape.SIGNED
+    return VectorShape.ONE_NON_NEGATIVE if bounds.one_entry else VectorShape.NON_NEGATIVE
+
+
+def vector_reach(bounds: Bounds) -> Reach:
+    """Return how far one person moves the vector."""
+    return ReleaseNorm(bounds.norm, shape_of(bounds)).reach
+
+
+def quantile_reach(quantile: QuantileBound, *, one_cell: bool) -> Reach:
+    """Return how far one person moves the scores: Σ over cells of squared L∞ distances (proof: `query.quantiles`)."""
+    square = quantile.norm**2
+    if one_cell:
+        return Reach(quantile.factor**2 * square, (quantile.below + quantile.above) ** 2 * square)
+    return Reach(quantile.factor**2 * square, 2 * (quantile.below**2 + quantile.above**2) * square)
+
+
+def quantile_reaches(bounds: Bounds) -> tuple[Reach, ...]:
+    """Return how far one person moves the scores of each quantile."""
+    return tuple(quantile_reach(each, one_cell=bounds.one_cell) for each in bounds.quantiles)
+
+
+def keys_reach(bounds: Bounds) -> Reach:
+    """Return how far one person moves the counts of unknown keys: m of them by 1, or m others as well (S2)."""
+    return Reach(bounds.distinct_keys, 2 * bounds.distinct_keys)
+
+
+def draws(bounds: Bounds, noise: Noise) -> tuple[Draw, ...]:
+    """Return what is drawn, each with what it costs: the vector, the quantiles, the threshold."""
+    if (
+        (noise.vector is None) == bool(bounds.components)
+        or len(noise.quantiles) != len(bounds.quantiles)
+        or (noise.keys is None) == bool(bounds.distinct_keys)
+    ):
+        raise InvariantBroken("the noise is that of another release")
+    found: list[Draw] = []
+    if noise.vector is not None:
+        found.append(Draw(vector_reach(bounds), Fraction(noise.vector)))
+    found += [
+        Draw(reach, Fraction(scale)) for reach, scale in zip(quantile_reaches(bounds), noise.quantiles, strict=True)
+    ]
+    if noise.keys is not None:
+        most, keys = bounds.distinct_keys, noise.keys
+        found.append(
+            Draw(
+                keys_reach(bounds),
+                Fraction(keys.scale),
+                Fraction(delta_of(keys.scale, keys.threshold, most)),
+                Fraction(delta_of(keys.scale, keys.threshold, 2 * most)),
+            )
+        )
+    return tuple(found)

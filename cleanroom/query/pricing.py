@@ -1,0 +1,182 @@
+"""Turn the precision asked for into noise scales and what each account pays for them.
+
+`epsilon` bounds the largest charge that any account of the question gets, read at the smallest conversion delta of the
+tables touched (docs/adr/0003). `margin` asks for the least such charge at which every count and sum has a 95 % margin
+of at most so many of its unit. Without either, the strictest default of the rules.
+
+That charge is shared out equally: each statistic of the vector, each quantile and the threshold on unknown keys gets
+the same part, and the vector the parts of its statistics together, since one vector serves them all at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from cleanroom.accounting.account import Charge
+from cleanroom.accounting.accountant import Reach, charges_of, least_scale
+from cleanroom.accounting.privacy_loss import PrivacyLossOverflow, Rho, epsilon_of, rho_for
+from cleanroom.errors import Refused
+from cleanroom.identifiers import TableName
+from cleanroom.policies import AnalysisRule, BudgetTerms
+from cleanroom.query.estimates import places_of, resolutions_of, unit_of
+from cleanroom.query.key_threshold import least_threshold
+from cleanroom.query.mechanisms import KeyNoise, Noise, draws, keys_reach, quantile_reaches, vector_reach
+from cleanroom.query.noise import NORMAL_975, margin95
+from cleanroom.query.plan import Plan
+from cleanroom.query.precision import Default, Epsilon, Margin, Precision, not_precise
+from cleanroom.query.refusals import refusal
+from cleanroom.query.statistics import CountPersons, CountRows, Mean, Quantile, Sum
+
+QUESTIONS_OF_A_DELTA: Final = 256
+"""One question's threshold takes so small a part of what a table grants for thresholds; it costs little precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The noise of a question and its price.
+
+    Args:
+        noise: the scales of its mechanisms.
+        charges: what the room and each table pay.
+        epsilon: the largest of them, as an epsilon at the smallest conversion delta.
+    """
+
+    noise: Noise
+    charges: tuple[Charge, ...]
+    epsilon: float
+
+    @property
+    def scale(self) -> float:
+        """The scale that most of the answer has."""
+        return self.noise.scale
+
+
+def price(
+    plan: Plan,
+    wanted: Precision,
+    rules: Mapping[TableName, AnalysisRule],
+    budgets: Mapping[TableName, BudgetTerms],
+) -> Priced:
+    """Price a plan.
+
+    Raises:
+        Refused: over an owner's limit a question, or a margin that cannot be promised.
+    """
+    delta = min(budget.delta for budget in budgets.values()) / 2
+    match wanted:
+        case Margin(value=margin):
+            each = _share_for_margin(plan, Fraction(margin))
+        case Epsilon(value=epsilon):
+            each = _share_for_epsilon(plan, epsilon, delta)
+        case Default():
+            epsilon = min(rule.default_epsilon for rule in rules.values())
+            each = _share_for_epsilon(plan, epsilon, delta)
+    noise = _noise(plan, each, delta / QUESTIONS_OF_A_DELTA)
+    try:
+        paid = charges_of(draws(plan.bounds, noise), frozenset(plan.tables))
+    except PrivacyLossOverflow:
+        raise not_precise("cette précision dépasse tout budget", "this precision exceeds any budget") from None
+    largest = max(charge.rho for charge in paid)
+    over = [
+        refusal(
+            "epsilon_over_limit",
+            owner=table.owner,
+            table=table,
+            limit=rule.max_epsilon_per_question,
+            hint=(f"--epsilon {rule.max_epsilon_per_question}", f"--epsilon {rule.max_epsilon_per_question}"),
+        )
+        for table, rule in sorted(rules.items())
+        if rule.max_epsilon_per_question is not None and largest > rho_for(rule.max_epsilon_per_question, delta)
+    ]
+    if over:
+        raise Refused(tuple(over))
+    return Priced(noise, paid, epsilon_of(largest, delta))
+
+
+def _vector_share(plan: Plan) -> Fraction:
+    """Return how many parts the vector gets: one a statistic, half a one where only the owners' threshold needs it."""
+    if not plan.bounds.components:
+        return Fraction(0)
+    summed = sum(not isinstance(statistic, Quantile) for statistic in plan.statistics)
+    return Fraction(summed) if summed else Fraction(1, 2)
+
+
+def _parts(plan: Plan) -> Fraction:
+    return _vector_share(plan) + len(plan.bounds.quantiles) + bool(plan.bounds.distinct_keys)
+
+
+def _noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:
+    """Return the scales at which every part costs the dearest account at most its share."""
+    alone = len(plan.tables) == 1
+
+    def scale(reach: Reach, parts: Fraction = Fraction(1)) -> float:
+        return least_scale(reach, tables_alone=alone, rho=each.rho * parts)
+
+    bounds = plan.bounds
+    vector = None
+    if bounds.components:
+        vector = each.vector or scale(vector_reach(bounds), _vector_share(plan))
+    keys = None
+    if bounds.distinct_keys:
+        noise = each.keys or scale(keys_reach(bounds))
+        threshold = least_threshold(noise, bounds.distinct_keys * (1 if alone else 2), delta)
+        if threshold is None:
+            raise not_precise(
+                "le delta de ces tables est trop petit pour des clés sans domaine",
+                "the delta of these tables is too small for keys without a domain",
+            )
+        keys = KeyNoise(noise, threshold)
+    return Noise(vector, tuple(scale(reach) for reach in quantile_reaches(bounds)), keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What one part of a question may cost its dearest account, and the scales that a margin has already fixed."""
+
+    rho: Fraction
+    vector: float | None = None
+    keys: float | None = None
+
+
+def _share_for_epsilon(plan: Plan, epsilon: Decimal, delta: Fraction) -> _Share:
+    rho: Rho = rho_for(epsilon, delta)
+    if not rho.pico:
+        raise not_precise("cet epsilon est trop petit pour une réponse", "this epsilon is too small for any answer")
+    return _Share(rho.as_fraction() / _parts(plan))
+
+
+def _share_for_margin(plan: Plan, margin: Fraction) -> _Share:
+    """Return the greatest scale at which each count and sum asked for keeps the margin, and what a part costs then."""
+    bounds = plan.bounds
+    units: list[Fraction] = []
+    resolutions = resolutions_of(plan)
+    for statistic in plan.statistics:
+        if isinstance(statistic, Mean):
+            raise not_precise(
+                "la marge d'une moyenne dépend du nombre de lignes ; donnez epsilon",
+                "the margin of a mean depends on the number of rows; give epsilon",
+            )
+        if isinstance(statistic, (CountPersons, CountRows, Sum)):
+            place = 0 if bounds.counted_by_threshold else places_of(statistic, bounds)[0]
+            units.append(Fraction(1) if bounds.counted_by_threshold else unit_of(bounds.components[place], resolutions))
+    if not units:
+        raise not_precise(
+            "une marge se demande de nombres et de sommes ; donnez epsilon",
+            "a margin is asked of counts and sums; give epsilon",
+        )
+    least = margin / max(units)
+    scale = float(least) / NORMAL_975
+    while scale > 0 and margin95(scale) > least:
+        scale *= 1 - 2.0**-16
+    if scale < 1e-3 or not math.isfinite(scale):
+        raise not_precise("cette marge est trop petite", "this margin is too small")
+    alone = len(plan.tables) == 1
+    if bounds.counted_by_threshold:
+        return _Share(keys_reach(bounds).largest(tables_alone=alone) / (2 * Fraction(scale) ** 2), keys=scale)
+    loss = vector_reach(bounds).largest(tables_alone=alone) / (2 * Fraction(scale) ** 2)
+    return _Share(loss / _vector_share(plan), vector=scale)
