@@ -20,6 +20,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from cleanroom.errors import Position, Refused
 from cleanroom.identifiers import fold
+from cleanroom.query.binding.admitted import ADMITTED_NAMES, ADMITTED_SCALARS
 from cleanroom.query.refusals import refusal
 
 if TYPE_CHECKING:
@@ -46,51 +47,39 @@ _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END})
 _QUOTED: Final = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
 
-_BINARY: Final = frozenset({"this", "expression"})
-ADMITTED: Final[dict[type[exp.Expr], frozenset[str]]] = {
+_RELATIONAL: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Select: frozenset({"expressions", "from_", "joins", "where", "group", "kind"}),
     exp.From: frozenset({"this"}),
     exp.Table: frozenset({"this", "db", "alias"}),
     exp.TableAlias: frozenset({"this"}),
     exp.Subquery: frozenset({"this", "alias"}),
-    exp.Paren: frozenset({"this"}),
     exp.Join: frozenset({"this", "on", "using", "kind"}),
     exp.Where: frozenset({"this"}),
     exp.Group: frozenset({"expressions"}),
     exp.Union: frozenset({"this", "expression", "distinct"}),
     exp.Intersect: frozenset({"this", "expression", "distinct"}),
     exp.Alias: frozenset({"this", "alias"}),
-    exp.Column: frozenset({"this", "table", "db"}),
-    exp.Identifier: frozenset({"this", "quoted"}),
     exp.Star: frozenset(),
     exp.Count: frozenset({"this", "big_int"}),
     exp.Distinct: frozenset({"expressions"}),
     exp.Sum: frozenset({"this"}),
     exp.Avg: frozenset({"this"}),
-    exp.And: _BINARY,
-    exp.Or: _BINARY,
-    exp.Not: frozenset({"this"}),
-    exp.EQ: _BINARY,
-    exp.NEQ: _BINARY,
-    exp.LT: _BINARY,
-    exp.LTE: _BINARY,
-    exp.GT: _BINARY,
-    exp.GTE: _BINARY,
-    exp.Is: _BINARY,
-    exp.Between: frozenset({"this", "low", "high"}),
-    exp.In: frozenset({"this", "expressions", "query"}),
-    exp.Null: frozenset(),
-    exp.Boolean: frozenset({"this"}),
-    exp.Literal: frozenset({"this", "is_string"}),
-    exp.Neg: frozenset({"this"}),
-    exp.Cast: frozenset({"this", "to"}),
-    exp.DataType: frozenset({"this", "nested"}),
-    exp.TimestampTrunc: frozenset({"this", "unit"}),
-    exp.DateTrunc: frozenset({"this", "unit"}),
-    exp.Var: frozenset({"this"}),
-    exp.Placeholder: frozenset({"this"}),
 }
+ADMITTED: Final = {**ADMITTED_SCALARS, **_RELATIONAL}
 """Node classes and their arguments; an argument that is empty or False does not count as present."""
+
+_A_DAY: Final = ("écrivez le jour : DATE '2025-01-31'", "write the day: DATE '2025-01-31'")
+_HINTS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
+    exp.CurrentDate: _A_DAY,
+    exp.CurrentTimestamp: _A_DAY,
+    exp.CurrentTime: _A_DAY,
+    exp.RegexpLike: ("LIKE '%…%'", "LIKE '%…%'"),
+    exp.SimilarTo: ("LIKE '%…%'", "LIKE '%…%'"),
+    exp.Glob: ("LIKE '%…%'", "LIKE '%…%'"),
+    exp.Escape: ("LIKE sans ESCAPE", "LIKE without ESCAPE"),
+    exp.Pow: ("x * x", "x * x"),
+}
+"""What may be written instead of some constructs that are not admitted."""
 
 _STATEMENT_WORDS: Final = frozenset({"SELECT", "FROM", "(", "WITH"})
 
@@ -247,8 +236,9 @@ def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refu
             continue
         place = _position_at(text, starts[id(node)]) if id(node) in starts else None
         known = ADMITTED.get(type(node))
-        if known is None:
-            reasons.append(refusal("not_admitted", place, what=_construct(node)))
+        if known is None or (isinstance(node, exp.Anonymous) and str(node.this).lower() not in ADMITTED_NAMES):
+            hint = _HINTS.get(type(node))
+            reasons.append(refusal("not_admitted", place, hint=hint, what=_construct(node)))
             continue
         for name, value in node.args.items():
             if name not in known and value not in (None, False, [], ()):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.catalog import day_number, day_of
 from cleanroom.query.refusals import refusal
+from cleanroom.query.terms.alike import Alike, alike, iso_date
 from cleanroom.query.terms.calendar_bounds import bounds_of_part, days_in_reach, months_later
 from cleanroom.query.terms.language import (
     AddMonths,
@@ -20,7 +22,9 @@ from cleanroom.query.terms.language import (
     DatePart,
     DateUnit,
     FloorDivide,
+    Greatest,
     Integer,
+    Least,
     Minus,
     PartOf,
     Plus,
@@ -28,10 +32,13 @@ from cleanroom.query.terms.language import (
     Times,
 )
 from cleanroom.query.terms.operands import derived, is_null, nothing, unfit
+from cleanroom.query.terms.resolutions import in_steps, number
 from cleanroom.query.terms.typed import Constant, Typed
 from cleanroom.query.terms.types import DateType, NumberType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cleanroom.errors import Refusal
     from cleanroom.query.terms.language import Term
     from cleanroom.query.terms.operands import Operand
@@ -62,21 +69,11 @@ class Day:
         return self.value.term
 
 
-def iso_day(text: str) -> date | None:
-    """Read `YYYY-MM-DD` and nothing else, or return None."""
-    if len(text) != len("2024-01-01") or not text.isascii() or text[4] + text[7] != "--":
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def as_day(function: str, value: Operand) -> Typed | Refusal:
     """Return a term of `DateType`, also for a text constant that is a day; or why it is none."""
     if isinstance(value, Typed):
         return value if isinstance(value.type, DateType) else unfit(function, value)
-    found = iso_day(value.value) if isinstance(value.value, str) else value.value
+    found = iso_date(value.value) if isinstance(value.value, str) else value.value
     if not isinstance(found, date):
         hint = ("DATE 'AAAA-MM-JJ'", "DATE 'YYYY-MM-DD'")
         return unfit(function, value, hint=hint)
@@ -160,10 +157,10 @@ def add_days(value: Operand, days: Operand, *, sign: int = 1) -> Typed | Refusal
     day = _day("DATE + …" if sign > 0 else "DATE - …", value)
     if not isinstance(day, Day):
         return day
-    number = _whole(days)
-    if number is None:
+    whole = _whole(days)
+    if whole is None:
         return unfit("DATE ± …", days, hint=("un nombre entier de jours", "a whole number of days"))
-    term, kind = number
+    term, kind = whole
     if sign > 0:
         made: Term = Plus(day.term, term)
         lower, upper = day.type.lower + kind.lower, day.type.upper + kind.upper
@@ -176,15 +173,12 @@ def add_days(value: Operand, days: Operand, *, sign: int = 1) -> Typed | Refusal
 
 
 def _whole(value: Operand) -> tuple[Term, NumberType] | None:
-    """Return a whole number of any rows, or None."""
-    if isinstance(value, Typed):
-        kind = value.type
-        return (value.term, kind) if isinstance(kind, NumberType) and kind.resolution == 1 else None
-    number = value.value
-    if isinstance(number, (bool, str, date)) or number is None:
+    """Return a whole number of any rows in steps of 1, or None."""
+    found = number(value)
+    if found is None or found.type.resolution.denominator != 1:
         return None
-    whole = int(number) if number == int(number) else None  # type: ignore[call-overload]
-    return None if whole is None else (Integer(whole), NumberType.between(whole, whole))
+    whole = in_steps(found, Fraction(1))
+    return None if whole is None else (whole.term, whole.type)
 
 
 def days_between(left: Operand, right: Operand) -> Typed | Refusal:
@@ -248,6 +242,19 @@ def _cut_to_weeks(days: Term, lower: int, upper: int) -> Term:
     return Choice(((Compared(Comparing.LESS, days, Integer(0)), below),), above)
 
 
+def extreme(items: Sequence[Operand], *, latest: bool) -> Typed | Refusal:
+    """Return the latest, or the earliest, of the days that are not NULL."""
+    found = alike(items)
+    if not isinstance(found, Alike):
+        return found
+    if not isinstance(found.type, DateType):
+        return unfit("GREATEST" if latest else "LEAST", items[0])
+    # A value outside its range arrives as NULL in any column (S7), and NULL is skipped: the hull is what is sure.
+    null = all(is_null(item) or (isinstance(item, Typed) and item.type.nullable) for item in items)
+    kind = DateType(found.type.lower, found.type.upper, null)
+    return derived(Greatest(found.terms) if latest else Least(found.terms), kind, items)
+
+
 def last_of_month(value: Operand) -> Typed | Refusal:
     """Return the last day of a day's month."""
     if is_null(value):
@@ -270,5 +277,5 @@ def day_constant(value: Constant) -> Constant | None:
     """Return the day that a text constant is, for DATE '…'; None if it is none."""
     if value.value is None or isinstance(value.value, date):
         return value
-    day = iso_day(value.value) if isinstance(value.value, str) else None
+    day = iso_date(value.value) if isinstance(value.value, str) else None
     return None if day is None else Constant(day, value.position)
