@@ -176,8 +176,8 @@ def _named_day(text: str) -> date | None:
 
 
 def _century(year: int) -> int:
-    """Return the century of a year of two digits, as POSIX and Rust's chrono do."""
-    return 1900 if year >= 69 else 2000
+    """Return the century of a year of two digits, as Rust's chrono does: 70 is 1970."""
+    return 1900 if year >= 70 else 2000
 
 
 def _existing(year: int, month: int, day: int) -> date | None:

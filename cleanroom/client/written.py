@@ -124,10 +124,11 @@ def _first_currency(text: pl.Series) -> str | None:
 
 def _first_grouped(text: pl.Series, mark: DecimalMark) -> bool | None:
     """Tell whether the first value with the other mark is without doubt; None where no value has it."""
-    other = text.filter(text.str.contains(mark.other, literal=True).fill_null(value=False)).head(1)
-    if other.is_empty():
+    other = text.filter(text.str.contains(mark.other, literal=True).fill_null(value=False))
+    # What is no number at all decides nothing: before the mark was known, it was not looked at either.
+    value = _first(other, rf"[(]?(?:{MARKED_PATTERN}|{BOTH_MARKS_PATTERN})[)]?", signs=[mark.other])
+    if value is None:
         return None
-    value = str(other[0]).strip(WHITE_SPACE)
     both = re.fullmatch(BOTH_MARKS_PATTERN, value.removeprefix("(").removesuffix(")"), re.ASCII) is not None
     return both and value.rfind(mark.value) > value.rfind(mark.other)
 

@@ -16,7 +16,7 @@ from cleanroom.client.conform import Conformed, Conforming, RowsRefused, Treatme
 from cleanroom.client.read_table import SourceTable
 from cleanroom.client.reading import Reading
 from cleanroom.client.values import ReasonKind, category_value, clean, date_value, number_value
-from cleanroom.client.written import DateForm, DecimalMark, written_form
+from cleanroom.client.written import DateForm, MomentForm, NumberForm, written_form
 from cleanroom.errors import Language
 from cleanroom.identifiers import IdentifierKind, TableName
 
@@ -62,9 +62,9 @@ def outcome(values: pl.Series, kind: Category | Date | Number) -> list[object]:
 @settings(deadline=None)
 @given(st.sampled_from(NUMBERS), st.lists(SPELLED | st.none(), min_size=1, max_size=6))
 def test_columns_of_numbers_follow_the_rule_of_one(kind: Number, values: list[str | None]) -> None:
-    mark = written_form(pl.Series(values, dtype=pl.String), kind)
-    assert mark is None or isinstance(mark, DecimalMark)
-    expected = [None if (text := clean(value)) is None else number_value(text, kind, mark) for value in values]
+    form = written_form(pl.Series(values, dtype=pl.String), kind)
+    assert form is None or isinstance(form, NumberForm)
+    expected = [None if (text := clean(value)) is None else number_value(text, kind, form) for value in values]
     assert outcome(pl.Series(values, dtype=pl.String), kind) == expected
 
 
@@ -90,8 +90,9 @@ def test_every_way_of_writing_cents_is_exact(cents: list[int]) -> None:
         ("1,000", ReasonKind.NOT_A_MULTIPLE),  # a thousand, or one?
         ("1.000", 100),
         ("1 000", ReasonKind.OUT_OF_BOUNDS),
-        ("1.234,56", ReasonKind.MIXED_MARKS),
-        ("1,234.56", ReasonKind.MIXED_MARKS),
+        ("1.234,56", ReasonKind.OUT_OF_BOUNDS),
+        ("1,234.56", ReasonKind.OUT_OF_BOUNDS),
+        ("1,23.456", ReasonKind.MIXED_MARKS),
         ("12.505", ReasonKind.NOT_A_MULTIPLE),
         ("500", 50_000),
         ("500.01", ReasonKind.OUT_OF_BOUNDS),
@@ -100,7 +101,11 @@ def test_every_way_of_writing_cents_is_exact(cents: list[int]) -> None:
         ("1e2", 10_000),
         ("9" * 50, ReasonKind.OUT_OF_BOUNDS),
         ("1e999999999", ReasonKind.NOT_A_NUMBER),
-        ("12 $", ReasonKind.NOT_A_NUMBER),
+        ("12 $", 1200),
+        ("(0.00)", 0),
+        ("(12.5)", ReasonKind.OUT_OF_BOUNDS),
+        ("12 ¢", ReasonKind.NOT_A_NUMBER),
+        ("12 %", ReasonKind.PERCENT),
         ("inf", ReasonKind.NOT_A_NUMBER),
         ("\u0661", ReasonKind.NOT_A_NUMBER),
     ],
@@ -122,10 +127,19 @@ def test_typed_numbers() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.text("0123456789-+T ", max_size=11) | st.dates().map(str), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.text("0123456789-+T ", max_size=11)
+        | st.dates().map(str)
+        | st.datetimes().map(str)
+        | st.sampled_from(["3 mai 2024", "31 avril 2024", "2024-05-03 19 h 30", "2024-05-03T19:30:00Z", "03/05/24"]),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_columns_of_dates_follow_the_rule_of_one(values: list[str]) -> None:
     form = written_form(pl.Series(values), DAYS)
-    assert form is None or isinstance(form, DateForm)
+    assert form is None or isinstance(form, DateForm | MomentForm)
     expected = [None if (text := clean(value)) is None else date_value(text, DAYS, form) for value in values]
     assert outcome(pl.Series(values), DAYS) == expected
 
@@ -135,9 +149,15 @@ def test_typed_dates() -> None:
     midnight = datetime(2024, 5, 1)  # noqa: DTZ001
     day = date(2024, 5, 1)
     assert outcome(pl.Series([day, date(2030, 1, 1), None]), DAYS) == [day, ReasonKind.OUT_OF_BOUNDS, None]
-    assert outcome(pl.Series([midnight, noon, None]), DAYS) == [day, ReasonKind.NOT_A_DATE, None]
-    assert outcome(pl.Series([midnight.replace(tzinfo=UTC)]), DAYS) == [ReasonKind.NOT_A_DATE]
-    assert outcome(pl.Series(["2024-02-30", "2024-2-1", "2024-05-01T00:00"]), DAYS) == [ReasonKind.NOT_A_DATE] * 3
+    assert outcome(pl.Series([midnight, noon, None]), DAYS) == [day, day, None]
+    assert written_form(pl.Series([midnight, noon]), DAYS) == MomentForm(DateForm.ISO)
+    assert written_form(pl.Series([midnight, midnight]), DAYS) is None
+    assert outcome(pl.Series([midnight.replace(tzinfo=UTC)]), DAYS) == [ReasonKind.ZONED_TIME]
+    assert outcome(pl.Series(["2024-02-30", "2024-2-1", "2024-05-01T00:00"]), DAYS) == [
+        ReasonKind.NO_SUCH_DAY,
+        ReasonKind.NOT_A_DATE,
+        day,
+    ]
 
 
 @settings(deadline=None)

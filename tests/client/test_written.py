@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -17,7 +18,7 @@ from cleanroom.client.near import near_category
 from cleanroom.client.read_table import SourceTable
 from cleanroom.client.reading import Reading
 from cleanroom.client.values import ReasonKind
-from cleanroom.client.written import DateForm, DecimalMark, written_form
+from cleanroom.client.written import DateForm, DecimalMark, NumberForm, written_form
 from cleanroom.identifiers import IdentifierKind, TableName
 
 DAYS = Date(date(1900, 1, 1), date(2099, 12, 31), nullable=True)
@@ -43,7 +44,9 @@ def slow_days(values: list[str]) -> list[object]:
     rows: list[object] = []
     for value, shape in zip(values, shapes, strict=True):
         if shape != first or first is None:
-            rows.append(ReasonKind.MIXED_DATES if shape in known else ReasonKind.NOT_A_DATE)
+            short = shape in ("99/99/99", "99-99-99", "99.99.99")
+            other = ReasonKind.SHORT_YEAR if short else ReasonKind.NOT_A_DATE
+            rows.append(ReasonKind.MIXED_DATES if shape in known else other)
             continue
         if shape == "9999-99-99":
             year, month, day = int(value[:4]), int(value[5:7]), int(value[8:])
@@ -52,7 +55,7 @@ def slow_days(values: list[str]) -> list[object]:
         leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
         longest = [31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
         if not (1 <= month <= 12 and 1 <= day <= longest[month - 1] and year > 0):
-            rows.append(ReasonKind.NOT_A_DATE)
+            rows.append(ReasonKind.NO_SUCH_DAY)
         elif not 1900 <= year <= 2099:
             rows.append(ReasonKind.OUT_OF_BOUNDS)
         else:
@@ -110,9 +113,10 @@ def spelled_day(form: DateForm) -> st.SearchStrategy[str]:
     )
 
 
-SPELLED_DAYS = st.sampled_from(DateForm).flatmap(
+FOUR = (DateForm.ISO, DateForm.SLASHES, DateForm.DASHES, DateForm.DOTS)
+SPELLED_DAYS = st.sampled_from(FOUR).flatmap(
     lambda form: st.lists(
-        st.one_of(spelled_day(form), spelled_day(form), st.sampled_from(["1/2/2024", "01/02/24", "2024-01-01T00:00"])),
+        st.one_of(spelled_day(form), spelled_day(form), st.sampled_from(["1/2/2024", "01/02/24", "2024-13"])),
         min_size=1,
         max_size=6,
     )
@@ -130,11 +134,14 @@ def spelled_numbers(draw: st.DrawFn) -> str:
     return sign + whole + (mark + draw(st.text("0123456789", min_size=1, max_size=3)) if mark else "")
 
 
-GARBLED = st.text("0129,. '\u202f-", min_size=1, max_size=9).filter(lambda text: text == text.strip())
+WITHOUT_DOUBT = re.compile(r"[+-]?\d{1,3}((,\d{3})+\.\d+|(\.\d{3})+,\d+)")
+GARBLED = st.text("0129,. '\u202f-", min_size=1, max_size=9).filter(
+    lambda text: text == text.strip() and WITHOUT_DOUBT.fullmatch(text) is None
+)
 
 
 @settings(deadline=None, max_examples=300)
-@given(SPELLED_DAYS | st.lists(st.sampled_from(DateForm).flatmap(spelled_day), min_size=1, max_size=4))
+@given(SPELLED_DAYS | st.lists(st.sampled_from(FOUR).flatmap(spelled_day), min_size=1, max_size=4))
 def test_days_are_read_as_slowly(values: list[str]) -> None:
     assert read(values, DAYS) == slow_days(values)
 
@@ -159,7 +166,11 @@ def test_numbers_are_read_as_slowly(values: list[str]) -> None:
         ("1 234'567", ReasonKind.NOT_A_NUMBER),
         ("1234 567", ReasonKind.NOT_A_NUMBER),
         ("1 234,567", ReasonKind.NOT_A_MULTIPLE),
-        ("1.234,56", ReasonKind.MIXED_MARKS),
+        ("1.234,56", 123456),
+        ("1.234.567,8", 123456780),
+        ("1,234.56", 123456),
+        ("1.23,456", ReasonKind.MIXED_MARKS),
+        ("12.345,67,8", ReasonKind.MIXED_MARKS),
     ],
 )
 def test_thousands(text: str, steps: object) -> None:
@@ -173,14 +184,15 @@ def test_day_comes_first_wherever_iso_is_not_written() -> None:
         (DateForm.DOTS, "03.04.2024"),
     ):
         assert written_form(pl.Series([None, " ", "n/a", text]), DAYS) is form
-        assert read([text, "04/13/2024".replace("/", text[2])], DAYS) == [date(2024, 4, 3), ReasonKind.NOT_A_DATE]
+        assert read([text, "04/13/2024".replace("/", text[2])], DAYS) == [date(2024, 4, 3), ReasonKind.NO_SUCH_DAY]
 
 
 def test_a_form_far_down_a_column_is_found() -> None:
-    assert written_form(pl.Series(["1"] * 1000 + ["1,5", "1.5"]), CENTS) is DecimalMark.COMMA
-    assert written_form(pl.Series(["1", "1 000", "1,2.3", "n,a"]), CENTS) is None
+    comma = NumberForm(DecimalMark.COMMA, seen=True)
+    assert written_form(pl.Series(["1"] * 1000 + ["1,5", "x"]), CENTS) == comma
+    assert written_form(pl.Series(["1", "1 000", "1,2.3", "n,a"]), CENTS) == NumberForm(seen=True)
     assert written_form(pl.Series([1.5]), CENTS) is None
-    assert written_form(pl.Series(["1,5"]).cast(pl.Categorical), CENTS) is DecimalMark.COMMA
+    assert written_form(pl.Series(["1,5"]).cast(pl.Categorical), CENTS) == comma
 
 
 CATALOG = TableCatalog(
@@ -210,7 +222,7 @@ def test_broken_rows_say_what_may_be_meant_in_both_languages() -> None:
     assert refused.value.message.fr == (
         "5 valeurs ne respectent pas la déclaration, dans 2 lignes ; rien n'a été déposé\n"
         "  2 × « région » : hors du domaine déclaré\n"
-        "  1 × « jour » : pas un jour AAAA-MM-JJ ni JJ/MM/AAAA\n"
+        "  1 × « jour » : ce jour n'existe pas\n"
         "  1 × « jour » : date écrite autrement que la première de la colonne\n"
         "  1 × « montant » : virgule et point mêlés dans la colonne : lequel marque les décimales ?\n"
         "premières lignes :\n"
@@ -220,8 +232,8 @@ def test_broken_rows_say_what_may_be_meant_in_both_languages() -> None:
         "  v.csv, ligne 2, colonne « montant », '1.5' : virgule et point mêlés dans la colonne : lequel marque les"
         " décimales ? (la colonne est lue en virgule décimale)\n"
         "  v.csv, ligne 3, colonne « région », 'Paris' : hors du domaine déclaré\n"
-        "  v.csv, ligne 3, colonne « jour », '12/31/2024' : pas un jour AAAA-MM-JJ ni JJ/MM/AAAA"
-        " (la colonne est lue en JJ/MM/AAAA)"
+        "  v.csv, ligne 3, colonne « jour », '12/31/2024' : ce jour n'existe pas"
+        " (la colonne est lue en JJ/MM/AAAA ; si le mois est d'abord : --dates MM/JJ/AAAA)"
     )
     english = refused.value.message.en
     assert "row 2, column 'région', 'Montréal': not in the declared domain (is it 'montreal'?)" in english
