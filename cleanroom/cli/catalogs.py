@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cleanroom.cli import figures
 from cleanroom.cli.answers import account_name
 from cleanroom.errors import Bilingual, ExitCode
+from cleanroom.identifiers import IdentifierKind
 from cleanroom.room import Room, views
 
 if TYPE_CHECKING:
@@ -103,12 +104,26 @@ def _sentence(console: Console, account: AccountBudget) -> list[str]:
     )
 
 
+def _known_by(table: CatalogTable) -> Bilingual:
+    """Say what persons are known by: only tables of the same meet (S10)."""
+    kind, _, namespace = table.known_by.partition(":")
+    match IdentifierKind(kind):
+        case IdentifierKind.EMAIL:
+            return Bilingual("par courriel", "by e-mail")
+        case IdentifierKind.PHONE:
+            return Bilingual("par téléphone", "by phone")
+        case IdentifierKind.OPAQUE:
+            own = Bilingual(f"par numéro de {namespace}", f"by number of {namespace}")
+            return own if namespace else Bilingual("par numéro commun à la salle", "by the room's common number")
+
+
 def _table(console: Console, table: CatalogTable) -> None:
     left = figures.epsilon(table.left, console.language)
     granted = figures.epsilon(table.granted, console.language)
+    known = _known_by(table)
     console.say(
-        f"\n{table.table} — une personne : {table.unit} ; budget ε = {granted}, il en reste {left}",
-        f"\n{table.table} — a person: {table.unit}; budget ε = {granted}, {left} left",
+        f"\n{table.table} — une personne : {table.unit} ({known.fr}) ; budget ε = {granted}, il en reste {left}",
+        f"\n{table.table} — a person: {table.unit} ({known.en}); budget ε = {granted}, {left} left",
     )
     console.say(
         f"  d'une personne comptent {table.max_rows_contributed} lignes par case et {table.max_groups_contributed} "

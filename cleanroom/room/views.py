@@ -17,7 +17,7 @@ from cleanroom.room.home import OPERATOR
 
 if TYPE_CHECKING:
     from cleanroom.accounting.reservation import Balance
-    from cleanroom.identifiers import PartyId, Purpose
+    from cleanroom.identifiers import PartyId, Purpose, TokenKind
     from cleanroom.policies import AnalysisRule
     from cleanroom.room.room import Room
     from cleanroom.room.signed_request import SignedRequest
@@ -36,11 +36,13 @@ class CatalogTable:
     """A table as a party may use it: the rules that name it, and what its budget has left.
 
     Args:
+        known_by: what its persons' tokens are made of; tables meet others of the same alone (S10).
         left: epsilon of the rho that is left, at the table's conversion delta.
     """
 
     table: str
     unit: str
+    known_by: TokenKind
     columns: tuple[CatalogColumn, ...]
     rules: tuple[AnalysisRule, ...]
     max_rows_contributed: int
@@ -100,6 +102,7 @@ def catalog(room: Room, request: SignedRequest) -> PartyCatalog:
             CatalogTable(
                 str(table),
                 declaration.catalog.unit.name,
+                declaration.catalog.unit.token_kind,
                 tuple(CatalogColumn(each.name, described(each.type)) for each in declaration.catalog.columns),
                 rules,
                 defaults.max_rows,

@@ -57,3 +57,6 @@ def test_numbers_of_the_whole_room_are_said_to_be_so(tmp_path: Path) -> None:
         file.write_text(text.replace("kind: email", f"kind: {kind}", 1).replace("email, kind", "id, kind"), "utf-8")
         declared = run(home, "declare", room, file)
         assert (declared.code, "namespace" in declared.out) == (0, said), declared.err
+        shown = run(home, "--lang", "en", "catalog", room, "--as", "tnm").out
+        known = {"opaque": "by the room's common number", "phone": "by phone"}.get(kind, "by number of tnm")
+        assert f"a person: person ({known})" in " ".join(shown.split())
