@@ -21,7 +21,6 @@ from cleanroom.query.binding.keys import clamped, key_of, word_key
 from cleanroom.query.binding.personal import Release, Rows
 from cleanroom.query.binding.scalars import bind_scalar
 from cleanroom.query.binding.selects import chosen, written_key
-from cleanroom.query.public.language import ReleaseTable
 from cleanroom.query.terms.language import AllOf, Choice, Column, Integer, Missing, Nothing, Term
 from cleanroom.query.terms.typed import Constant, Typed
 from cleanroom.query.terms.types import NumberType, TextType
@@ -51,8 +50,7 @@ def release(selects: Selects, node: exp.Select, rows: Rows, scope: RowScope, fil
     binder.keys()
     replaced = binder.replaced()
     found, index = binder.finished()
-    table = ReleaseTable(index, tuple(f"#{place}" for place in range(len(found.outputs))))
-    return over_release(selects, node, table, replaced)
+    return over_release(selects, node, found, index, replaced)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from cleanroom.errors import Refusal
 from cleanroom.identifiers import fold
 from cleanroom.query import algebra
 from cleanroom.query.binding.aggregates import calls_in
-from cleanroom.query.binding.asking import MAX_RELATIONS, Asking, Unbound
+from cleanroom.query.binding.asking import MAX_RELATIONS, Asking, ReferenceCatalog, Unbound
 from cleanroom.query.binding.grouping import PersonGroups
 from cleanroom.query.binding.joins import Joiner, condition, conjuncts
 from cleanroom.query.binding.personal import Personal, Rows
@@ -106,7 +106,7 @@ class Selects:
         first = items[0]
         if not isinstance(first.bound, Personal):
             self.asking.stop(
-                "public_first" if not hasattr(first.bound, "release") else "release_in_personal",
+                "public_first" if isinstance(first.bound, ReferenceCatalog) else "release_in_personal",
                 first.node,
                 ("écrivez d'abord la table des personnes", "write the table of people first"),
             )

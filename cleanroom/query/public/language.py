@@ -1,32 +1,309 @@
-"""Relations that depend on nobody: released tables, reference tables, and what SQL makes of them."""
+"""Relations that depend on nobody: released tables, reference tables, and what SQL makes of them.
+
+Everything here is a function of noised numbers and public tables, so it costs nothing (DESIGN §3). Terms are typed, and
+none can fail on any value: division by zero and roots of negative numbers are NULL.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cleanroom.query.algebra import PublicTable
+
+
+class Kind(Enum):
+    """What a public value is, as the engine holds it."""
+
+    NUMBER = "DOUBLE"
+    TEXT = "VARCHAR"
+    DATE = "DATE"
+    TRUTH = "BOOLEAN"
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Say it in French and English."""
+        return {
+            Kind.NUMBER: ("un nombre", "a number"),
+            Kind.TEXT: ("un texte", "a text"),
+            Kind.DATE: ("une date", "a date"),
+            Kind.TRUTH: ("un booléen", "a boolean"),
+        }[self]
+
+
+Behind = frozenset[tuple[int, int]]
+"""The released statistics that a number is made of: release, and place among its outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicColumn:
+    """A column of a public relation.
+
+    Args:
+        name: folded; "" if it cannot be named.
+        label: as written, for the answer.
+        behind: the noised statistics behind it; none for keys and public values.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    behind: Behind = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Column number `index` of the relation."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A constant; None is NULL of the kind that its place asks for."""
+
+    value: bool | Decimal | str | date | None
+    kind: Kind
+
+
+class Op(Enum):
+    """A function of public values; the comment names its arguments' kinds."""
+
+    ADD = "+"
+    SUBTRACT = "-"
+    MULTIPLY = "*"
+    DIVIDE = "/"
+    REMAINDER = "%"
+    NEGATE = "neg"
+    ABS = "abs"
+    ROUND = "round"
+    FLOOR = "floor"
+    CEIL = "ceil"
+    SQRT = "sqrt"
+    LEAST = "least"
+    GREATEST = "greatest"
+    COALESCE = "coalesce"
+    EQUAL = "="
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+    AND = "and"
+    OR = "or"
+    NOT = "not"
+    IS_NULL = "is null"
+    LIKE = "like"
+    LOWER = "lower"
+    UPPER = "upper"
+    CONCAT = "||"
+    YEAR = "year"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of terms.
+
+    Args:
+        kind: of the result.
+        behind: the noised statistics behind it.
+        apart: whether its arguments have no noised statistic in common, so that their noise is independent.
+    """
+
+    op: Op
+    arguments: tuple[PublicTerm, ...]
+    kind: Kind
+    behind: Behind
+    apart: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The value beside the first condition that is true."""
+
+    branches: tuple[tuple[PublicTerm, PublicTerm], ...]
+    otherwise: PublicTerm
+    kind: Kind
+    behind: Behind
+
+
+class Fold(Enum):
+    """An aggregate over public rows."""
+
+    COUNT = "count"
+    SUM = "sum"
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """An aggregate over public rows, or over a window of them.
+
+    Args:
+        item: None for COUNT(*).
+        once: whether each row holds another cell's noise, so that the noise of a sum adds up in squares.
+    """
+
+    fold: Fold
+    item: PublicTerm | None
+    where: PublicTerm | None
+    kind: Kind
+    behind: Behind
+    once: bool
+    window: PublicWindow | None = None
+
+
+class Ranking(Enum):
+    """A window function that looks at no value, or at one of another row."""
+
+    ROW_NUMBER = "row_number"
+    RANK = "rank"
+    DENSE_RANK = "dense_rank"
+    LAG = "lag"
+    LEAD = "lead"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A window function over public rows."""
+
+    ranking: Ranking
+    item: PublicTerm | None
+    offset: int
+    kind: Kind
+    behind: Behind
+    window: PublicWindow
+
+
+@dataclass(frozen=True, slots=True)
+class PublicWindow:
+    """The rows that a window function looks at; `rows` is a ROWS frame's ends, None without one."""
+
+    partition: tuple[PublicTerm, ...]
+    order: tuple[PublicOrder, ...]
+    rows: tuple[int | None, int | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicOrder:
+    """A term to order by."""
+
+    term: PublicTerm
+    descending: bool
+    nulls_first: bool
+
+
+PublicTerm = Ref | Value | Call | Case | Folded | Ranked
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTable:
-    """The released, noised table of release number `release` of the question.
-
-    Args:
-        names: of its columns, in the order of the release's outputs; folded labels.
-    """
+    """The released, noised table of release number `release` of the question, its outputs in order."""
 
     release: int
-    names: tuple[str, ...]
+    columns: tuple[PublicColumn, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """Columns of a released table as they are, under labels: what a plain question of aggregates answers.
+class ReferenceRows:
+    """The rows of a public table of the room (S30)."""
+
+    table: PublicTable
+    columns: tuple[PublicColumn, ...]
+
+
+class PublicJoinKind(Enum):
+    """How public relations are joined."""
+
+    INNER = "INNER"
+    LEFT = "LEFT"
+    RIGHT = "RIGHT"
+    FULL = "FULL"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicJoin:
+    """Pairs of public rows: the left columns, then the right ones."""
+
+    left: PublicRelation
+    right: PublicRelation
+    kind: PublicJoinKind
+    condition: PublicTerm
+    columns: tuple[PublicColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSelect:
+    """A SELECT over a public relation.
 
     Args:
-        columns: label as written, and place among the release's outputs.
+        groups: keys of GROUP BY; None for no grouping, () for one group.
+        having: a condition on groups.
+        outputs: what each column is.
+        order: over the source's columns; of DISTINCT rows, over the outputs.
     """
 
-    table: ReleaseTable
-    columns: tuple[tuple[str, int], ...]
+    source: PublicRelation
+    where: PublicTerm | None
+    groups: tuple[Ref, ...] | None
+    having: PublicTerm | None
+    outputs: tuple[PublicTerm, ...]
+    columns: tuple[PublicColumn, ...]
+    distinct: bool = False
+    order: tuple[PublicOrder, ...] = ()
+    limit: int | None = None
+    offset: int = 0
 
 
-PublicRelation = ReleaseTable | Chosen
+class PublicSetKind(Enum):
+    """How public rows are put together."""
+
+    UNION_ALL = "UNION ALL"
+    UNION = "UNION"
+    INTERSECT = "INTERSECT"
+    EXCEPT = "EXCEPT"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSet:
+    """A set operation over public relations."""
+
+    kind: PublicSetKind
+    arms: tuple[PublicRelation, ...]
+    columns: tuple[PublicColumn, ...]
+
+
+PublicRelation = ReleaseTable | ReferenceRows | PublicJoin | PublicSelect | PublicSet
+
+
+def chosen_columns(relation: PublicRelation) -> tuple[tuple[str, int], ...] | None:
+    """Return label and place of each column where a relation is a released table's columns and nothing more."""
+    match relation:
+        case ReleaseTable(columns=columns):
+            return tuple((column.label, place) for place, column in enumerate(columns))
+        case PublicSelect(source=source) if (
+            relation.where is relation.groups is relation.having is None
+            and not (relation.distinct or relation.order or relation.offset)
+            and relation.limit is None
+        ):
+            below = chosen_columns(source)
+            places = [term.index for term in relation.outputs if isinstance(term, Ref)]
+            if below is None or len(places) != len(relation.outputs):
+                return None
+            return tuple(
+                (column.label, below[place][1]) for column, place in zip(relation.columns, places, strict=True)
+            )
+    return None
+
+
+def release_of(relation: PublicRelation) -> int:
+    """Return the number of the one release that `chosen_columns` chooses from."""
+    while isinstance(relation, PublicSelect):
+        relation = relation.source
+    if not isinstance(relation, ReleaseTable):
+        raise TypeError("no columns of one release")
+    return relation.release

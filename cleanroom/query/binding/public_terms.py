@@ -1,0 +1,459 @@
+"""Bind terms over released and public tables: typed, and total, so that nothing fails after it was paid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from cleanroom.identifiers import fold
+from cleanroom.query.binding.asking import near
+from cleanroom.query.parse import is_plain_number
+from cleanroom.query.public import language as p
+from cleanroom.query.public.language import Kind, Op
+from cleanroom.query.terms.alike import iso_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cleanroom.query.binding.asking import Asking
+
+Bound = tuple[p.PublicTerm, p.PublicColumn]
+"""A term and what its column is."""
+
+_NUMBERS: Final[dict[type[exp.Expr], Op]] = {
+    exp.Add: Op.ADD, exp.Sub: Op.SUBTRACT, exp.Mul: Op.MULTIPLY, exp.Div: Op.DIVIDE, exp.Mod: Op.REMAINDER,
+    exp.Neg: Op.NEGATE, exp.Abs: Op.ABS, exp.Floor: Op.FLOOR, exp.Ceil: Op.CEIL, exp.Sqrt: Op.SQRT,
+}  # fmt: skip
+_TEXTS: Final[dict[type[exp.Expr], Op]] = {
+    exp.Lower: Op.LOWER, exp.Upper: Op.UPPER, exp.DPipe: Op.CONCAT, exp.Like: Op.LIKE,
+}  # fmt: skip
+_COMPARED: Final[dict[type[exp.Expr], tuple[Op, bool, bool]]] = {
+    exp.EQ: (Op.EQUAL, False, False),
+    exp.NEQ: (Op.EQUAL, False, True),
+    exp.LT: (Op.LESS, False, False),
+    exp.LTE: (Op.LESS_OR_EQUAL, False, False),
+    exp.GT: (Op.LESS, True, False),
+    exp.GTE: (Op.LESS_OR_EQUAL, True, False),
+}
+"""Operator, whether its sides are exchanged, whether it is negated."""
+
+_FOLDS: Final[dict[type[exp.Expr], p.Fold]] = {
+    exp.Count: p.Fold.COUNT, exp.Sum: p.Fold.SUM, exp.Avg: p.Fold.AVG, exp.Min: p.Fold.MIN, exp.Max: p.Fold.MAX,
+}  # fmt: skip
+_RANKINGS: Final[dict[type[exp.Expr], p.Ranking]] = {
+    exp.RowNumber: p.Ranking.ROW_NUMBER, exp.Rank: p.Ranking.RANK, exp.DenseRank: p.Ranking.DENSE_RANK,
+    exp.Lag: p.Ranking.LAG, exp.Lead: p.Ranking.LEAD,
+}  # fmt: skip
+MOST_OFFSET: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSource:
+    """A public relation of a FROM clause.
+
+    Args:
+        first: where its columns begin among those of all sources.
+    """
+
+    label: str
+    owner: str
+    columns: tuple[p.PublicColumn, ...]
+    first: int
+
+
+@dataclass
+class PublicScope:
+    """Names over public rows.
+
+    Args:
+        replaced: nodes that stand for a column, by identity: keys and aggregates of the release below.
+        folds: whether aggregates may be called.
+        aliases: what labels of the same SELECT mean, where they may be used (HAVING, ORDER BY).
+    """
+
+    asking: Asking
+    sources: list[PublicSource]
+    replaced: Mapping[int, int] = field(default_factory=dict)
+    folds: bool = False
+    windows: bool = True
+    aliases: Mapping[str, exp.Expr] = field(default_factory=dict)
+    once: bool = True
+    instead: Callable[[exp.Expr], Bound | None] | None = None
+
+    @property
+    def columns(self) -> list[p.PublicColumn]:
+        """The columns of all sources."""
+        return [column for source in self.sources for column in source.columns]
+
+    def bind(self, node: exp.Expr) -> Bound | None:
+        """Bind a term; None where it is refused, which is noted."""
+        if id(node) in self.replaced:
+            place = self.replaced[id(node)]
+            return p.Ref(place), self.columns[place]
+        if self.instead is not None:
+            found = self.instead(node)
+            if found is not None:
+                return found
+        kind = type(node)
+        if isinstance(node, exp.Paren):
+            return self.bind(node.this)
+        if isinstance(node, exp.Column):
+            return self.named(node)
+        constant = self.constant(node)
+        if constant is not None:
+            return constant
+        if kind in _NUMBERS:
+            return self.call(_NUMBERS[kind], node, Kind.NUMBER, Kind.NUMBER)
+        if kind in _TEXTS:
+            result = Kind.TRUTH if kind is exp.Like else Kind.TEXT
+            return self.call(_TEXTS[kind], node, Kind.TEXT, result)
+        if kind in _COMPARED:
+            return self.compared(node)
+        if kind in _FOLDS or kind is exp.Filter:
+            return self.fold(node, None)
+        match node:
+            case exp.And() | exp.Or():
+                return self.call(Op.AND if kind is exp.And else Op.OR, node, Kind.TRUTH, Kind.TRUTH)
+            case exp.Not():
+                return self.call(Op.NOT, node, Kind.TRUTH, Kind.TRUTH)
+            case exp.Is(expression=exp.Null()):
+                inner = self.bind(node.this)
+                return None if inner is None else self.made(Op.IS_NULL, [inner], Kind.TRUTH)
+            case exp.Between():
+                return self.between(node)
+            case exp.In() if not node.args.get("query"):
+                return self.one_of(node)
+            case exp.Case():
+                return self.case(node)
+            case exp.If():
+                return self.chosen([(node.this, node.args["true"])], node.args.get("false"), node)
+            case exp.Coalesce() | exp.Least() | exp.Greatest():
+                return self.several(node)
+            case exp.Nullif():
+                return self.nullif(node)
+            case exp.Round():
+                return self.round(node)
+            case exp.Cast():
+                return self.cast(node)
+            case exp.Year() | exp.Month():
+                return self.call(Op.YEAR if kind is exp.Year else Op.MONTH, node, Kind.DATE, Kind.NUMBER)
+            case exp.Window():
+                return self.window(node)
+        self.asking.refuse("not_admitted", node, what=_shown(node))
+        return None
+
+    def named(self, node: exp.Column) -> Bound | None:
+        if isinstance(node.this, exp.Star):
+            self.asking.refuse("not_admitted", node, what="*")
+            return None
+        name, table = fold(str(node.name)), fold(str(node.table))
+        owner = fold(str(node.args["db"].this)) if node.args.get("db") is not None else ""
+        found = [
+            (p.Ref(source.first + at), column)
+            for source in self.sources
+            if (not table or table == source.label) and (not owner or owner == source.owner)
+            for at, column in enumerate(source.columns)
+            if column.name == name and name
+        ]
+        if len(found) == 1:
+            return found[0]
+        shown = ".".join(part for part in (owner, table, name) if part)[:140]
+        if found:
+            self.asking.refuse("ambiguous_name", node, name=shown)
+        elif not table and name in self.aliases:
+            return replace(self, aliases={}).bind(self.aliases[name])
+        else:
+            known = [column.name for column in self.columns if column.name]
+            self.asking.refuse("unknown_name", node, near(name, known), name=shown)
+        return None
+
+    def constant(self, node: exp.Expr) -> Bound | None:
+        value: bool | Decimal | str | date | None
+        match node:
+            case exp.Null():
+                return _constant(None, Kind.NUMBER)
+            case exp.Boolean():
+                return _constant(bool(node.this), Kind.TRUTH)
+            case exp.Literal(is_string=True):
+                return _constant(str(node.this), Kind.TEXT)
+            case exp.Literal():
+                try:
+                    value = Decimal(str(node.this))
+                except InvalidOperation:
+                    value = Decimal("NaN")
+                if is_plain_number(value):
+                    return _constant(value, Kind.NUMBER)
+                self.asking.refuse("not_admitted", node, what=str(node.this)[:40])
+                return _constant(None, Kind.NUMBER)
+            case exp.Cast(this=exp.Literal(is_string=True)) if node.to.this is exp.DataType.Type.DATE:
+                value = iso_date(str(node.this.this))
+                if value is None:
+                    self.asking.refuse(
+                        "comparison_types", node, type_fr="une date illisible", type_en="an unreadable date"
+                    )
+                return _constant(value, Kind.DATE)
+            case exp.Placeholder():
+                given = self.asking.query.parameter(node)
+                if isinstance(given, bool):
+                    return _constant(given, Kind.TRUTH)
+                if isinstance(given, str):
+                    return _constant(given, Kind.TEXT)
+                return _constant(Decimal(given), Kind.NUMBER)
+        return None
+
+    # Calls
+
+    def made(self, op: Op, parts: list[Bound], kind: Kind) -> Bound:
+        """Put a call together, with what is behind it."""
+        behinds = [column.behind for _, column in parts]
+        behind: p.Behind = frozenset().union(*behinds)
+        apart = sum(len(each) for each in behinds) == len(behind)
+        call = p.Call(op, tuple(term for term, _ in parts), kind, behind, apart)
+        return call, p.PublicColumn("", "", kind, behind if kind is Kind.NUMBER else frozenset())
+
+    def call(self, op: Op, node: exp.Expr, wanted: Kind, result: Kind) -> Bound | None:
+        arguments = [node.this, *([node.expression] if node.args.get("expression") is not None else [])]
+        parts = [self.of_kind(each, wanted) for each in arguments]
+        if any(part is None for part in parts):
+            return None
+        return self.made(op, [part for part in parts if part is not None], result)
+
+    def of_kind(self, node: exp.Expr, wanted: Kind) -> Bound | None:
+        """Bind a term of one kind; NULL and ISO texts take the kind that is asked for."""
+        found = self.bind(node)
+        if found is None:
+            return None
+        fitting = _as(found, wanted)
+        if fitting is None:
+            fr, en = found[1].kind.words
+            self.asking.refuse("public_types", node, function=_shown(node), type_fr=fr, type_en=en)
+        return fitting
+
+    def alike(self, nodes: list[exp.Expr]) -> list[Bound] | None:
+        """Bind terms of one kind, whichever it is."""
+        parts = [self.bind(each) for each in nodes]
+        if any(part is None for part in parts):
+            return None
+        found = [part for part in parts if part is not None]
+        kind = next((column.kind for term, column in found if not isinstance(term, p.Value)), None)
+        if kind is None:
+            kind = next(
+                (column.kind for term, column in found if isinstance(term, p.Value) and term.value is not None),
+                Kind.NUMBER,
+            )
+        fitting = [_as(each, kind) for each in found]
+        for node, each, before in zip(nodes, fitting, found, strict=True):
+            if each is None:
+                fr, en = before[1].kind.words
+                self.asking.refuse("public_types", node, function=_shown(node), type_fr=fr, type_en=en)
+                return None
+        return [each for each in fitting if each is not None]
+
+    def compared(self, node: exp.Expr) -> Bound | None:
+        op, exchanged, negated = _COMPARED[type(node)]
+        parts = self.alike([node.this, node.expression])
+        if parts is None:
+            return None
+        made = self.made(op, parts[::-1] if exchanged else parts, Kind.TRUTH)
+        return self.made(Op.NOT, [made], Kind.TRUTH) if negated else made
+
+    def between(self, node: exp.Between) -> Bound | None:
+        parts = self.alike([node.this, node.args["low"], node.args["high"]])
+        if parts is None:
+            return None
+        item, low, high = parts
+        ends = [
+            self.made(Op.LESS_OR_EQUAL, [low, item], Kind.TRUTH),
+            self.made(Op.LESS_OR_EQUAL, [item, high], Kind.TRUTH),
+        ]
+        return self.made(Op.AND, ends, Kind.TRUTH)
+
+    def one_of(self, node: exp.In) -> Bound | None:
+        parts = self.alike([node.this, *node.expressions])
+        if parts is None or len(parts) < 2:
+            return None
+        equal = [self.made(Op.EQUAL, [parts[0], each], Kind.TRUTH) for each in parts[1:]]
+        return equal[0] if len(equal) == 1 else self.made(Op.OR, equal, Kind.TRUTH)
+
+    def several(self, node: exp.Expr) -> Bound | None:
+        parts = self.alike([node.this, *node.expressions])
+        if parts is None:
+            return None
+        op = {exp.Coalesce: Op.COALESCE, exp.Least: Op.LEAST, exp.Greatest: Op.GREATEST}[type(node)]  # type: ignore[index]
+        return self.made(op, parts, parts[0][1].kind)
+
+    def nullif(self, node: exp.Nullif) -> Bound | None:
+        parts = self.alike([node.this, node.expression])
+        if parts is None:
+            return None
+        equal, _ = self.made(Op.EQUAL, parts, Kind.TRUTH)
+        term, column = parts[0]
+        nothing = p.Value(None, column.kind)
+        return p.Case(((equal, nothing),), term, column.kind, column.behind), replace(column, name="", label="")
+
+    def round(self, node: exp.Round) -> Bound | None:
+        item = self.of_kind(node.this, Kind.NUMBER)
+        digits = node.args.get("decimals")
+        if item is None or digits is None:
+            return None if item is None else self.made(Op.ROUND, [item], Kind.NUMBER)
+        places = self.constant(digits)
+        value = places[0].value if places is not None and isinstance(places[0], p.Value) else None
+        if not isinstance(value, Decimal) or value != int(value) or not 0 <= value <= 15:
+            self.asking.refuse("not_admitted", node, what="ROUND(x, n)")
+            return None
+        return self.made(Op.ROUND, [item, _constant(value, Kind.NUMBER)], Kind.NUMBER)
+
+    def cast(self, node: exp.Cast) -> Bound | None:
+        item = self.of_kind(node.this, Kind.NUMBER)
+        if item is None:
+            return None
+        whole = {exp.DataType.Type.INT, exp.DataType.Type.BIGINT}
+        if node.to.this in whole:
+            return self.made(Op.ROUND, [item], Kind.NUMBER)
+        if node.to.this in {exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT}:
+            return item
+        self.asking.refuse("not_admitted", node, what="CAST")
+        return None
+
+    def case(self, node: exp.Case) -> Bound | None:
+        operand = node.args.get("this")
+        branches = []
+        for each in node.args.get("ifs") or ():
+            when = exp.EQ(this=operand, expression=each.this) if operand is not None else each.this
+            branches.append((when, each.args["true"]))
+        return self.chosen(branches, node.args.get("default"), node)
+
+    def chosen(
+        self, branches: list[tuple[exp.Expr, exp.Expr]], otherwise: exp.Expr | None, node: exp.Expr
+    ) -> Bound | None:
+        whens = [self.of_kind(when, Kind.TRUTH) for when, _ in branches]
+        values = self.alike([*(then for _, then in branches), otherwise if otherwise is not None else exp.Null()])
+        if values is None or any(when is None for when in whens):
+            return None
+        kind = values[0][1].kind
+        behind: p.Behind = frozenset().union(*(column.behind for _, column in values))
+        pairs = tuple((when[0], then[0]) for when, then in zip(whens, values, strict=False) if when is not None)
+        return p.Case(pairs, values[-1][0], kind, behind), p.PublicColumn("", "", kind, behind)
+
+    # Aggregates and windows over public rows
+
+    def fold(self, node: exp.Expr, window: p.PublicWindow | None) -> Bound | None:
+        call, where = node, None
+        if isinstance(call, exp.Filter):
+            held = replace(self, folds=False, windows=False).of_kind(call.expression.this, Kind.TRUTH)
+            if held is None:
+                return None
+            where, call = held[0], call.this
+        fold = _FOLDS.get(type(call))
+        if fold is None or (window is None and not self.folds) or call.args.get("expressions"):
+            self.asking.refuse("aggregate_not_admitted", node, function=_shown(call))
+            return None
+        if fold is p.Fold.COUNT and isinstance(call.this, exp.Star):
+            made = p.Folded(fold, None, where, Kind.NUMBER, frozenset(), once=self.once, window=window)
+            return made, p.PublicColumn("", "", Kind.NUMBER)
+        inner = replace(self, folds=window is not None and self.folds, windows=False)
+        number = fold in {p.Fold.SUM, p.Fold.AVG}
+        item = inner.of_kind(call.this, Kind.NUMBER) if number else inner.bind(call.this)
+        if item is None:
+            return None
+        kind = item[1].kind if fold in {p.Fold.MIN, p.Fold.MAX} else Kind.NUMBER
+        behind = item[1].behind
+        folded = p.Folded(fold, item[0], where, kind, behind, once=self.once, window=window)
+        return folded, p.PublicColumn("", "", kind, behind if kind is Kind.NUMBER else frozenset())
+
+    def window(self, node: exp.Window) -> Bound | None:
+        if not self.windows:
+            self.asking.refuse("not_admitted", node, what="OVER")
+            return None
+        inner = replace(self, windows=False)
+        partition = [inner.bind(each) for each in node.args.get("partition_by") or ()]
+        order_node = node.args.get("order")
+        order = [inner.ordered(each) for each in (order_node.expressions if order_node is not None else ())]
+        rows = self.frame(node)
+        if rows is False or any(each is None for each in (*partition, *order)):
+            return None
+        window = p.PublicWindow(
+            tuple(each[0] for each in partition if each is not None),
+            tuple(each for each in order if each is not None),
+            rows if isinstance(rows, tuple) else None,
+        )
+        call = node.this
+        ranking = _RANKINGS.get(type(call))
+        if ranking is None:
+            return inner.fold(call, window)
+        item = inner.bind(call.this) if ranking in {p.Ranking.LAG, p.Ranking.LEAD} else None
+        offset = self.offset(call.args.get("offset"), node, default=1)
+        if offset is None or (item is None and ranking in {p.Ranking.LAG, p.Ranking.LEAD}):
+            return None
+        kind = item[1].kind if item is not None else Kind.NUMBER
+        behind = item[1].behind if item is not None else frozenset()
+        ranked = p.Ranked(ranking, item[0] if item is not None else None, offset, kind, behind, window)
+        return ranked, p.PublicColumn("", "", kind, behind)
+
+    def ordered(self, node: exp.Expr) -> p.PublicOrder | None:
+        """Bind a term of ORDER BY."""
+        term = node.this if isinstance(node, exp.Ordered) else node
+        found = self.bind(term)
+        if found is None:
+            return None
+        return p.PublicOrder(found[0], bool(node.args.get("desc")), bool(node.args.get("nulls_first")))
+
+    def offset(self, node: exp.Expr | None, place: exp.Expr, *, default: int) -> int | None:
+        """Return a constant whole number from 0."""
+        if node is None:
+            return default
+        found = self.constant(node)
+        value = found[0].value if found is not None and isinstance(found[0], p.Value) else None
+        if isinstance(value, Decimal) and value == int(value) and 0 <= value <= MOST_OFFSET:
+            return int(value)
+        self.asking.refuse("not_admitted", place, what="OFFSET")
+        return None
+
+    def frame(self, node: exp.Window) -> tuple[int | None, int | None] | bool | None:
+        """Return a ROWS frame's ends, None for no frame, False where it is refused."""
+        spec = node.args.get("spec")
+        if spec is None:
+            return None
+        ends: list[int | None] = []
+        for end, side in ((spec.args.get("start"), "start_side"), (spec.args.get("end") or "CURRENT ROW", "end_side")):
+            if end == "CURRENT ROW":
+                ends.append(0)
+            elif end == "UNBOUNDED":
+                ends.append(None)
+            else:
+                number = self.offset(end, node, default=0) if isinstance(end, exp.Expr) else None
+                if number is None:
+                    return False
+                ends.append(-number if str(spec.args.get(side)).upper() == "PRECEDING" else number)
+        if str(spec.args.get("kind")).upper() != "ROWS":
+            self.asking.refuse("not_admitted", node, ("ROWS BETWEEN …", "ROWS BETWEEN …"), what="RANGE")
+            return False
+        return ends[0], ends[1]
+
+
+def _constant(value: bool | Decimal | str | date | None, kind: Kind) -> Bound:
+    return p.Value(value, kind), p.PublicColumn("", "", kind)
+
+
+def _as(found: Bound, wanted: Kind) -> Bound | None:
+    """Return a term as one of a kind: NULL fits all, an ISO text fits a day; None if it does not fit."""
+    term, column = found
+    if column.kind is wanted:
+        return found
+    if isinstance(term, p.Value):
+        if term.value is None:
+            return _constant(None, wanted)
+        if wanted is Kind.DATE and isinstance(term.value, str):
+            day = iso_date(term.value)
+            return None if day is None else _constant(day, wanted)
+    return None
+
+
+def _shown(node: exp.Expr) -> str:
+    if isinstance(node, exp.Anonymous):
+        return str(node.this).upper()[:40]
+    return node.sql_names()[0] if isinstance(node, exp.Func) else type(node).__name__.upper()
