@@ -16,13 +16,14 @@ import polars as pl
 from cleanroom.catalog import Number
 from cleanroom.client.columns import ConformedColumn, conform_column, written_text
 from cleanroom.client.faults import FaultReport, Faults, RowFault, RowsRefused, shown
-from cleanroom.client.near import hint
-from cleanroom.client.normalise import identifier_text, is_blank, normalise_column
+from cleanroom.client.near import NOBODY, hint
+from cleanroom.client.normalise import WHITE_SPACE, identifier_text, is_blank, normalise_column
 from cleanroom.client.number_forms import DecimalMark, NumberForm
 from cleanroom.client.reading import Forms, Reading
 from cleanroom.client.values import ReasonKind, nearest_bound
 from cleanroom.client.vocabulary import Translation, Vocabulary, VocabularyUse
 from cleanroom.errors import InvariantBroken
+from cleanroom.identifiers import IdentifierKind
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -161,7 +162,7 @@ class Conforming:
             for column in self._catalog.columns
         }
         found = (
-            ((self._catalog.unit.source, ReasonKind.NO_IDENTIFIER), is_blank(identifiers)),
+            ((self._catalog.unit.source, ReasonKind.NO_IDENTIFIER), self._of_nobody(identifiers)),
             *(((name, reason), wrong) for name, column in columns.items() for reason, wrong in column.faults),
         )
         bad: pl.Series | None = None
@@ -217,6 +218,13 @@ class Conforming:
         to_lower = int((bounds.filter(rows) == declared.type.lower).sum())
         lower, upper = self._clipped.get(name, (0, 0))
         self._clipped[name] = (lower + to_lower, upper + int(rows.sum()) - to_lower)
+
+    def _of_nobody(self, identifiers: pl.Series) -> pl.Series:
+        """Tell which identifiers name nobody; «NULL» in a thousand rows would be one customer of a thousand visits."""
+        blank = is_blank(identifiers)
+        if self._catalog.unit.kind is not IdentifierKind.OPAQUE:
+            return blank
+        return blank | identifiers.str.strip_chars(WHITE_SPACE).str.to_uppercase().is_in(NOBODY).fill_null(value=False)
 
     def _of_persons(self, identifiers: pl.Series, columns: dict[str, pl.Series], bad: pl.Series | None) -> Conformed:
         """Leave out bad rows, and those whose identifier is not of its kind."""

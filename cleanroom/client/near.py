@@ -44,6 +44,12 @@ _NOTHING_WORDS: Final = frozenset(
 _EXCEL_ERRORS: Final = frozenset(
     {"#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!"}
 )
+NOBODY: Final = sorted(
+    {"NULL", "NONE", "NAN", "NIL", "N/A", "NA", "N/D", "ND", "S/O", "-", "--", "—", "0", "?", "INCONNU", "UNKNOWN"}
+    | _EXCEL_ERRORS
+)
+"""What stands for no customer where a number should be, in capitals."""
+
 _SERIAL: Final = re.compile(r"[1-9][0-9]{4}(?:[.,][0-9]+)?", re.ASCII)
 _UNPADDED: Final = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}\b.*", re.ASCII)
 _LONG_FRACTION: Final = re.compile(r"[^.,]*[.,][0-9]{9,}", re.ASCII)
@@ -57,8 +63,11 @@ def hint(value: str | None, reason: ReasonKind, kind: ColumnType | None, form: W
         kind: the column's declared type; None for the identifier's column.
         form: in which form the column is read; None where it has none.
     """
-    if value is None or kind is None:
+    if value is None:
         return None
+    if kind is None:
+        named = reason is ReasonKind.NO_IDENTIFIER and value.strip()
+        return Bilingual("cela ne nomme personne", "that names nobody") if named else None
     text = value.strip()
     if reason is ReasonKind.NOT_IN_DOMAIN and isinstance(kind, Category):
         near = near_category(text, kind)
