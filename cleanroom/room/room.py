@@ -17,7 +17,7 @@ from audit_log import NotVerified as LogNotVerified
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
-from cleanroom.identifiers import InvalidName, PartyId, Role, RoomId, TableName, party_id
+from cleanroom.identifiers import Digest, InvalidName, PartyId, Role, RoomId, TableName, party_id
 from cleanroom.policies import read_declaration
 from cleanroom.room import registry
 from cleanroom.room.creation import (
@@ -160,9 +160,30 @@ class Room:
         return Session(self, known.party, self.home.signing_key(known.party))
 
     def verified(self, request: SignedRequest, action: str) -> Party:
-        """Return who signed a request for this very action, else raise `NotVerified`."""
+        """Return who signed a request for this very action, else raise `NotVerified`; that is logged too.
+
+        Whom a forged request claims to be from is in the sealed details only: it is no act of theirs.
+        """
         party = registry.party_named(self.connection, request.party)
-        request.verify(party.public_key, self.room_id, action)
+        try:
+            request.verify(party.public_key, self.room_id, action)
+        except NotVerified as error:
+            with transaction(self.connection):
+                self.journal.append(
+                    self.connection,
+                    EventType.ACCESS_REFUSED,
+                    at=registry.advance_clock(self.connection, self.now()),
+                    actor=OPERATOR,
+                    outcome=Outcome.REFUSED,
+                    ordinals=(0,),
+                    details={
+                        "reason": error.code,
+                        "claimed": request.party,
+                        "action": action,
+                        "digest": str(Digest.of(request.encode())),
+                    },
+                )
+            raise
         return party
 
     def take(self, request: SignedRequest) -> int:

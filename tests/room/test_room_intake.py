@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from room_samples import LATE, MEMBER, SECTOR, Place, ask, audit, build, entries, kinds, partition_files, spent, visits
 
-from audit_log import EventType
+from audit_log import EventType, Outcome
 from cleanroom.client import LinkageKey, prepare
 from cleanroom.errors import CleanroomError, Fault, InvalidUpload, NotVerified
 from cleanroom.room import Room, hand_in, intake, member_facts, registry, sending, upload
@@ -284,3 +284,16 @@ def test_a_new_declaration_does_not_give_spending_back(room: Room, place: Place)
         room.declare(text.replace(old, budget, 1))
         assert spent(room) == before
     audit(place)
+
+
+def test_a_question_stopped_by_a_missing_partition_is_logged_and_not_charged(room: Room, place: Place) -> None:
+    (mine,) = registry.uploads(room.connection, visits(MEMBER))
+    room.store.path(room.stored(mine)).unlink()
+    before, log = spent(room), kinds(room)
+    with pytest.raises(Fault) as caught:
+        ask(room)
+    assert caught.value.code == "partition_missing"
+    assert spent(room) == before
+    assert kinds(room) == [*log, EventType.QUERY_REFUSED]
+    assert entries(room)[-1][2]["reasons"] == ["partition_missing"]
+    assert room.journal.log.entry(room.connection, len(log)).event.outcome is Outcome.ERROR
