@@ -119,22 +119,20 @@ def gather(
     sources: list[SourceFacts] = []
     dropped: dict[str, None] = {}
     without_person = opted_out = 0
-    for table in read_sources(
-        source, catalog, options.reading, batch_rows=options.batch_rows, progress=options.progress
-    ):
-        dropped |= dict.fromkeys(table.dropped)
-        # While one batch is tokenised, the next is checked and the one after read.
-        with closing(ahead(conforming.conform(table))) as batches:
-            for conformed in batches:
-                rows = tokens(conformed.identifiers, kind=kind, linkage_key=linkage_key).hstack(conformed.columns)
-                without_person += conformed.without_person
-                if not refused.is_empty():
-                    kept = rows.join(refused, on=refused.columns, how="anti")
+    tables = read_sources(source, catalog, options.reading, batch_rows=options.batch_rows, progress=options.progress)
+    with closing(tables):
+        for table in tables:
+            dropped |= dict.fromkeys(table.dropped)
+            # While one batch is tokenised, the next is checked and the one after read.
+            with closing(ahead(conforming.conform(table))) as batches:
+                for conformed in batches:
+                    rows = tokens(conformed.identifiers, kind=kind, linkage_key=linkage_key).hstack(conformed.columns)
+                    kept = rows if refused.is_empty() else rows.join(refused, on=refused.columns, how="anti")
+                    without_person += conformed.without_person
                     opted_out += rows.height - kept.height
-                    rows = kept
-                runs.add(rows)
-                options.progress(Stage.READING, *table.place())
-        sources.append(_facts_of(table, conforming.forms, conforming.rows_read))
+                    runs.add(kept)
+                    options.progress(Stage.READING, *table.place())
+            sources.append(_facts_of(table, conforming.forms, conforming.rows_read))
     left_out = LeftOut(
         without_person,
         opted_out,
