@@ -49,7 +49,7 @@ def halves(digits: pl.Series) -> pl.DataFrame:
     return pl.DataFrame([_half(octets, 0).alias(HIGH), _half(octets, 8).alias(LOW)])
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PersonCounts:
     """How many persons an upload has, and which the room will not see whole; for its owner alone (S13).
 
@@ -136,9 +136,12 @@ class Runs:
         first = np.flatnonzero((high[1:] != high[:-1]) | (low[1:] != low[:-1])) + 1
         rows = np.diff(first, prepend=0, append=len(high))
         beyond = np.maximum(rows - self._catalog.max_rows_per_person, 0)
-        self.persons.persons += len(rows)
-        self.persons.over_limit += int(np.count_nonzero(beyond))
-        self.persons.rows_ignored += int(beyond.sum())
+        before = self.persons
+        self.persons = PersonCounts(
+            before.persons + len(rows),
+            before.over_limit + int(np.count_nonzero(beyond)),
+            before.rows_ignored + int(beyond.sum()),
+        )
 
 
 def _half(octets: pl.Series, start: int) -> pl.Series:

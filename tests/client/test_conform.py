@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cleanroom.catalog import Category, Column, Contribution, Date, Number, PrivacyUnit, TableCatalog, Text
 from cleanroom.client.columns import conform_column
-from cleanroom.client.conform import Conformed, Conforming, RowsRefused, Treatment
+from cleanroom.client.conform import Conformed, Conforming, Treatment
+from cleanroom.client.faults import RowsRefused
 from cleanroom.client.read_table import SourceTable
 from cleanroom.client.reading import Reading
 from cleanroom.client.values import ReasonKind, category_value, clean, date_value, number_value

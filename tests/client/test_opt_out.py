@@ -200,7 +200,7 @@ def test_lists_are_lines_or_a_column(tmp_path: Path, content: str, expected: lis
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("a@b.ca\nn/a\nc@d.ca\nAnne\n", "the list is not taken; lines that are no identifiers: 2\n  line 2, 'n/a'\n  line 4"),
+        ("a@b.ca\nn/a\nc@d.ca\nAnne\n", "lines that are no identifiers: 2\n  line 2, 'n/a'\n  line 4, 'Anne'"),
         ("adresse\na@b.ca\n", "line 1, 'adresse'"),
         ("nom,courriel\nAnne,\n", "line 1, —"),
         ("nom,adresse\nAnne,a@b.ca\n", "or a column 'courriel'; there is: nom, adresse"),

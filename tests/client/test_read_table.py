@@ -108,7 +108,8 @@ def test_unreadable_csv(tmp_path: Path, content: bytes, said: str) -> None:
 
 
 def test_what_is_no_source() -> None:
-    for source in (Path("/nowhere/v.csv"), [], 7):
+    sources: tuple[object, ...] = (Path("/nowhere/v.csv"), [], 7)
+    for source in sources:
         with pytest.raises(UsageError):
             read_all(source)  # type: ignore[arg-type]
 

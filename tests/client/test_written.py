@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from cleanroom.catalog import Category, Column, Contribution, Date, Number, PrivacyUnit, TableCatalog
 from cleanroom.client.columns import conform_column
-from cleanroom.client.conform import Conforming, RowsRefused, Treatment
+from cleanroom.client.conform import Conforming, Treatment
+from cleanroom.client.faults import RowsRefused
 from cleanroom.client.near import near_category
 from cleanroom.client.read_table import SourceTable
 from cleanroom.client.reading import Reading
