@@ -31,6 +31,8 @@ def main() -> None:
             uploads=1,
             large=2 * QUICK_ROWS,
             durable=4,
+            log=QUICK_ROWS,
+            append_seconds=0.5,
             fresh_processes=False,
             profiled=("sector",),
         )

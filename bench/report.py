@@ -14,6 +14,7 @@ import polars as pl
 
 from bench.data import MEMBERS, MOST_ROWS, bench_data
 from bench.house import MAX_GROUPS, MAX_ROWS
+from bench.log_report import log_section
 from bench.measure import Series
 from bench.stages import TICK
 
@@ -28,7 +29,7 @@ MANY_ROWS: Final = 1_000_000
 
 def render(found: Found) -> str:
     """Return the whole report."""
-    parts = [_head(found), _questions(found), _uploads(found), _small(found), _profile(found)]
+    parts = [_head(found), _questions(found), _uploads(found), _small(found), log_section(found.log), _profile(found)]
     if NOTES.exists():
         parts.append(NOTES.read_text("utf-8"))
     return "\n\n".join(part.strip() for part in parts) + "\n"

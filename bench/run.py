@@ -30,6 +30,8 @@ class Plan:
         uploads: measured uploads.
         large: rows of the large uploads, a multiple of `rows`.
         durable: questions to the tiny table.
+        log: entries of the large log.
+        append_seconds: that each way of appending to a log is given.
         fresh_processes: one process for each question, so that its memory is its own; else one for all.
         profiled: the questions whose stages are reported.
     """
@@ -40,6 +42,8 @@ class Plan:
     uploads: int = 3
     large: int = 10_000_000
     durable: int = 100
+    log: int = 1_000_000
+    append_seconds: float = 5.0
     fresh_processes: bool = True
     profiled: tuple[str, ...] = PROFILED
 
@@ -81,6 +85,7 @@ class Found:
     large: dict[str, Any] = field(default_factory=dict)
     admission: dict[str, Any] = field(default_factory=dict)
     durable: dict[str, Any] = field(default_factory=dict)
+    log: dict[str, Any] = field(default_factory=dict)
     profile: dict[str, Any] = field(default_factory=dict)
     load_after: str = ""
 
@@ -113,6 +118,8 @@ def run(plan: Plan) -> Found:
         tiny = Path(place) / "tiny"
         tiny.mkdir()
         found.durable = _worker("durable", directory=str(tiny), count=plan.durable)
+        _note("the log by itself")
+        found.log = _worker("log", directory=str(tiny), seconds=plan.append_seconds, entries=plan.log)
     _note("uploads")
     found.uploads = _worker("uploads", **where, repeat=plan.uploads)
     found.large = _large(plan, data)

@@ -330,8 +330,16 @@ def prepare(room: str, directory: str, rows: int) -> dict[str, Any]:
     return {}
 
 
+def log(directory: str, seconds: float, entries: int) -> dict[str, Any]:
+    """Measure the log by itself."""
+    from bench.log import measured
+
+    return measured(directory, seconds, entries)
+
+
 KINDS: Final = {
-    each.__name__: each for each in (prepare, questions, raw, exact, profile, uploads, large_upload, admission, durable)
+    each.__name__: each
+    for each in (prepare, questions, raw, exact, profile, uploads, large_upload, admission, durable, log)
 }
 
 
