@@ -28,6 +28,7 @@ from cleanroom.query.terms.types import DateType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cleanroom.errors import Position
     from cleanroom.query.binding.scalar_scope import ScalarScope
     from cleanroom.query.terms.language import Term
     from cleanroom.query.terms.operands import Operand
@@ -92,6 +93,7 @@ class _Binding:
     def __init__(self, scope: ScalarScope) -> None:
         self.scope = scope
         self.nested = 0
+        self.place: Position | None = None
         self.sizes: dict[int, tuple[Term, int]] = {}
 
     def bind(self, node: exp.Expr) -> Bound | None:
@@ -101,24 +103,25 @@ class _Binding:
         if self.nested >= MAX_NESTED:
             self.scope.refuse("too_deep", node, limit=MAX_NESTED)
             return None
-        self.nested += 1
+        around = self.place
+        self.nested, self.place = self.nested + 1, self.scope.position(node) or around
         try:
             return self.kept(node, self.found(node))
         finally:
-            self.nested -= 1
+            self.nested, self.place = self.nested - 1, around
 
     def kept(self, node: exp.Expr, found: Bound | Refusal | None) -> Bound | None:
         """Note why a node is refused; say where it stands, and hold its size."""
         if found is None:
             return None
-        position = self.scope.position(node)
         if isinstance(found, Refusal):
-            self.scope.note(found if found.position is not None else replace(found, position=position))
+            # INTERVAL has no place of its own in sqlglot's tree: then it stands where what is around it does.
+            self.scope.note(found if found.position is not None else replace(found, position=self.place))
             return None
         if isinstance(found, Typed) and self.size(found.term) > MAX_TERM:
             self.scope.refuse("term_too_large", node, limit=MAX_TERM)
             return None
-        return replace(found, position=position)
+        return replace(found, position=self.place)
 
     def size(self, term: Term) -> int:
         """Return the nodes of a term written out, counting each shared part once for each place."""
@@ -312,12 +315,7 @@ class _Binding:
             return None
         if isinstance(wanted, exp.Null):
             return comparing.is_missing(item)
-        condition = logic.as_boolean("IS TRUE", item)
-        if isinstance(condition, Refusal):
-            return condition
-        asked = condition if wanted.this else logic.opposite(condition)
-        # NULL is neither true nor false: what is not true here is false.
-        return conditional.choose(asked, Constant(True), Constant(False)) if isinstance(asked, Typed) else asked
+        return comparing.is_truth(item, bool(wanted.this))
 
     def listed(self, node: exp.In) -> Bound | Refusal | None:
         if node.args.get("query") is not None:

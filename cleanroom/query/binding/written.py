@@ -116,7 +116,7 @@ def _plain_interval(after: Sequence[Token]) -> bool:
         return _WHOLE.fullmatch(rest[0].text) is not None and _is_unit(rest[1:2])
     bracket = bool(rest) and rest[0].token_type is TokenType.L_PAREN
     rest = rest[bracket:]
-    if rest and rest[0].token_type is TokenType.DASH:
+    if bracket and rest and rest[0].token_type is TokenType.DASH:
         rest = rest[1:]
     if (rest and rest[0].token_type is TokenType.NUMBER and _WHOLE.fullmatch(rest[0].text) is not None) or (
         rest and rest[0].token_type is TokenType.PLACEHOLDER
