@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import os
+from enum import Enum
 from typing import TYPE_CHECKING, Final, Self, assert_never
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from cleanroom.partition.manifest import (
     StoredColumn,
     TableFileFacts,
 )
+from cleanroom.partition.page_sizes import Chunk, MalformedPage, PageSizes
 from key_management.binding import bind
 
 if TYPE_CHECKING:
@@ -50,6 +52,19 @@ _AAD_LABEL: Final = b"cleanroom/partition/v1"
 _CHUNK_BYTES: Final = 1 << 20
 _DICTIONARY_BYTES: Final = 1 << 26
 _UNREADABLE: Final = (OSError, pa.ArrowException)
+
+LARGEST_PAGE: Final = 2 * _DICTIONARY_BYTES
+"""Bytes that a page may unpack to: an honest writer's dictionary, twice."""
+
+LARGEST_BATCH: Final = 1 << 26
+"""Bytes that a column may unpack to for each `ROWS_PER_GROUP` rows, its dictionary aside; half a kilobyte a row."""
+
+
+class Texts(Enum):
+    """How columns of texts are read: each as it is, or as codes of a dictionary, which repeats nothing."""
+
+    PLAIN = "plain"
+    CODED = "coded"
 
 
 def aad_prefix(room: RoomId, table: TableName, upload: UploadId) -> bytes:
@@ -204,8 +219,11 @@ class TableFile:
         self._manifest = manifest
 
     @classmethod
-    def open(cls, source: BinaryIO, manifest: Manifest, data_key: SecretKey) -> Self:
+    def open(cls, source: BinaryIO, manifest: Manifest, data_key: SecretKey, *, texts: Texts = Texts.PLAIN) -> Self:
         """Open a table file and check its length, magic, footer, schema and row groups against the manifest.
+
+        Args:
+            texts: `CODED` for rows that nobody has checked yet: a few bytes may repeat a long text a million times.
 
         Raises:
             NotVerified: the bytes are not those of the manifest, or the key is another.
@@ -221,18 +239,26 @@ class TableFile:
             raise _altered("début ou fin du fichier", "start or end of the file") from None
         if len(footer) != facts.footer_bytes or Digest.of(footer) != facts.footer_digest:
             raise _altered("pied du fichier", "footer")
+        coded = [each.name for each in manifest.columns if each.storage is StorageType.STRING and texts is Texts.CODED]
         try:
             parquet = pq.ParquetFile(
                 source,
+                read_dictionary=coded,
                 decryption_properties=pe.create_decryption_properties(
                     data_key.reveal_secret_bytes(),
                     aad_prefix=aad_prefix(manifest.room, manifest.table, manifest.upload),
                 ),
             )
             schema = parquet.schema_arrow
+        except KeyError:  # a column of texts is not there
+            raise _not_as_declared("colonnes", "columns") from None
         except _UNREADABLE:
             raise _altered("pied du fichier ou clé de données", "footer or data key") from None
-        if not schema.equals(arrow_schema(manifest.columns)):
+        codes = _arrow_type(StorageType.DICTIONARY)
+        declared = [
+            field.with_type(codes) if field.name in coded else field for field in arrow_schema(manifest.columns)
+        ]
+        if not schema.equals(pa.schema(declared)):
             raise _not_as_declared("colonnes", "columns")
         metadata = parquet.metadata
         held = tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
@@ -250,6 +276,29 @@ class TableFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def require_bounded(self, data_key: SecretKey) -> None:
+        """Check what every page says that it unpacks to, before any is unpacked.
+
+        Raises:
+            InvalidUpload: a page or a column of a token range is larger than any honest one.
+            NotVerified: a page header does not decrypt: the file was altered.
+        """
+        manifest, metadata = self._manifest, self._parquet.metadata
+        aad = aad_prefix(manifest.room, manifest.table, manifest.upload)
+        try:
+            sizes = PageSizes(self._source, data_key, aad, read_footer(self._source, manifest.file.size_bytes))
+            for group in range(metadata.num_row_groups):
+                held = metadata.row_group(group)
+                most = LARGEST_PAGE + LARGEST_BATCH * -(-held.num_rows // ROWS_PER_GROUP)
+                for place in range(held.num_columns):
+                    unpacked = 0
+                    for page in sizes.of(_chunk(held.column(place), group, place)):
+                        unpacked += page
+                        if page > LARGEST_PAGE or unpacked > most:
+                            raise _too_large(group)
+        except MalformedPage:
+            raise _altered("en-tête de page", "page header") from None
 
     def read_groups(self, first: int, end: int, columns: Sequence[str]) -> pa.Table:
         """Return the rows of the token ranges `first` to `end` - 1: the token, then `columns` in the order asked.
@@ -291,6 +340,22 @@ class TableFile:
 
     def _column(self, name: str) -> StoredColumn:
         return next(column for column in self._manifest.columns if column.name == name)
+
+
+def _chunk(column: pq.ColumnChunkMetaData, group: int, place: int) -> Chunk:
+    dictionary = column.dictionary_page_offset
+    start = column.data_page_offset if dictionary is None else min(dictionary, column.data_page_offset)
+    return Chunk(group, place, start, column.total_compressed_size, dictionary is not None)
+
+
+def _too_large(group: int) -> InvalidUpload:
+    return InvalidUpload(
+        Bilingual(
+            f"groupe de lignes {group} : une colonne est plus grande que ce que la salle prend",
+            f"row group {group}: a column is larger than the room takes",
+        ),
+        code="table_file_too_large",
+    )
 
 
 def _altered(fr: str, en: str) -> NotVerified:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self, SupportsIndex, final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cleanroom.errors import Bilingual, InvalidUpload, NotVerified
 from cleanroom.identifiers import Digest, Epoch, RoomId
 from cleanroom.partition.manifest import Manifest, storage_schema
 from cleanroom.partition.package import Package, read_package, sealing_info, verify_signature
-from cleanroom.partition.table_file import TOKEN_BYTES, TableFile, first_at_prefix, token_bytes
+from cleanroom.partition.table_file import LARGEST_BATCH, TOKEN_BYTES, TableFile, Texts, first_at_prefix, token_bytes
 from key_management.errors import UnsealFailed
 
 if TYPE_CHECKING:
@@ -156,7 +157,11 @@ def verify_package(
             code="sealed_key",
         ) from None
     verified = VerifiedPackage(package, data_key, issued=_ISSUED)
-    with verified.open_table_file() as source, TableFile.open(source, manifest, data_key) as table_file:
+    with (
+        verified.open_table_file() as source,
+        TableFile.open(source, manifest, data_key, texts=Texts.CODED) as table_file,
+    ):
+        table_file.require_bounded(data_key)
         for group in range(len(manifest.group_rows)):
             _check_group(table_file, group, manifest)
     return verified
@@ -202,6 +207,14 @@ def _check_group(table_file: TableFile, group: int, manifest: Manifest) -> None:
             batch.validate(full=True)
         except pa.ArrowInvalid:
             raise _not_right(group, "valeurs mal formées", "malformed values") from None
+        if any(_text_bytes(column) > LARGEST_BATCH for column in batch.columns):
+            raise InvalidUpload(
+                Bilingual(
+                    f"plage de jetons {group} : textes plus longs que ce que la salle prend",
+                    f"token range {group}: texts longer than the room takes",
+                ),
+                code="table_file_too_large",
+            )
         tokens = token_bytes(batch.column(0))
         rows += batch.num_rows
         bits = manifest.group_bits
@@ -212,6 +225,14 @@ def _check_group(table_file: TableFile, group: int, manifest: Manifest) -> None:
         last = bytes(tokens[-TOKEN_BYTES:])
     if rows != manifest.group_rows[group]:
         raise _not_right(group, "nombre de lignes", "row count")
+
+
+def _text_bytes(column: pa.Array) -> int:
+    """Return what a coded column would take if each of its values were written out, without writing them out."""
+    if not isinstance(column, pa.DictionaryArray):
+        return 0
+    lengths = pc.binary_length(column.dictionary).cast(pa.int64())
+    return int(pc.sum(lengths.take(column.indices)).as_py() or 0)
 
 
 def _ascending(tokens: memoryview, last: bytes | None) -> bool:
