@@ -155,7 +155,8 @@ class _Evaluation:
 
     def constant(self, value: int | str | bool | None, dtype: Any) -> Values:
         blank = "" if dtype is object else 0
-        data = np.full(self.rows, blank if value is None else value, dtype)
+        data = np.empty(self.rows, dtype)
+        data.fill(blank if value is None else value)  # np.full would cut a text's last U+0000
         return Values(data, np.full(self.rows, value is not None))
 
 
