@@ -8,6 +8,18 @@ from typing import Final
 from audit_log.errors import InsideTransaction, LogDamaged, NotDurable, OutsideTransaction
 
 _SYNCHRONOUS: Final = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
+# What SQLite says when the disk, not the caller, is at fault (https://sqlite.org/rescode.html). Afterwards nobody knows
+# what is on it, and a second fsync may report success for pages that the first one lost: nothing is tried again.
+_DISK_AT_FAULT: Final = frozenset(
+    {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 
 
 def require_durable(connection: sqlite3.Connection) -> None:
@@ -27,6 +39,11 @@ def require_durable(connection: sqlite3.Connection) -> None:
     (level,) = connection.execute("PRAGMA main.synchronous").fetchone()
     if level not in (2, 3):
         raise NotDurable("synchronous", _SYNCHRONOUS.get(level, str(level)), "FULL")
+
+
+def is_disk_at_fault(error: sqlite3.Error) -> bool:
+    """Say whether SQLite failed for the disk's sake, so that its process must stop writing."""
+    return (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF) in _DISK_AT_FAULT
 
 
 def require_writer(connection: sqlite3.Connection, operation: str) -> None:

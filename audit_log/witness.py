@@ -19,11 +19,11 @@ from typing import Final, Self
 
 from audit_log.checkpoint import parse_decimal
 from audit_log.cosignature import Cosigner, merge_signatures
-from audit_log.errors import LogFault, MalformedCheckpoint, MalformedNote, MalformedRequest, NotVerified
+from audit_log.errors import LogFault, MalformedCheckpoint, MalformedNote, MalformedRequest, NotVerified, WriterStopped
 from audit_log.merkle import EMPTY_ROOT, HASH_BYTES, verify_consistency
 from audit_log.note import MAX_NOTE_BYTES, Algorithm, Verifier, decode_base64, open_note, parse_note
 from audit_log.reply import TEXT, Reply, refusal
-from audit_log.transaction import require_durable
+from audit_log.transaction import is_disk_at_fault, require_durable
 
 MAX_PROOF_HASHES: Final = 63
 MAX_REQUEST_BYTES: Final = MAX_NOTE_BYTES + 64 * 64
@@ -149,6 +149,7 @@ class Witness:
         self._now = now
         self._logs = _by_origin(logs)
         self._lock = threading.Lock()
+        self._stopped: WriterStopped | None = None
         self._connection = _connect(database)
         try:
             require_durable(self._connection)
@@ -201,7 +202,10 @@ class Witness:
         if path == ADD_CHECKPOINT:
             if method != "POST":
                 return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "add-checkpoint is a POST")
-            return self.add_checkpoint(body)
+            try:
+                return self.add_checkpoint(body)
+            except LogFault:
+                return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the witness cannot write its state")
         monitored = _MONITORED.fullmatch(path)
         if monitored is None:
             return refusal(HTTPStatus.NOT_FOUND, "no such resource")
@@ -220,7 +224,8 @@ class Witness:
             the size last cosigned, when the proof begins elsewhere; 422 not consistent with it.
 
         Raises:
-            sqlite3.Error: the state could not be written; nothing was cosigned.
+            WriterStopped: the disk failed; nothing was cosigned, and nothing will be until the witness is restarted.
+            LogFault: the state is busy; nothing was cosigned.
         """
         try:
             asked = AddCheckpoint.parse(body)
@@ -308,13 +313,21 @@ class Witness:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+            if self._stopped is not None:
+                raise self._stopped
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, sqlite3.Error) and is_disk_at_fault(error):
+                    # Nobody knows what is on the disk now; what we said before must still be there when we speak again.
+                    self._stopped = WriterStopped(str(error))
+                    raise self._stopped from error
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise LogFault(f"the witness's state cannot be written to now: {error}") from error
                 raise
 
 

@@ -17,25 +17,12 @@ from audit_log.entry import Event
 from audit_log.errors import LogFault, MalformedEntry, WriterStopped
 from audit_log.log import Log
 from audit_log.tables import read_head
-from audit_log.transaction import require_durable
+from audit_log.transaction import is_disk_at_fault, require_durable
 
 MOST_IN_GROUP: Final = 1024
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
-
-# What SQLite says when the disk, not the caller, is at fault (https://sqlite.org/rescode.html). Afterwards nobody knows
-# what is on it, and a second fsync may report success for pages that the first one lost: nothing is tried again.
-_DISK_AT_FAULT: Final = frozenset(
-    {
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-    }
-)
 
 
 class _Awaited(Generic[T]):
@@ -218,7 +205,7 @@ class GroupWriter:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if _is_disk(error):
+            if is_disk_at_fault(error):
                 raise
             for item in group:  # another process held the lock for too long; nothing was begun
                 item.fail(LogFault(f"the log's database cannot be written to now: {error}"))
@@ -273,7 +260,7 @@ def _run(connection: sqlite3.Connection, transaction: _Transaction[object], told
     try:
         value = transaction.work(connection)
     except Exception as error:
-        if not connection.in_transaction or (isinstance(error, sqlite3.Error) and _is_disk(error)):
+        if not connection.in_transaction or (isinstance(error, sqlite3.Error) and is_disk_at_fault(error)):
             raise
         connection.execute("ROLLBACK TO audit_log_work")
         connection.execute("RELEASE audit_log_work")
@@ -287,7 +274,3 @@ def _run(connection: sqlite3.Connection, transaction: _Transaction[object], told
 
 def _telling(tell: Callable[[T], None], what: T) -> Callable[[], None]:
     return lambda: tell(what)
-
-
-def _is_disk(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF) in _DISK_AT_FAULT

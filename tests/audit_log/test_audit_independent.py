@@ -48,14 +48,18 @@ def test_go_accepts_what_we_export(tmp_path):
     leaves = fixed_leaves(SIZES[-1])
     connection, log = bare_log(tmp_path / "room.db", [])
     out = tmp_path / "out"
+    remembered = None
     with closing(connection):
         for before, size in pairwise((0, *SIZES)):
             if size > before:
                 grow(connection, log, leaves[before:size])
             checkpoint = export_log(connection, log.verifier, out)
-            assert verify_directory(out, VKEY, incremental=True).ok
+            verdict = verify_directory(out, VKEY, remembered=remembered, incremental=True)
+            assert (verdict.ok, verdict.since) == (True, before)
+            remembered = checkpoint
             accepted, said = go_says(out, VKEY)
             assert (accepted, said) == (True, f"{size} {base64.b64encode(checkpoint.root).decode()}")
+    assert verify_directory(out, VKEY).ok
     shutil.rmtree(out)
 
 

@@ -46,6 +46,7 @@ from audit_log import (
     TrustPolicy,
     Verifier,
     Witness,
+    WriterStopped,
     export_log,
     gather_cosignatures,
     open_checkpoint,
@@ -272,6 +273,31 @@ def test_kill_9_loses_no_cosignature(place):
             acknowledged = max([acknowledged, *map(int, climber.stdout.read().split())])
         with closing(Witness(place, WITNESSES[0], [LOG])) as witness:
             assert open_checkpoint(witness.latest(ORIGIN_HASH).body, LOG).size >= acknowledged
+
+
+def test_a_witness_that_cannot_write_cosigns_nothing(place):
+    with closing(Witness(place, WITNESSES[0], [LOG])) as witness, closing(sqlite3.connect(place)) as other:
+        assert witness.add_checkpoint(request(0, 5)).status == 200
+        witness._connection.execute("PRAGMA busy_timeout = 1")
+        other.execute("BEGIN IMMEDIATE")
+        busy = witness.answer("POST", "/add-checkpoint", request(5, 6))
+        assert busy.status == 503
+        assert "\u2014" not in busy.body.decode()
+        other.rollback()
+        (pages,) = other.execute("PRAGMA page_count").fetchone()
+        witness._connection.execute(f"PRAGMA max_page_count = {pages}")  # the disk is full
+        long = sign_note(
+            f"{ORIGIN}\n6\n{base64.b64encode(naive_root(HASHES[:6])).decode()}\n{'x' * 50_000}\n", [signer()]
+        )
+        with pytest.raises(WriterStopped, match="full"):
+            witness.add_checkpoint(request(5, 6, note=long))
+        witness._connection.execute("PRAGMA max_page_count = 100000")
+        with pytest.raises(WriterStopped):
+            witness.add_checkpoint(request(5, 6))
+        assert witness.answer("POST", "/add-checkpoint", request(5, 6)).status == 503
+    with closing(Witness(place, WITNESSES[0], [LOG])) as witness:
+        assert open_checkpoint(witness.latest(ORIGIN_HASH).body, LOG).size == 5
+        assert witness.add_checkpoint(request(5, 6)).status == 200
 
 
 @given(st.binary(max_size=400))
