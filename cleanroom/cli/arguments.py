@@ -15,10 +15,7 @@ from cleanroom.errors import Bilingual, Language
 from cleanroom.identifiers import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-TWO_WORDS: Final = frozenset({("party", "add"), ("log", "verify"), ("log", "export")})
-"""Commands of two words; `cleanroom log ./verify` reads the log of a room that is called so."""
+    pass
 
 FORMATS: Final = ("table", "csv", "json", "parquet")
 
@@ -35,25 +32,6 @@ _LANG: Final = Bilingual(
     "the language, also before the command (default: $CLEANROOM_LANG, else fr)",
 )
 _HELP: Final = Bilingual("montre cette aide", "show this help")
-
-
-def command_words(arguments: Sequence[str]) -> list[str]:
-    """Join the words of a command into one argument; `upload` from home and again are commands of their own."""
-    if tuple(arguments[:2]) in TWO_WORDS:
-        return [" ".join(arguments[:2]), *arguments[2:]]
-    options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--preset" for each in options):
-        asks = any(each in {"-h", "--help"} for each in options)
-        return ["declare --preset", "--help"] if asks else ["declare --preset", *arguments[1:]]
-    if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--draft" for each in options):
-        asks = any(each in {"-h", "--help"} for each in options)
-        return ["declare --draft", "--help"] if asks else ["declare --draft", *arguments[1:]]
-    if arguments[:1] == ["upload"] and "--resume" in options:
-        return ["upload --resume", *(each for each in arguments[1:] if each != "--resume")]
-    if arguments[:1] == ["upload"] and any(each.split("=")[0] == "--facts" for each in options):
-        asks = any(each in {"-h", "--help"} for each in options)
-        return ["upload --facts", "--help"] if asks else ["upload --facts", *arguments[1:]]
-    return list(arguments)
 
 
 def build_parser(language: Language) -> Parser:

@@ -11,7 +11,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cleanroom.cli.arguments import build_parser, command_words
+from cleanroom.cli.arguments import build_parser
+from cleanroom.cli.command_words import command_words
 from cleanroom.cli.console import Console
 from cleanroom.cli.parser import UsageShown
 from cleanroom.cli.values import language_of

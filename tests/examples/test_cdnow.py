@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cleanroom.cli.arguments import build_parser, command_words
+from cleanroom.cli.arguments import build_parser
+from cleanroom.cli.command_words import command_words
 from cleanroom.errors import Language
 from cleanroom.query import drawing
 from examples import cdnow

@@ -14,7 +14,8 @@ import pytest
 
 import cleanroom
 from audit_log import Finding, Verdict
-from cleanroom.cli.arguments import build_parser, command_words
+from cleanroom.cli.arguments import build_parser
+from cleanroom.cli.command_words import command_words
 from cleanroom.errors import Bilingual, Language
 from cleanroom.room import logbook
 from examples import demo

@@ -94,7 +94,7 @@ def test_a_page_or_column_that_unpacks_too_large_is_refused_unopened(
 
 
 def test_a_text_repeated_beyond_measure_is_refused_without_writing_it_out(tmp_path: Path) -> None:
-    """A dictionary of one long text and a run of codes: beside its tokens some kilobytes, of which a reader makes 100 MB."""
+    """A dictionary of one long text and a run of codes: some kilobytes, of which a reader makes 100 MB."""
     forger = Forger(tmp_path)
     table = forger.table([LOW] * 100_000)
     long = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), pa.array(["x" * 1000]))

@@ -1,0 +1,42 @@
+"""Find the command in the words given, before they are parsed: some have two words, some an option makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TWO_WORDS: Final = frozenset({("party", "add"), ("log", "verify"), ("log", "export")})
+"""Commands of two words; `cleanroom log ./verify` reads the log of a room that is called so."""
+
+
+def command_words(arguments: Sequence[str]) -> list[str]:
+    """Join the words of a command into one argument; `upload` from home and again are commands of their own."""
+    if tuple(arguments[:2]) in TWO_WORDS:
+        return [" ".join(arguments[:2]), *arguments[2:]]
+    options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--preset" for each in options):
+        asks = any(each in {"-h", "--help"} for each in options)
+        return ["declare --preset", "--help"] if asks else ["declare --preset", *arguments[1:]]
+    if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--draft" for each in options):
+        asks = any(each in {"-h", "--help"} for each in options)
+        return ["declare --draft", "--help"] if asks else ["declare --draft", *arguments[1:]]
+    if arguments[:1] == ["upload"] and "--resume" in options:
+        return ["upload --resume", *(each for each in arguments[1:] if each != "--resume")]
+    if arguments[:1] == ["upload"] and any(each.split("=")[0] == "--facts" for each in options):
+        asks = any(each in {"-h", "--help"} for each in options)
+        return ["upload --facts", "--help"] if asks else ["upload --facts", *arguments[1:]]
+    if arguments[:1] == ["uploads"] and "--" not in arguments:
+        return ["uploads", *_positions_first(arguments[1:])]
+    return list(arguments)
+
+
+def _positions_first(arguments: Sequence[str]) -> list[str]:
+    """Put what has no name before the options: argparse takes an argument that may be left out at its first chance."""
+    positions: list[str] = []
+    options: list[str] = []
+    for at, each in enumerate(arguments):
+        valued = at > 0 and arguments[at - 1] in {"--as", "--format"}
+        (options if valued or each.startswith("-") else positions).append(each)
+    return [*positions, *options]
