@@ -21,7 +21,7 @@ from cleanroom.query.refusals import refusal
 from cleanroom.query.terms import arithmetic, casting, comparing, conditional, dates, logic
 from cleanroom.query.terms.casting import Digits, Target
 from cleanroom.query.terms.comparing import Operator
-from cleanroom.query.terms.language import parts
+from cleanroom.query.terms.language import LookUp, OneOf, parts
 from cleanroom.query.terms.typed import Constant, Typed
 from cleanroom.query.terms.types import DateType
 
@@ -40,6 +40,9 @@ MAX_NESTED: Final = 64
 
 MAX_TERM: Final = 10_000
 """Nodes of a term written out in full: CASE and BETWEEN repeat their operand."""
+
+_LISTED: Final = 64
+"""Values of a list that weigh as much as a node."""
 
 _OPERATORS: Final[dict[type[exp.Expr], Operator]] = {
     exp.EQ: Operator.EQ,
@@ -127,7 +130,8 @@ class _Binding:
         """Return the nodes of a term written out, counting each shared part once for each place."""
         known = self.sizes.get(id(term))
         if known is None:
-            known = (term, 1 + sum(self.size(part) for part in parts(term)))
+            listed = len(term.values) if isinstance(term, (LookUp, OneOf)) else 0
+            known = (term, 1 + listed // _LISTED + sum(self.size(part) for part in parts(term)))
             self.sizes[id(term)] = known  # the term is kept, so that its identity stays its own
         return known[1]
 

@@ -64,6 +64,8 @@ def _telling(lower: int, upper: int) -> Iterator[date]:
         return
     first, last = day_of(lower), day_of(upper)
     # A whole year has every month, day and weekday; whether a year has 366 days, or a week 53, its end shows.
+    # Only week 53 of the year before may be left at the beginning.
+    yield first
     year = date(first.year + 1, 1, 1)
     for number in range(366):
         yield year + timedelta(days=number)
