@@ -24,7 +24,7 @@ REGIONS = ("CA", "US", "FR", "BE", "DE", "IT", "BS")
 
 
 def by_library(written: str, region: str) -> str | None:
-    """Read a number as it is written, separators and all, by the library and the specification's three conditions."""
+    """Read a number as it is written, separators and all, by the library and the specification's conditions."""
     try:
         number = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException:
@@ -32,7 +32,8 @@ def by_library(written: str, region: str) -> str | None:
     reason = phonenumbers.is_possible_number_with_reason(number)
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     one_digit = len(set(phonenumbers.national_significant_number(number))) == 1
-    wrong = reason != phonenumbers.ValidationResult.IS_POSSIBLE or one_digit
+    unstable = phonenumbers.parse(e164, None) != number
+    wrong = reason != phonenumbers.ValidationResult.IS_POSSIBLE or one_digit or unstable or len(e164) > 16
     return None if wrong or (number.country_code == 1 and not NANP.fullmatch(e164)) else e164
 
 
@@ -90,6 +91,8 @@ def column(values: list[str | None], region: str) -> list[str | None]:
         ("CA", "+33 1 11 11 11 11", None),
         ("CA", "+1 514 555-12345", None),
         ("CA", "+999 123 456 789", None),
+        ("CA", "+358 00 295577", None),  # a trunk zero too many: +358 0295577 would be read as +358 295577
+        ("DE", "10000000000000", None),  # longer than E.164
         ("CA", "", None),
         ("CA", "n/a", None),
         ("CA", "\u0665\u0661\u0664 555 1234", None),  # other scripts' digits
@@ -138,6 +141,20 @@ def test_every_area_code_and_exchange_is_the_librarys() -> None:
     for area in range(1000):
         written = [f"{area:03}{exchange:03}4567" for exchange in range(1000)]
         assert column(written, "CA") == [by_library(each, "CA") for each in written]
+
+
+def test_every_country_is_read_as_it_writes_itself_and_as_others_write_it() -> None:
+    formats = phonenumbers.PhoneNumberFormat
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        number = phonenumbers.example_number(region)
+        if number is None:
+            continue
+        e164 = phonenumbers.format_number(number, formats.E164)
+        abroad, at_home = (
+            phonenumbers.format_number(number, each) for each in (formats.INTERNATIONAL, formats.NATIONAL)
+        )
+        assert column([e164, abroad], "CA") == [e164] * 2, region
+        assert column([e164, abroad, at_home], region) == [e164] * 3, region
 
 
 DIGITS = st.text("0123456789", min_size=1, max_size=6)

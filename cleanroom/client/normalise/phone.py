@@ -47,6 +47,9 @@ _WHOLE_FLOAT_RUST: Final = r"\A([0-9]{7,15})\.0\z"
 _DIALLED_RUST: Final = r"\A\+?[0-9]{3,20}\z"
 """E.164 has 15 digits at most (§6.2.1), an international prefix and a trunk digit some more."""
 
+_LONGEST: Final = 16
+"""A `+` and E.164's 15 digits."""
+
 _NORTH_AMERICA: Final = frozenset({"CA", "US"})
 _NANP_RUST: Final = r"\A\+1[2-9][0-9]{2}[2-9][0-9]{6}\z"
 """NXX NXX XXXX: area code and exchange begin with 2 to 9 (the plan's fixed structure, no list of area codes)."""
@@ -156,7 +159,11 @@ def _e164(dialled: str, region: str) -> str | None:
     if library.is_possible_number_with_reason(number) != library.ValidationResult.IS_POSSIBLE:
         return None
     written: str = library.format_number(number, library.PhoneNumberFormat.E164)
-    if number.country_code == 1 and _NANP.match(written) is None:
+    if len(written) > _LONGEST or (number.country_code == 1 and _NANP.match(written) is None):
+        return None
+    # `+358 00…`: one trunk zero was taken off and another left. Read again it would be a third person's number.
+    again = library.parse(written, None)
+    if library.format_number(again, library.PhoneNumberFormat.E164) != written:
         return None
     # 222 222-2222: what is typed where a number must be given, by many.
     return None if len(set(library.national_significant_number(number))) == 1 else written
