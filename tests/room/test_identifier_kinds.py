@@ -46,7 +46,7 @@ def room(tmp_path: Path) -> Iterator[Room]:
     settings = b"purposes: [audience_overlap]\nbudget: {epsilon: 1000, delta: 1e-5}\n"
     home_forms = ("({}) {}-{}", "{} {}-{}", "1-{}-{}-{}", "{}{}{} poste 7")
     their_forms = ("+1{}{}{}", "{}.{}.{}", "\u202d{}\u00a0{}\u2011{}\u202c", "{}-{}-{} x7")
-    customers = [str(number) for number in range(PERSONS)]
+    customers = [str(number) for number in range(1, PERSONS + 1)]
     tables = {
         "tnm.phones": ("kind: phone", phones(0, home_forms)),
         "francos.phones": ("kind: phone, region: US", phones(PERSONS - SHARED, their_forms)),
