@@ -111,11 +111,20 @@ def intake(room: Room, package: Path) -> UploadReceipt:
 
 
 def _taken_before(room: Room, package: Path) -> UploadReceipt | None:
-    """Return the receipt of a package that was taken in before, byte for byte, else None."""
+    """Return the receipt of a package that was taken in before, byte for byte, else None.
+
+    Raises:
+        InvalidUpload: another package has its id; ids are random, so its maker chose it.
+    """
     read = read_package(package)
     known = registry.upload_named(room.connection, read.manifest.upload)
-    if known is None or known[0].manifest != read.manifest:
+    if known is None:
         return None
+    if known[0].manifest != read.manifest:
+        raise InvalidUpload(
+            Bilingual("un autre paquet porte déjà ce nom de dépôt", "another package has this upload's id already"),
+            code="upload_id_taken",
+        )
     verify_signature(read, registry.party_named(room.connection, read.manifest.table.owner).public_key)
     return _receipt(room, *known, repeated=True)
 

@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from cleanroom.room.home import Home
     from cleanroom.room.room import Room
 
-_FINAL: Final = frozenset(
-    {"damaged_package", "wrong_signature", "sealed_key", "altered_table_file", "altered_partition"}
-)
+_FINAL: Final = frozenset({"damaged_package", "wrong_signature", "sealed_key", "altered_table_file"})
 """What does not verify in the package itself, and never will."""
 
 

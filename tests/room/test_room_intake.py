@@ -13,6 +13,7 @@ from room_samples import LATE, MEMBER, SECTOR, Place, ask, audit, build, entries
 from audit_log import EventType, Outcome
 from cleanroom.client import LinkageKey, prepare
 from cleanroom.errors import CleanroomError, Fault, InvalidUpload, NotVerified
+from cleanroom.partition.intent import Replace
 from cleanroom.room import Room, hand_in, intake, member_facts, registry, sending, upload
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
@@ -142,6 +143,20 @@ def test_a_forged_package_is_not_entered_as_the_act_of_its_victim(room: Room, pl
     forged = packed(room, place, tmp_path / "forged.package", signing=room.home.signing_key("musee_rives"))  # type: ignore[arg-type]
     refused(room, place, forged, NotVerified)
     assert entries(room)[-1][2]["actor"] != LATE
+
+
+def test_another_package_under_a_taken_id_is_refused(
+    room: Room, place: Place, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when that upload is retired, and its file and key are gone."""
+    first = intake(room, package)
+    monkeypatch.setattr("cleanroom.client.upload.UploadId", lambda _: first.upload)
+    same = packed(room, place, tmp_path / "same.package")
+    monkeypatch.undo()
+    assert refused(room, place, same, InvalidUpload).code == "upload_id_taken"
+    upload(room, TABLE, place.csv(LATE), intent=Replace())
+    assert refused(room, place, same, InvalidUpload).code == "upload_id_taken"
+    audit(place)
 
 
 def test_an_unknown_table_is_refused(room: Room, place: Place, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

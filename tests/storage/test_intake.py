@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -277,6 +279,17 @@ def test_each_intent_has_an_encoding_of_its_own(package: Path) -> None:
     assert Manifest.parse(replace(manifest, after=7).encode()).after == 7
     with pytest.raises(ValueError, match="intent"):
         Correct(UploadId("0" * 31))
+
+
+def test_the_published_vectors_hold() -> None:
+    path = Path(__file__).parents[2] / "docs" / "spec" / "manifest-vectors.json"
+    vectors = json.loads(path.read_text(encoding="utf-8"))["vectors"]
+    assert {json.loads(each["manifest"])["intent"]["act"] for each in vectors} == {"append", "replace", "correct"}
+    for each in vectors:
+        manifest = Manifest.parse(each["manifest"].encode())
+        assert manifest.encode().decode() == each["manifest"]
+        assert hashlib.sha256(manifest.encode()).hexdigest() == each["sha256"]
+        assert sealing_info(manifest).hex() == each["info"]
 
 
 def _facts() -> object:
