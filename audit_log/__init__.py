@@ -28,6 +28,7 @@ from audit_log.errors import (
     WriterStopped,
 )
 from audit_log.export import export_log
+from audit_log.following import Followed, follow
 from audit_log.log import Log
 from audit_log.memory import Memory
 from audit_log.note import Algorithm, Signer, Verifier
@@ -56,6 +57,7 @@ __all__ = [
     "Event",
     "EventType",
     "Finding",
+    "Followed",
     "Gathered",
     "GroupWriter",
     "HttpPoster",
@@ -96,6 +98,7 @@ __all__ = [
     "WriterStopped",
     "explain",
     "export_log",
+    "follow",
     "fresh_id",
     "gather_cosignatures",
     "open_checkpoint",

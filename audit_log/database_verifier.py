@@ -205,20 +205,22 @@ def _altered(rehash: Rehash, leaves: Iterator[tuple[int, bytes]], first: int, en
 def _check_cosigned(
     connection: sqlite3.Connection, verifier: Verifier, policy: TrustPolicy | None, size: int, read: NodeReader
 ) -> Verdict | None:
-    kept = read_cosigned(connection)
-    if kept is None:
-        # No witness has cosigned anything: a policy that demands none is content with the head.
-        head = read_head(connection)
-        opened = judge_note(head.note, verifier, "audit_head", policy)
-        return opened if isinstance(opened, Verdict) else None
-    opened = judge_note(kept.note, verifier, "audit_cosigned", policy)
-    if isinstance(opened, Verdict):
-        return opened
-    if opened.size != kept.size or opened.size > size:
-        return Verdict(Finding.HEAD_DIFFERS, "audit_cosigned")
-    if Frontier.of(opened.size, read).root() != opened.root:
-        return Verdict(Finding.HISTORY_REWRITTEN, "audit_cosigned")
-    return None
+    """Check the checkpoints that witnesses cosigned, and that the last one with a quorum has the policy's."""
+    shown = read_head(connection).note
+    shown_place = "audit_head"
+    for each in reversed([*read_cosigned(connection)]):
+        opened = judge_note(each.note, verifier, "audit_cosigned")
+        if isinstance(opened, Verdict):
+            return replace(opened, index=each.size)
+        if opened.size != each.size or opened.size > size:
+            return Verdict(Finding.HEAD_DIFFERS, "audit_cosigned", each.size)
+        if Frontier.of(opened.size, read).root() != opened.root:
+            return Verdict(Finding.HISTORY_REWRITTEN, "audit_cosigned", each.size)
+        if each.quorum:
+            shown, shown_place = each.note, "audit_cosigned"
+    # Where no witness has cosigned, a policy that demands none is content with the head.
+    judged = judge_note(shown, verifier, shown_place, policy)
+    return judged if isinstance(judged, Verdict) else None
 
 
 def _stored_tile(connection: sqlite3.Connection, tile: Tile) -> bytes | None:

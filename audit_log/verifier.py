@@ -13,7 +13,7 @@ from audit_log.entry import BUNDLED_BYTES, LEAF_BYTES
 from audit_log.errors import MalformedReceipt, NotVerified
 from audit_log.export import CHECKPOINT_FILE, KEY_FILE
 from audit_log.judging import check_remembered, judge_note, judge_tree
-from audit_log.merkle import HASH_BYTES, subtree_hash
+from audit_log.merkle import HASH_BYTES, NodeReader, subtree_hash
 from audit_log.note import MAX_NOTE_BYTES, Verifier
 from audit_log.policy import TrustPolicy
 from audit_log.receipt import Receipt, verify_receipt
@@ -130,6 +130,16 @@ def verify_source(
         return opened, note
     verdict = _verify(source, verifier, opened, remembered, receipts, incremental=incremental, progress=progress)
     return verdict, note
+
+
+def nodes_of(source: Source, checkpoint: Checkpoint) -> NodeReader:
+    """Return a reader of a log's complete subtrees, as its tiles have them: for proofs, which verify themselves.
+
+    Args:
+        source: gives the log's files.
+        checkpoint: the log's state, verified.
+    """
+    return _Tree(source, checkpoint, None).node
 
 
 def _verify(

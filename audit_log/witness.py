@@ -191,6 +191,17 @@ class Witness:
         """Close the state."""
         self._connection.close()
 
+    @property
+    def verifier(self) -> Verifier:
+        """The public half of the witness's key."""
+        return self._cosigner.verifier
+
+    def size_of(self, origin: str) -> int:
+        """Return the size of the last checkpoint cosigned of a log, 0 if there is none."""
+        with self._lock:
+            row = self._connection.execute("SELECT size FROM witnessed WHERE origin = ?", (origin,)).fetchone()
+        return 0 if row is None else int(row[0])
+
     def answer(self, method: str, path: str, body: bytes = b"") -> Reply:
         """Serve a request of either prefix.
 

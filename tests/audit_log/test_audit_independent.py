@@ -84,7 +84,7 @@ def export(tmp_path_factory):
     with closing(connection):
         connection.execute("BEGIN IMMEDIATE")
         note = connection.execute("SELECT note FROM audit_head").fetchone()[0]
-        store_cosigned(connection, log.verifier, cosigned_note(note, 0, 1))
+        assert store_cosigned(connection, log.verifier, cosigned_note(note, 0, 1), POLICY)
         connection.execute("COMMIT")
         export_log(connection, log.verifier, folder / "out")
         (folder / "receipt").write_bytes(log.receipt(connection, 258, cosigned=True))

@@ -48,6 +48,7 @@ from audit_log.checkpoint import sign_checkpoint
 from audit_log.tiles import Resource
 
 SIZE = 300
+POLICY = TrustPolicy.parse(witness_lines("2"))
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +152,11 @@ def test_nothing_is_served_before_it_is_durable(connection):
 def test_the_cosigned_state_is_served_to_whoever_asks_for_witnesses(copy):
     connection, key = copy
     connection.execute("BEGIN IMMEDIATE")
-    store_cosigned(connection, key.verifier, cosigned_note(serve_note(connection), 0, 2))
+    assert store_cosigned(connection, key.verifier, cosigned_note(serve_note(connection), 0, 2), POLICY)
     connection.execute("COMMIT")
     from audit_log import Log
 
     add(connection, Log(ORIGIN, key), 5)
-    policy = TrustPolicy.parse(witness_lines("2"))
 
     class Served:
         def __init__(self, cosigned):
@@ -166,12 +166,12 @@ def test_the_cosigned_state_is_served_to_whoever_asks_for_witnesses(copy):
             reply = serve(connection, f"/{path}", VKEY, cosigned=self.cosigned)
             return reply.body[: most + 1] if reply.status == 200 else None
 
-    assert verify_source(Served(True), VKEY, policy=policy)[0].checkpoint.size == SIZE
-    assert verify_source(Served(True), VKEY, policy=policy)[0].ok
-    newest, _ = verify_source(Served(False), VKEY, policy=policy)
+    assert verify_source(Served(True), VKEY, policy=POLICY)[0].checkpoint.size == SIZE
+    assert verify_source(Served(True), VKEY, policy=POLICY)[0].ok
+    newest, _ = verify_source(Served(False), VKEY, policy=POLICY)
     assert (newest.code, newest.names) == (Finding.QUORUM_MISSING, ())
     assert verify_source(Served(False), VKEY)[0].checkpoint.size == SIZE + 5
-    assert verify_database(connection, VKEY, policy=policy).ok
+    assert verify_database(connection, VKEY, policy=POLICY).ok
     connection.execute("UPDATE audit_cosigned SET size = 200")
     assert verify_database(connection, VKEY).place == "audit_cosigned"
 
@@ -185,7 +185,7 @@ def test_a_note_that_is_not_of_this_log_is_not_kept(copy):
     connection.execute("BEGIN IMMEDIATE")
     for checkpoint in (Checkpoint(ORIGIN, SIZE, bytes(32)), Checkpoint(ORIGIN, SIZE + 1, bytes(32))):
         with pytest.raises(NotVerified):
-            store_cosigned(connection, key.verifier, cosigned_note(sign_checkpoint(checkpoint, key), 0))
+            store_cosigned(connection, key.verifier, cosigned_note(sign_checkpoint(checkpoint, key), 0), POLICY)
 
 
 def test_a_log_is_verified_over_http(connection):
