@@ -65,6 +65,12 @@ CODES: dict[str, str | None] = {
     "too_many_cells": "SELECT amount, COUNT(*) AS n FROM tnm.visits GROUP BY amount",
     # A mean or a variance of values this wide: tests/query/test_statistics.py.
     "bounds_too_wide": None,
+    # Terms: tests/query/binding and tests/query/terms have expressions for each.
+    "argument_type": None,
+    "date_range": None,
+    "domain_too_large": None,
+    "text_value_too_long": None,
+    "term_too_large": None,
     # The rules' own: tests/query/test_gate.py has a question for each.
     "nothing_allowed": None,
     "analysis_not_allowed": None,
