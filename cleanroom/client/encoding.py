@@ -73,6 +73,14 @@ def encoding_of(path: Path, packing: Packing) -> Encoding:
         wrong = _first_wrong(path, packing, Encoding.UTF_8)
         if wrong is None:
             return Encoding.UTF_8
+        if not wrong.octet:
+            raise _no_text(
+                path,
+                packing,
+                wrong,
+                "UTF-8 ni autre (un octet nul n'est dans aucun texte) ; exportez en « CSV UTF-8 »",
+                "UTF-8 or any other (no text has a null byte); export as “CSV UTF-8”",
+            )
         if not wrong.ascii_before:
             # Accents in UTF-8 before it: read as Windows-1252 they would silently become other letters.
             raise _no_text(

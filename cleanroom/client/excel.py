@@ -35,13 +35,14 @@ _COMPOUND: Final = b"\xd0\xcf\x11\xe0"
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 _PIECE: Final = 4 << 20
 _LONGEST_TAG: Final = 512
+_TAIL: Final = 1 << 16
+_FIRST_WIDE_CELL: Final = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{2,3})[0-9]{1,7}"[^>]*(?<!/)>')
 _FIRST_ROWS: Final = 30
 _SHOWN: Final = 3
 
-_CELL: Final = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"[^>]*(?<!/)>')
 _WIDE_CELL: Final = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{2,3})[0-9]{1,7}"[^>]*(?<!/)>')
 _WIDE: Final = re.compile(rb' r="[A-Z]{2,3}[0-9]')
-_ROW: Final = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="([0-9]{1,7})"')
+_ROWS: Final = re.compile(rb'<(?:\w+:)?(?:row\b[^>]*?\br="|c\b[^>]*?\br="[A-Z]{1,3})([0-9]{1,7})"')
 _ERROR: Final = re.compile(r"Error\((\w+)\)")
 _ERRORS: Final = {
     "NA": "#N/A",
@@ -112,11 +113,13 @@ def read_sheet(
         if sheet is not None and sheet not in names:
             raise _no_such_sheet(path, sheet, names)
         for name in names if sheet is None else [sheet]:
-            start = _check_extent(path, names.index(name))
+            _check_extent(path, names.index(name))
             loaded = book.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
             if loaded.height and (sheet is not None or loaded.visible == "visible"):
                 facts = SheetFacts(name, tuple(other for other in names if other != name))
-                return _sheet(path, book, facts, loaded, start, known, wanted)
+                return _sheet(path, book, facts, loaded, known, wanted)
+    except (KeyError, zipfile.BadZipFile):  # the list of sheets names a part that is not there
+        raise _damaged(path) from None
     except fastexcel.FastExcelError as error:
         if "assword" in str(error):
             raise _protected(path) from None
@@ -133,7 +136,6 @@ def _sheet(
     book: fastexcel.ExcelReader,
     facts: SheetFacts,
     loaded: fastexcel.ExcelSheet,
-    start: int,
     known: Callable[[list[str]], int],
     wanted: Callable[[str], bool],
 ) -> Sheet:
@@ -142,9 +144,11 @@ def _sheet(
     cells.columns = [str(place) for place in range(cells.width)]
     if errors is not None:
         cells = _with_errors(cells, errors.errors)
-    header = _header(path, facts, cells.head(_FIRST_ROWS), start, known)
-    numbers = pl.int_range(start, start + cells.height, eager=True)
+    # All rows of the sheet are there, those above the first cell too.
+    numbers = pl.int_range(1, cells.height + 1, eager=True)
     filled = cells.select(pl.any_horizontal((pl.all().str.strip_chars() != "").fill_null(value=False))).to_series()
+    start = int(filled.arg_max() or 0) + 1
+    header = _header(path, facts, cells.slice(start - 1, _FIRST_ROWS), start, known)
     below = filled & (numbers > start)
     cells, numbers = cells.filter(below), numbers.filter(below)
     places = [place for place, name in enumerate(header) if wanted(name)]
@@ -264,30 +268,26 @@ def _check_package(path: Path) -> None:
         raise _damaged(path)
 
 
-def _check_extent(path: Path, place: int) -> int:
-    """Return the row that a sheet's cells begin in; all cells up to the last are laid out, so it must be near.
+def _check_extent(path: Path, place: int) -> None:
+    """Hold a sheet's extent within bounds: all cells up to the last row and column are laid out in memory.
 
     Args:
         place: the sheet's, in the workbook's order.
     """
     if not zipfile.is_zipfile(path):
-        return 1  # an old workbook's 65,536 rows and 256 columns are never too many
-    first, last, widest = 0, 0, 26
+        return  # an old workbook's 65,536 rows and 256 columns are never too many
+    last, widest = 0, 26
     with zipfile.ZipFile(path) as package, package.open(_sheet_part(package, place)) as xml:
         held = b""
         while piece := xml.read(_PIECE):
             text = held + piece
-            if not first and (cell := _CELL.search(text)) is not None:
-                first = int(cell[2])
-            # Rows are in order, as the library takes them to be.
-            row = _ROW.search(text, max(0, text.rfind(b"row ") - _LONGEST_TAG))
-            last = max(last, int(row[1])) if row is not None else last
+            # The library, too, takes the last cell to be in the last row.
+            last = max([last, *map(int, _ROWS.findall(text[-_TAIL:]) or _ROWS.findall(text))])
             if _WIDE.search(text) is not None:  # much faster to look for
                 widest = max([widest, *map(_column_number, set(_WIDE_CELL.findall(text)))])
             held = text[-_LONGEST_TAG:]
-    if (last - first + 1) * widest > LARGEST_CELLS:
+    if last * widest > LARGEST_CELLS:
         raise _too_large(path)
-    return first or 1
 
 
 def _sheet_part(package: zipfile.ZipFile, place: int) -> str:

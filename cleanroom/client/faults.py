@@ -100,6 +100,8 @@ class RowsRefused(InvalidUpload):
         )
         rows = Bilingual(_many(report.rows, "ligne", "lignes"), _many(report.rows, "row", "rows"))
         fr, en = report.lines()
+        fr.append("pour laisser ces lignes chez vous et déposer les autres : --skip-bad-rows")
+        en.append("to leave these rows at home and upload the others: --skip-bad-rows")
         super().__init__(
             Bilingual(
                 "\n".join([f"{values.fr} pas la déclaration, dans {rows.fr} ; rien n'a été déposé", *fr]),

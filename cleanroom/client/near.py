@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cleanroom.catalog import Category, Date, Number
 from cleanroom.client.day_forms import DateForm, MomentForm
+from cleanroom.client.number_forms import NumberForm
 from cleanroom.client.values import ReasonKind
 from cleanroom.errors import Bilingual
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cleanroom.client.written import WrittenForm
 
 _ALIKE: Final = 0.75
+_FEW_VALUES: Final = 6
 _FORM_MATTERS: Final = frozenset({ReasonKind.MIXED_DATES, ReasonKind.NOT_A_DATE, ReasonKind.MIXED_MARKS})
 _NOT_READ: Final = frozenset({ReasonKind.NOT_IN_DOMAIN, ReasonKind.NOT_A_DATE, ReasonKind.NOT_A_NUMBER})
 _NOTHING_WORDS: Final = frozenset(
@@ -52,6 +54,7 @@ NOBODY: Final = sorted(
 
 _SERIAL: Final = re.compile(r"[1-9][0-9]{4}(?:[.,][0-9]+)?", re.ASCII)
 _UNPADDED: Final = re.compile(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}\b.*", re.ASCII)
+_THOUSAND: Final = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}", re.ASCII)
 _LONG_FRACTION: Final = re.compile(r"[^.,]*[.,][0-9]{9,}", re.ASCII)
 
 
@@ -64,7 +67,7 @@ def hint(value: str | None, reason: ReasonKind, kind: ColumnType | None, form: W
         form: in which form the column is read; None where it has none.
     """
     if value is None:
-        return None
+        return _missing() if reason is ReasonKind.MISSING and kind is not None else None
     if kind is None:
         named = reason is ReasonKind.NO_IDENTIFIER and value.strip()
         return Bilingual("cela ne nomme personne", "that names nobody") if named else None
@@ -78,6 +81,8 @@ def hint(value: str | None, reason: ReasonKind, kind: ColumnType | None, form: W
             return Bilingual("erreur d'Excel : corrigez la formule", "an Excel error: mend the formula")
         if is_word_for_nothing(text):
             return _nothing_meant(kind)
+        if isinstance(kind, Category):
+            return _declared(kind)
     match kind:
         case Date():
             return _about_date(text, reason, kind, form)
@@ -103,6 +108,19 @@ def near_category(text: str, kind: Category) -> str | None:
     return folded[near[0]] if near else None
 
 
+def _missing() -> Bilingual:
+    return Bilingual("remplissez-la, ou déclarez « nullable: true »", "fill it in, or declare 'nullable: true'")
+
+
+def _declared(kind: Category) -> Bilingual:
+    if len(kind.domain) <= _FEW_VALUES:
+        values = ", ".join(kind.domain)
+        return Bilingual(f"déclaré : {values} ; traduisez par --map", f"declared: {values}; translate by --map")
+    return Bilingual(
+        "traduisez par --map, ou ajoutez-la à la déclaration", "translate by --map, or add it to the declaration"
+    )
+
+
 def _nothing_meant(kind: ColumnType) -> Bilingual:
     if kind.nullable:
         return Bilingual(
@@ -117,6 +135,13 @@ def _nothing_meant(kind: ColumnType) -> Bilingual:
 def _about_date(text: str, reason: ReasonKind, kind: Date, form: WrittenForm | None) -> Bilingual | None:
     day = form.day if isinstance(form, MomentForm) else form
     match reason:
+        case ReasonKind.MIXED_DATES if day is DateForm.ISO and "/" in text:
+            return Bilingual(
+                "la colonne est lue en AAAA-MM-JJ ; si Excel l'a faite, il a pu y intervertir jours et mois : "
+                "importez-la de nouveau comme texte",
+                "the column is read as YYYY-MM-DD; if Excel made it, days and months may be swapped in it: import it "
+                "again as text",
+            )
         case ReasonKind.SHORT_YEAR:
             return Bilingual(
                 "dites l'ordre : --dates JJ/MM/AA, --dates AA-MM-JJ…",
@@ -150,12 +175,21 @@ def _about_number(text: str, reason: ReasonKind, kind: Number, form: WrittenForm
             lower, upper = kind.value(kind.lower), kind.value(kind.upper)
             return Bilingual(f"déclaré : de {lower:f} à {upper:f}", f"declared: {lower:f} to {upper:f}")
         case ReasonKind.NOT_A_MULTIPLE:
+            if _THOUSAND.fullmatch(text) is not None:
+                return Bilingual(
+                    "mille, ou des décimales ? écrivez 1000 ou 1,00", "a thousand, or decimals? write 1000 or 1.00"
+                )
             if _LONG_FRACTION.fullmatch(text) is not None:
                 return Bilingual(
                     f"résultat d'un calcul ? arrondissez à {kind.resolution:f} avant d'exporter",
                     f"the result of a calculation? round to {kind.resolution:f} before you export",
                 )
-            return Bilingual(f"résolution déclarée : {kind.resolution:f}", f"declared resolution: {kind.resolution:f}")
+            return Bilingual(f"déclaré : {kind.resolution:f}", f"declared: {kind.resolution:f}")
+        case ReasonKind.MIXED_CURRENCIES:
+            currency = form.currency if isinstance(form, NumberForm) else None
+            if currency is None:
+                return Bilingual("la colonne est lue sans devise", "the column is read without a currency")
+            return Bilingual(f"la colonne est lue avec « {currency} »", f"the column is read with {currency!r}")
         case ReasonKind.OTHER_CURRENCY:
             return Bilingual(f"déclarée : {kind.unit}", f"declared: {kind.unit}")
     return _read_as(reason, form)

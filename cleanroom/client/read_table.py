@@ -180,8 +180,25 @@ def _one_type() -> Iterator[None]:
 
 
 def _open_file(path: Path, catalog: TableCatalog, reading: Reading) -> SourceTable:
+    if path.is_dir():
+        raise UsageError(
+            Bilingual(
+                f"{path} est un répertoire ; donnez les fichiers qu'il contient",
+                f"{path} is a directory; give the files in it",
+            ),
+            code="no_source",
+        )
     if not path.is_file():
         raise UsageError(Bilingual(f"fichier introuvable : {path}", f"no such file: {path}"), code="no_source")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise unreadable(
+            path.name,
+            f"le fichier ne s'ouvre pas ({error.strerror}) ; voyez s'il est à vous, et fermé dans Excel",
+            f"the file does not open ({error.strerror}); see that it is yours, and closed in Excel",
+        ) from None
     if path.suffix.lower() in {".parquet", ".pq"}:
         return _open_parquet(path, catalog)
     if is_workbook(path):

@@ -102,9 +102,7 @@ _MESSAGES: Final = {
         "commas and points mixed in the column: which marks the decimals?",
     ),
     ReasonKind.OUT_OF_BOUNDS: Bilingual("hors des bornes déclarées", "outside the declared bounds"),
-    ReasonKind.NOT_A_MULTIPLE: Bilingual(
-        "pas un multiple de la résolution déclarée", "not a multiple of the declared resolution"
-    ),
+    ReasonKind.NOT_A_MULTIPLE: Bilingual("plus fin que le pas déclaré", "finer than the declared step"),
     ReasonKind.NOT_READABLE: Bilingual(
         "colonne d'un type que rien ne convertit", "column of a type that nothing converts"
     ),

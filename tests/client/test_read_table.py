@@ -84,14 +84,17 @@ def test_missing_columns_are_named_with_what_they_may_be() -> None:
     assert "Anne" not in str(missing.value)
 
 
+RENAME = "rename the one that is not meant"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "the file is empty"),
+        (b"", "the file is empty; make the export again"),
         (b"Courriel du client,tickets,TICKETS ,Tickets,note\na@b.ca,1,2,3,4\n", ""),
-        (b"Courriel du client,tickets,tickets,note\n", "several columns are called 'tickets'"),
-        (b"Courriel du client,Tickets,TICKETS,note\n", "several columns are called 'tickets'"),
-        (b'"Courriel du client,tickets\n', "malformed header"),
+        (b"Courriel du client,tickets,tickets,note\n", "several columns are called 'tickets'; " + RENAME),
+        (b"Courriel du client,Tickets,TICKETS,note\n", "several columns are called 'tickets'; " + RENAME),
+        (b'"Courriel du client,tickets\n', "malformed header: a quote is not closed in it; mend the first line"),
     ],
 )
 def test_unreadable_csv(tmp_path: Path, content: bytes, said: str) -> None:

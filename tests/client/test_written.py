@@ -232,9 +232,11 @@ def test_broken_rows_say_what_may_be_meant_in_both_languages() -> None:
         " (la colonne est lue en JJ/MM/AAAA)\n"
         "  v.csv, ligne 2, colonne « montant », '1.5' : virgule et point mêlés dans la colonne : lequel marque les"
         " décimales ? (la colonne est lue en virgule décimale)\n"
-        "  v.csv, ligne 3, colonne « région », 'Paris' : hors du domaine déclaré\n"
+        "  v.csv, ligne 3, colonne « région », 'Paris' : hors du domaine déclaré (déclaré : montreal,"
+        " capitale_nationale, cœur_du_québec ; traduisez par --map)\n"
         "  v.csv, ligne 3, colonne « jour », '12/31/2024' : ce jour n'existe pas"
-        " (la colonne est lue en JJ/MM/AAAA ; si le mois est d'abord : --dates MM/JJ/AAAA)"
+        " (la colonne est lue en JJ/MM/AAAA ; si le mois est d'abord : --dates MM/JJ/AAAA)\n"
+        "pour laisser ces lignes chez vous et déposer les autres : --skip-bad-rows"
     )
     english = refused.value.message.en
     assert "row 2, column 'région', 'Montréal': not in the declared domain (is it 'montreal'?)" in english
