@@ -85,24 +85,35 @@ def bins(quantile: QuantileBound, codes: Int64s) -> Int64s:
 def scores(quantile: QuantileBound, weights: Int64s) -> Iterator[list[int]]:
     """Yield the scores of all candidates, cell by cell."""
     for cell in weights:
-        upto = np.cumsum(cell)
-        at = cell[0::2]
-        below = upto[0::2] - at
-        above = upto[-1] - upto[0::2]
-        if int(upto[-1]) * (quantile.below + quantile.above) < LARGEST_SCORE:
-            yield (-np.abs(quantile.above * below - quantile.below * above)).tolist()
-        else:
-            yield [
-                max(-LARGEST_SCORE, -abs(quantile.above * int(less) - quantile.below * int(more)))
-                for less, more in zip(below, above, strict=True)
-            ]
+        yield [max(-LARGEST_SCORE, -abs(each)) for each in _imbalances(quantile, cell)]
 
 
-def best(cell: list[int]) -> int:
-    """Return the candidate of the greatest score, the middle one of several: what no noise would choose."""
-    greatest = max(cell)
-    places = [place for place, score in enumerate(cell) if score == greatest]
-    return places[(len(places) - 1) // 2]
+def best(quantile: QuantileBound, cell: Int64s, *, discrete: bool) -> int:
+    """Return the candidate of the greatest score: what is chosen where there is no noise.
+
+    Several candidates between two neighbouring values of the data can share it. Where too little lies below them the
+    highest is taken, where too much the lowest, and in balance the lowest for a discrete quantile, else the one that
+    divides them as the fraction says.
+    """
+    away = _imbalances(quantile, cell)
+    least = min(abs(each) for each in away)
+    places = [place for place, each in enumerate(away) if abs(each) == least]
+    if away[places[0]] < 0:
+        return places[-1]
+    if away[places[0]] > 0 or discrete:
+        return places[0]
+    return places[(len(places) - 1) * quantile.above // (quantile.above + quantile.below)]
+
+
+def _imbalances(quantile: QuantileBound, cell: Int64s) -> list[int]:
+    """Return (b - a)·W_< - a·W_> for every candidate."""
+    upto = np.cumsum(cell)
+    below = upto[0::2] - cell[0::2]
+    above = upto[-1] - upto[0::2]
+    if int(upto[-1]) * (quantile.below + quantile.above) < LARGEST_SCORE:
+        found: list[int] = (quantile.above * below - quantile.below * above).tolist()
+        return found
+    return [quantile.above * int(less) - quantile.below * int(more) for less, more in zip(below, above, strict=True)]
 
 
 @njit(cache=True, nogil=True)
