@@ -33,6 +33,7 @@ from cleanroom.client import FaultReport, LinkageKey, Options, RowsRefused, Stag
 from cleanroom.client.ahead import ahead
 from cleanroom.client.gather import gather
 from cleanroom.client.normalise import normalise
+from cleanroom.client.order import HIGH, LOW, PersonCounts, Runs
 from cleanroom.client.read_table import read_sources
 from cleanroom.client.tokens import token
 from cleanroom.client.values import ReasonKind, category_value, clean, date_value, number_value
@@ -297,3 +298,29 @@ def test_a_source_given_up_is_closed(tmp_path: Path) -> None:
     assert next(next(tables).batches).height == 10
     tables.close()
     assert threading.active_count() == before
+
+
+@given(st.lists(st.integers(0, 9), max_size=9), st.integers(1, 7))
+def test_batches_have_their_size_whatever_the_source_gives(sizes: list[int], batch_rows: int) -> None:
+    schema = pa.schema([(name, pa.string()) for name in NAMES])
+    pieces = [pa.record_batch([["x"] * size] * len(NAMES), schema=schema) for size in sizes]
+    reader = pa.RecordBatchReader.from_batches(schema, pieces)
+    (heights,) = [
+        [batch.height for batch in table.batches] for table in read_sources(reader, CATALOG, batch_rows=batch_rows)
+    ]
+    full, rest = divmod(sum(sizes), batch_rows)
+    assert heights == [batch_rows] * full + [rest] * (rest > 0)
+
+
+def test_tokens_that_share_their_first_half_are_two_persons() -> None:
+    runs = Runs(CATALOG)
+    runs.add(
+        pl.DataFrame(
+            {HIGH: [5, 5, 5, 5], LOW: [2, 1, 2, 2], "region": None, "jour": None, "montant": None, "note": None},
+            schema={HIGH: pl.UInt64, LOW: pl.UInt64, "region": pl.Enum(REGION.domain), "jour": pl.Date}
+            | {"montant": pl.Int64, "note": pl.String},
+        )
+    )
+    (group,) = runs.groups(storage_schema(CATALOG), 0)
+    assert [who[-1] for who, _ in taken([group])] == [1, 2, 2, 2]
+    assert runs.persons == PersonCounts(2, 1, 1)
