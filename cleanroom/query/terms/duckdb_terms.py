@@ -59,7 +59,7 @@ def placeholder(value: Parameter) -> str:
     return "CAST(? AS BIGINT)"
 
 
-def may_print(node: exp.Expression) -> bool:
+def may_print(node: exp.Expr) -> bool:
     """Return whether a printed term may hold a node that sqlglot has read."""
     if isinstance(node, exp.Anonymous):
         return node.name in PRINTED_FUNCTIONS

@@ -293,7 +293,7 @@ def test_an_expression_means_what_duckdb_computes(rows: duckdb.DuckDBPyConnectio
 REFUSED = {
     "9223372036854775807 + tickets": "bounds_too_wide",
     "ABS(CAST(-9223372036854775808 AS BIGINT) + tickets - 1)": "bounds_too_wide",
-    "amount * 1000000000000 * amount * amount * 1000000000000": "bounds_too_wide",
+    "amount * 1000000000000 * amount * 10000000000000": "bounds_too_wide",
     "amount * amount * amount * amount * amount * amount": "bounds_too_wide",
     "amount / (tickets - 1)": "division_by_zero",
     "amount / score": "division_by_zero",
