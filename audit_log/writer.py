@@ -5,11 +5,13 @@ callers there are, the more share the price of one commit. Several processes may
 they take turns, and each of their groups begins at the head that the other left.
 """
 
+import fcntl
 import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, Generic, Self, TypeAlias, TypeVar
 
 from audit_log.appending import Prepared, prepare
@@ -174,6 +176,7 @@ class GroupWriter:
             return
         try:
             require_durable(connection)
+            queue = _queue(connection)
         except BaseException as error:
             connection.close()
             started.fail(error)
@@ -182,11 +185,13 @@ class GroupWriter:
         group: Sequence[_Entry | _Transaction[object]] = ()
         try:
             while group := self._next_group():
-                self._write(connection, group)
+                with _turn(queue):
+                    self._write(connection, group)
                 group = ()
         except BaseException as error:
             self._stop(error, group)
         finally:
+            os.close(queue)
             connection.close()
 
     def _next_group(self) -> list[_Entry | _Transaction[object]]:
@@ -248,6 +253,25 @@ class GroupWriter:
             self._waiting.clear()
         for item in waiting:
             item.fail(stopped)
+
+
+def _queue(connection: sqlite3.Connection) -> int:
+    """Open the file on which the writers of several processes queue.
+
+    SQLite's own lock is asked for again and again, and of many who ask some wait for ever: the kernel lets them in by
+    turns. Not the database file itself: whoever closes a second descriptor of that loses SQLite's locks on it.
+    """
+    (path,) = [name for _, schema, name in connection.execute("PRAGMA database_list") if schema == "main"]
+    return os.open(f"{path}-writers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def _turn(queue: int) -> Iterator[None]:
+    fcntl.flock(queue, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(queue, fcntl.LOCK_UN)
 
 
 def _run(connection: sqlite3.Connection, transaction: _Transaction[object], told: list[Callable[[], None]]) -> None:
