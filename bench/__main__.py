@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Final
 
-from bench.report import render
-from bench.run import Plan, run
+from bench.report import render, render_uploads
+from bench.run import Plan, run, run_uploads
 
 REPORT: Final = Path(__file__).parent.parent / "docs" / "performance.md"
 QUICK_ROWS: Final = 20_000
+_SECTION: Final = re.compile(r"^## Upload\n.*?(?=^## )", re.MULTILINE | re.DOTALL)
 
 
 def main() -> None:
@@ -21,6 +23,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2025)
     parser.add_argument("--repeat", type=int, default=5, help="measured runs of each question, after one to warm up")
     parser.add_argument("--quick", action="store_true", help=f"everything once after a warm-up, at {QUICK_ROWS} rows")
+    parser.add_argument("--uploads", action="store_true", help="uploads only; with --write, replace that section")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     arguments = parser.parse_args()
     plan = (
@@ -44,10 +47,14 @@ def main() -> None:
             large=max(1, arguments.large // arguments.rows) * arguments.rows,
         )
     )
-    text = render(run(plan))
+    if arguments.uploads:
+        text = render_uploads(run_uploads(plan))
+        whole = _SECTION.sub(lambda _: f"{text}\n\n", REPORT.read_text("utf-8"))
+    else:
+        text = whole = render(run(plan))
     print(text)
     if arguments.write:
-        REPORT.write_text(text, "utf-8")
+        REPORT.write_text(whole, "utf-8")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,16 @@ def render(found: Found) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
+def render_uploads(found: Found) -> str:
+    """Return the section on uploads, measured by itself."""
+    title, rest = _uploads(found).split("\n", 1)
+    when = f"{datetime.now(tz=UTC):%Y-%m-%d}"
+    return (
+        f"{title}\n\nThis section was measured by itself, by `python -m bench --uploads --write`, on {when}; load before "
+        f"{found.load_before}, after {found.load_after}.\n{rest}"
+    )
+
+
 def _head(found: Found) -> str:
     plan = found.plan
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)

@@ -120,11 +120,23 @@ def run(plan: Plan) -> Found:
         found.durable = _worker("durable", directory=str(tiny), count=plan.durable)
         _note("the log by itself")
         found.log = _worker("log", directory=str(tiny), seconds=plan.append_seconds, entries=plan.log)
-    _note("uploads")
-    found.uploads = _worker("uploads", **where, repeat=plan.uploads)
-    found.large = _large(plan, data)
+    _uploads(found, plan, data)
     found.load_after = load()
     return found
+
+
+def run_uploads(plan: Plan) -> Found:
+    """Measure uploads only."""
+    found = Found(plan, load())
+    _uploads(found, plan, bench_data(plan.rows, plan.seed))
+    found.load_after = load()
+    return found
+
+
+def _uploads(found: Found, plan: Plan, data: BenchData) -> None:
+    _note("uploads")
+    found.uploads = _worker("uploads", directory=str(data.directory), rows=plan.rows, repeat=plan.uploads)
+    found.large = _large(plan, data)
 
 
 def _large(plan: Plan, data: BenchData) -> dict[str, Any]:
