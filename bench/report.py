@@ -40,7 +40,7 @@ def render_uploads(found: Found) -> str:
     title, rest = _uploads(found).split("\n", 1)
     when = f"{datetime.now(tz=UTC):%Y-%m-%d}"
     return (
-        f"{title}\n\nThis section was measured by itself, by `python -m bench --uploads --write`, on {when}; load before "
+        f"{title}\n\nThis section was measured by itself (`python -m bench --uploads --write`), {when}; load before "
         f"{found.load_before}, after {found.load_after}.\n{rest}"
     )
 
