@@ -7,7 +7,6 @@ import math
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -33,12 +32,13 @@ from rooms import (
     seeds,
     vector,
 )
+from slow_vector import check_kernel, planned, stream
 
 from cleanroom.catalog import Category, Contribution, Date, Number
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.algebra import FirstRows, Scan
-from cleanroom.query.backend import Codes, PersonRows
-from cleanroom.query.bound import LATTICE_BITS, Bounds, Component, Measured
+from cleanroom.query.backend import PersonRows
+from cleanroom.query.bound import Bounds, Component, Measured
 from cleanroom.query.contribution import contributions
 from cleanroom.query.estimates import places_of
 from cleanroom.query.plan import Plan
@@ -282,133 +282,7 @@ def test_a_cut_join_counts_the_first_rows_of_each_side() -> None:
     assert any(isinstance(side, FirstRows) for side in (a_plan.relation.left, a_plan.relation.right))  # type: ignore[union-attr]
 
 
-# The bounds again, slowly: Python's own integers and fractions
-
-
-def slow(a_plan: Plan, rows: PersonRows) -> tuple[list[list[Fraction]], list[int]]:
-    """Return each person's clipped vector before truncation, and which of them were clipped."""
-    bounds = a_plan.bounds
-    cells = slow_cells(a_plan, rows)
-    persons: dict[int, dict[int, list[int]]] = {}
-    for row, unit in enumerate(rows.units):
-        mine = persons.setdefault(int(unit), {})
-        if cells[row] is not None:
-            mine.setdefault(cells[row], []).append(row)
-    vectors, clipped = [], []
-    for number, mine in enumerate(persons.values()):
-        entries = [Fraction(0)] * (bounds.cells * len(bounds.components))
-        for cell, places in mine.items():
-            for at, component in enumerate(bounds.components):
-                entries[cell * len(bounds.components) + at] = slow_entry(component, bounds, rows, places)
-        whole = [Fraction(math.trunc(entry)) for entry in entries]
-        square = sum(entry * entry for entry in whole)
-        if square > bounds.norm**2:
-            clipped.append(number)
-            # The root to 60 digits stands for the real one: far finer than a step.
-            root = Fraction(math.isqrt(int(square * 10**120)), 10**60)
-            whole = [entry * bounds.norm / root for entry in whole]
-        vectors.append(whole)
-    return vectors, clipped
-
-
-def slow_cells(a_plan: Plan, rows: PersonRows) -> list[int | None]:
-    """Return each row's cell by looking its keys up in the list of cells."""
-    cells: list[int | None] = []
-    for row in range(len(rows.units)):
-        number: int | None = 0
-        for key in a_plan.keys:
-            column = rows.columns[key.column]
-            code = int(column.values[row]) if column.present[row] else None
-            match key:
-                case CategoryKey(domain=domain):
-                    known = list(range(len(domain)))
-                    place = code
-                case NumberKey(lower=lower, upper=upper):
-                    known = list(range(lower, upper + 1))
-                    place = code
-                case MonthKey(first=first, months=months):
-                    known = list(range(first, first + months))
-                    day = date(1970, 1, 1) + timedelta(days=code) if code is not None else None
-                    place = (day.year - 1970) * 12 + day.month - 1 if day else None
-            if place is None:
-                at = len(known) if key.nullable else None
-            else:
-                at = known.index(place) if place in known else None
-            number = None if at is None or number is None else number * key.size + at
-        cells.append(number)
-    return cells
-
-
-def slow_entry(component: Component, bounds: Bounds, rows: PersonRows, places: list[int]) -> Fraction:
-    """Return one component of one person's cell, in lattice steps, before truncation (S31 to S34)."""
-    values: list[int] = []
-    if component.column is not None:
-        column = rows.columns[component.column]
-        values = [int(column.values[row]) for row in places if column.present[row]]
-        if component.least is not None and component.most is not None:
-            values = [min(max(value, component.least), component.most) for value in values]
-    n = len(places) if component.column is None else len(values)
-    unit = Fraction(component.multiplier * 2**LATTICE_BITS, 2**component.shift)
-    share = Fraction(min(n, bounds.max_rows), n) if n else Fraction(1)
-    match component.measured:
-        case Measured.PERSONS:
-            return unit * (n > 0)
-        case Measured.ROWS:
-            return min(n, bounds.max_rows) * unit
-        case Measured.TOTAL:
-            return min(max(sum(values), component.lower), component.upper) * unit
-        case Measured.MEAN_TOTAL:
-            total = sum(value - component.middle for value in values) * share
-        case Measured.SQUARES:
-            total = sum((value - component.middle) ** 2 - component.offset for value in values) * share
-        case _:
-            raise AssertionError(component)
-    return min(max(total, Fraction(component.lower)), Fraction(component.upper)) * unit
-
-
-def check_kernel(a_plan: Plan, rows: PersonRows) -> None:
-    """Compare the compiled pass with the slow one: exactly, or within one step where a float entered."""
-    fast = contributions(a_plan, rows).values
-    vectors, clipped = slow(a_plan, rows)
-    exact = [sum(column) for column in zip(*vectors, strict=True)] if vectors else [Fraction(0)] * len(fast)
-    width = len(a_plan.bounds.components)
-    for place, (mine, theirs) in enumerate(zip(fast, exact, strict=True)):
-        component = a_plan.bounds.components[place % width]
-        floated = component.measured in {Measured.MEAN_TOTAL, Measured.SQUARES}
-        # A truncation and a float each cost a person less than a step; large entries, a few parts in 2^53 more.
-        rounding = (len(vectors) if floated else len(clipped)) * (1 + component.reach * 2**-48)
-        assert abs(mine - theirs) <= rounding, (place, mine, float(theirs))
-    starts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(rows.units)) if a != b), len(rows.units)]
-    for start, end in pairwise(starts):
-        part = PersonRows(
-            rows.units[start:end],
-            {at: Codes(c.values[start:end], c.present[start:end]) for at, c in rows.columns.items()},
-        )
-        assert sum(entry * entry for entry in contributions(a_plan, part).values) <= a_plan.bounds.norm**2
-
-
-def stream(persons: list[list[tuple[int | None, ...]]], width: int) -> PersonRows:
-    """Return a stream of persons' rows; None is NULL."""
-    rows = [row for person in persons for row in person]
-    units = [number for number, person in enumerate(persons) for _ in person]
-    columns = {}
-    for place in range(width):
-        values = [row[place] for row in rows]
-        columns[place] = Codes(
-            np.array([77 if value is None else value for value in values], dtype=np.int64),
-            np.array([value is not None for value in values], dtype=np.bool_),
-        )
-    return PersonRows(np.array(units, dtype=np.int64), columns)
-
-
-def planned(keys: tuple[Any, ...], statistics: tuple[Any, ...], rows: int, groups: int, threshold: int = 0) -> Plan:
-    """Return a plan over a stream, bounded by the product's own arithmetic."""
-    from cleanroom.query.bound import bound
-    from cleanroom.query.plan import plan
-    from cleanroom.query.unit import TypedQuery, TypedRelation
-
-    source = TypedRelation(Scan(TNM, tuple(f"c{place}" for place in range(9))), (), None)
-    return plan(bound(TypedQuery(source, keys, statistics, ()), [Contribution(rows, groups)], threshold))
+# The bounds again, slowly: Python's own integers and fractions (`slow_vector`)
 
 
 @st.composite

@@ -1,0 +1,455 @@
+"""Variances, quantiles, counts of a column, listed keys and grouping sets: the exact numbers, and how far they move."""
+
+from __future__ import annotations
+
+import math
+import statistics as textbook
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from slow_vector import check_kernel, each_person, known_codes, planned, slow_scores, slow_weights, stream
+
+from cleanroom.errors import Refused
+from cleanroom.query.backend import Codes, PersonRows
+from cleanroom.query.bound import MAX_SCORES
+from cleanroom.query.components import LARGEST_HALF_WIDTH, LARGEST_VALUE
+from cleanroom.query.contribution import contributions
+from cleanroom.query.mechanisms import quantile_reach, shape_of
+from cleanroom.query.plan import Plan
+from cleanroom.query.quantiles import LARGEST_SCORE, best, bins, scores
+from cleanroom.query.release import NoisedRelease
+from cleanroom.query.statistics import (
+    CategoryKey,
+    CountPersons,
+    CountRows,
+    GroupingOutput,
+    KeyOutput,
+    ListedKey,
+    Mean,
+    MonthKey,
+    NumberKey,
+    Quantile,
+    StatisticOutput,
+    Sum,
+    Variance,
+)
+
+LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+ONE = Fraction(1)
+WIDTHS = ((0, 10), (-5, 7), (5, 5), (0, 0), (-9, -3), (-LARGEST_HALF_WIDTH, LARGEST_HALF_WIDTH))
+FRACTIONS = (Fraction(1, 2), Fraction(1, 4), Fraction(9, 10), Fraction(0), Fraction(1), Fraction(1, 3))
+
+
+def any_plan(rng: Random) -> Plan:
+    """Return a plan over columns 0 to 4 with anything that a release can hold."""
+    keys = tuple(
+        rng.sample(
+            (
+                CategoryKey(0, ("a", "b", "c"), nullable=rng.random() < 0.5),
+                NumberKey(1, -2, 3, Fraction(1, 3), nullable=rng.random() < 0.5),
+                MonthKey(2, 648, 3, nullable=rng.random() < 0.5),
+                ListedKey(1, (-3, 0, 4), ("x", Decimal(2), True), nullable=rng.random() < 0.5),
+            ),
+            rng.randrange(4),
+        )
+    )
+    every = tuple(range(len(keys)))
+    rollup = tuple(every[:size] for size in range(len(keys), -1, -1))
+    sets = rng.choice((rollup, (every,), (every, ()), tuple((at,) for at in every) or ((),)))
+    low, high = rng.choice(WIDTHS)
+    chosen: list[Any] = [
+        CountPersons(),
+        CountPersons(3),
+        CountRows(),
+        CountRows(3),
+        Sum(3, low, high, ONE),
+        Mean(3, low, high, ONE),
+        Variance(3, low, high, ONE, sample=rng.random() < 0.5, root=rng.random() < 0.5),
+        Variance(4, 0, 3, ONE, sample=False, root=False),
+        Quantile(3, low, high, ONE, rng.choice(FRACTIONS), discrete=True),
+        Quantile(4, 0, 3, ONE, rng.choice(FRACTIONS), discrete=False),
+    ]
+    listed = tuple(rng.sample(chosen, rng.randrange(1, 6)))
+    return planned(keys, listed, rng.choice((1, 2, 5, 16)), rng.choice((1, 2, 7)), rng.choice((0, 20)), sets)
+
+
+def any_rows(rng: Random, a_plan: Plan) -> PersonRows:
+    """Return persons' rows, within and without what is declared."""
+    bounded = (Sum, Mean, Variance, Quantile)
+    found = [each for each in a_plan.statistics if isinstance(each, bounded) and each.column == 3]
+    low, high = (found[0].lower, found[0].upper) if found else (0, 3)
+    persons = [
+        [
+            (
+                rng.choice((0, 1, 2, 3, -1, None)),
+                rng.choice((-3, -2, 0, 3, 4, None)),
+                rng.choice((19_723, 19_753, 19_754, 19_782, 19_814, 0, None)),
+                rng.choice((low, high, (low + high) // 2, rng.randrange(low, high + 1), low - 1, high + 2**40, None)),
+                rng.choice((0, 1, 2, 3, None)),
+            )
+            for _ in range(rng.choice((1, 2, 5, 40)))
+        ]
+        for _ in range(rng.randrange(6))
+    ]
+    return stream(persons, 5)
+
+
+def check_everything(rng: Random) -> None:
+    """Compare vector and scores with the slow ones; remove each person, and replace each by each other."""
+    a_plan = any_plan(rng)
+    rows = any_rows(rng, a_plan)
+    check_kernel(a_plan, rows)
+    whole = contributions(a_plan, rows)
+    parts = [contributions(a_plan, part) for part in each_person(rows)]
+    assert whole.values == tuple(map(sum, zip(*(part.values for part in parts), strict=True))) if parts else True
+    largest = {0: 1, 1: 2, 2: 4}[
+        (a_plan.bounds.signed * 2) or (0 if a_plan.bounds.one_entry else 1)
+    ] * a_plan.bounds.norm**2
+    assert shape_of(a_plan.bounds).squared_diameter_factor * a_plan.bounds.norm**2 == largest
+    for one in parts:
+        assert sum(entry**2 for entry in one.values) <= a_plan.bounds.norm**2
+        for other in parts:
+            assert sum((a - b) ** 2 for a, b in zip(one.values, other.values, strict=True)) <= largest
+    for at, quantile in enumerate(a_plan.bounds.quantiles):
+        check_quantile(a_plan, at, rows)
+        reach = quantile_reach(quantile, one_cell=a_plan.bounds.one_cell)
+        total = list(scores(quantile, whole.weights[at]))
+        for part in parts:
+            without = list(scores(quantile, whole.weights[at] - part.weights[at]))
+            assert moved(total, without) <= reach.everywhere
+            for other in parts:
+                instead = list(scores(quantile, whole.weights[at] - part.weights[at] + other.weights[at]))
+                assert moved(total, instead) <= reach.in_one_table
+
+
+def moved(one: list[list[int]], other: list[list[int]]) -> int:
+    """Return Σ over cells of the squared L∞ distance of two sets of scores."""
+    return sum(
+        max(abs(a - b) for a, b in zip(mine, theirs, strict=True)) ** 2 for mine, theirs in zip(one, other, strict=True)
+    )
+
+
+def check_quantile(a_plan: Plan, at: int, rows: PersonRows) -> None:
+    """Where no norm binds, the scores are the definition's, and the weights are its rows'."""
+    quantile = a_plan.bounds.quantiles[at]
+    for part in each_person(rows):
+        weighted = slow_weights(a_plan, quantile, part)
+        square = sum(sum(weight for _, weight in cell) ** 2 for cell in weighted)
+        fast = contributions(a_plan, part).weights[at]
+        assert sum(int(cell.sum()) ** 2 for cell in fast) <= quantile.norm**2
+        if square <= quantile.norm**2:
+            assert list(scores(quantile, fast)) == [slow_scores(quantile, cell) for cell in weighted]
+        else:
+            # Shrunk by one factor: no cell's weight by more than a truncation beyond it.
+            factor = math.sqrt(quantile.norm**2 / square)
+            for cell, mine in zip(weighted, fast, strict=True):
+                total = sum(weight for _, weight in cell)
+                assert total * factor * (1 - 1e-9) - len(cell) - 1 <= int(mine.sum()) <= total
+
+
+@given(st.integers(0, 2**32))
+@settings(LIMITS, max_examples=300)
+def test_every_statistic_is_the_slow_arithmetic_and_moves_as_declared(seed: int) -> None:
+    check_everything(Random(seed))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("batch", range(8))
+def test_the_same_many_times(batch: int) -> None:
+    for seed in range(batch * 1_000, batch * 1_000 + 1_000):
+        check_everything(Random(seed))
+
+
+# Reach: the bounds are met, not only kept
+
+
+def test_grouping_sets_count_each_in_the_norm() -> None:
+    """A person in one cell of each of three sets has a vector √3 times as long (S27)."""
+    key = CategoryKey(0, ("a", "b"), nullable=False)
+    other = CategoryKey(1, ("x", "y"), nullable=False)
+    a_plan = planned((key, other), (CountPersons(),), 1, 1, sets=((0, 1), (0,), ()))
+    step = a_plan.bounds.components[0].steps
+    assert a_plan.bounds.cells == 4 + 2 + 1
+    assert contributions(a_plan, stream([[(0, 1)]], 2)).values == (0, step, 0, 0, step, 0, step)
+    assert 3 * step**2 <= a_plan.bounds.norm**2 < 3 * step**2 * 1.000_1
+
+
+def check_score_reach() -> None:
+    """One person can move a quantile's scores by exactly the room's reach, and by replacement nearly by the table's."""
+    a_plan = planned((), (Quantile(0, 0, 10, ONE, Fraction(1, 10), discrete=True),), 2, 1)
+    quantile = a_plan.bounds.quantiles[0]
+    reach = quantile_reach(quantile, one_cell=True)
+    others = contributions(a_plan, stream([[(5,)]] * 40, 1)).weights[0]
+    low = contributions(a_plan, stream([[(0,)] * 7], 1)).weights[0]
+    high = contributions(a_plan, stream([[(10,)] * 7], 1)).weights[0]
+    before = list(scores(quantile, others))
+    near = Fraction(99_999, 100_000)
+    assert reach.everywhere * near <= moved(before, list(scores(quantile, others + low))) <= reach.everywhere
+    there = list(scores(quantile, others + low))
+    assert reach.in_one_table * near <= moved(there, list(scores(quantile, others + high))) <= reach.in_one_table
+
+
+def test_scores_reach_what_is_charged() -> None:
+    check_score_reach()
+
+
+def test_weights_of_many_cells_are_as_long_as_the_norm() -> None:
+    a_plan = planned(
+        (NumberKey(0, 0, 49, ONE, nullable=False),), (Quantile(1, 0, 3, ONE, Fraction(1, 2), discrete=True),), 3, 2
+    )
+    quantile = a_plan.bounds.quantiles[0]
+    weights = contributions(a_plan, stream([[(cell, 1) for cell in range(50)]], 2)).weights[0]
+    square = sum(int(cell.sum()) ** 2 for cell in weights)
+    assert quantile.norm**2 * 0.999 <= square <= quantile.norm**2
+    heavy = contributions(a_plan, stream([[(0, 1)] * 5_000], 2)).weights[0]
+    assert 0.98 * 3 * quantile.weight <= int(heavy.sum()) <= 3 * quantile.weight
+
+
+# The numbers themselves
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_exact_quantile_is_the_textbook_s_within_a_step(seed: int) -> None:
+    rng = Random(seed)
+    low, high = rng.choice(((0, 12), (0, 50_000), (-700, 700)))
+    values = sorted(min(max(int(rng.gauss((low + high) / 2, (high - low) / 6)), low), high) for _ in range(801))
+    for fraction in FRACTIONS[:3]:
+        a_plan = planned((), (Quantile(0, low, high, ONE, fraction, discrete=False),), 1, 1)
+        quantile = a_plan.bounds.quantiles[0]
+        weights = contributions(a_plan, stream([[(value,)] for value in rng.sample(values, len(values))], 1)).weights[
+            0
+        ][0]
+        for discrete, method in ((False, "linear"), (True, "inverted_cdf")):
+            found = quantile.candidate(best(quantile, weights, discrete=discrete))
+            wanted = float(np.quantile(values, float(fraction), method=method))
+            assert abs(found - wanted) <= quantile.step
+
+
+def test_every_value_is_a_candidate_where_there_are_few() -> None:
+    for low, high in ((1, 12), (0, 1_023), (-4, -4)):
+        quantile = planned((), (Quantile(0, low, high, ONE, Fraction(1, 2), discrete=True),), 1, 1).bounds.quantiles[0]
+        assert [quantile.candidate(place) for place in range(quantile.candidates)] == list(range(low, high + 1))
+    wide = planned((), (Quantile(0, 0, 50_000, ONE, Fraction(1, 2), discrete=True),), 1, 1).bounds.quantiles[0]
+    listed = [wide.candidate(place) for place in range(wide.candidates)]
+    assert len(listed) <= 1_024
+    assert (listed[0], listed[-1]) == (0, 50_000)
+    assert {b - a for a, b in pairwise(listed[:-1])} == {wide.step}
+    codes = np.array([-5, 0, 1, wide.step, 49_999, 50_000, 60_000], dtype=np.int64)
+    assert bins(wide, codes).tolist()[:4] == [0, 0, 1, 2]
+    assert bins(wide, codes).tolist()[-2:] == [2 * (wide.candidates - 1)] * 2
+
+
+def test_scores_beyond_62_bits_are_clamped() -> None:
+    quantile = planned((), (Quantile(0, 0, 2, ONE, Fraction(1, 3), discrete=True),), 1, 1).bounds.quantiles[0]
+    heavy = np.array([[2**61, 0, 0, 0, 2**61]], dtype=np.int64)
+    assert next(scores(quantile, heavy)) == [
+        -LARGEST_SCORE if x < -LARGEST_SCORE else x for x in (-(2**61), -(2**61), -(2**62))
+    ]
+
+
+def value_of(a_plan: Plan, rows: PersonRows) -> list[float | None]:
+    exact = contributions(a_plan, rows)
+    chosen = tuple(
+        tuple(best(quantile, cell, discrete=False) for cell in weights)
+        for quantile, weights in zip(a_plan.bounds.quantiles, exact.weights, strict=True)
+    )
+    (cell,) = NoisedRelease(a_plan, 1.0, exact.values, chosen).cells()
+    return [value.number for value in cell.values]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_variances_and_deviations_are_the_textbook_s(seed: int) -> None:
+    rng = Random(seed)
+    low, high = rng.choice(((0, 50_000), (-7, 9), (1, 12), (-(2**22), 2**22)))
+    values = [rng.randrange(low, high + 1) for _ in range(200)]
+    resolution = Fraction(1, 100)
+    listed = tuple(
+        Variance(0, low, high, resolution, sample=sample, root=root)
+        for sample in (False, True)
+        for root in (False, True)
+    )
+    a_plan = planned((), (*listed, Mean(0, low, high, resolution)), 3, 1)
+    # Three numbers of each cell serve all five statistics.
+    assert len(a_plan.bounds.components) == 3
+    rows = stream([[(value,), (None,)] for value in values], 1)
+    scaled = [value / 100 for value in values]
+    wanted = [
+        textbook.pvariance(scaled),
+        textbook.pstdev(scaled),
+        textbook.variance(scaled),
+        textbook.stdev(scaled),
+        textbook.fmean(scaled),
+    ]
+    assert value_of(a_plan, rows) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("steps", [(0, 0, 0), (1, 10**12, -(10**12)), (-5, -(10**15), 10**15), (3, 0, -(10**30))])
+@pytest.mark.parametrize("sample", [True, False])
+@pytest.mark.parametrize("root", [True, False])
+def test_a_variance_is_finite_and_in_range_whatever_the_noise(steps: tuple[int, ...], sample: bool, root: bool) -> None:
+    a_plan = planned((), (Variance(0, -50, 70, ONE, sample=sample, root=root),), 3, 1)
+    (cell,) = NoisedRelease(a_plan, 1e6, steps).cells()
+    (value,) = cell.values
+    assert value.number is not None
+    assert value.margin95 is not None
+    most = 120**2 / 4 * (2 if sample else 1)
+    assert 0 <= value.number <= (math.sqrt(most) if root else most)
+    assert 0 <= value.margin95 <= (math.sqrt(most) if root else most)
+
+
+@pytest.mark.parametrize(("sample", "root"), [(False, False), (True, True)])
+def test_a_variance_s_margin_holds_about_nineteen_times_of_twenty(sample: bool, root: bool) -> None:
+    """The delta method, at a noise that a release of a few hundred persons has; the margin is neither idle nor wide."""
+    rng = np.random.default_rng(7)
+    a_plan = planned((), (Variance(0, 0, 100, ONE, sample=sample, root=root),), 1, 1)
+    rows = stream([[(int(value),)] for value in rng.integers(0, 101, 3_000)], 1)
+    exact = contributions(a_plan, rows).values
+    truth = value_of(a_plan, rows)[0]
+    scale = a_plan.bounds.norm * 5.0
+    hits = narrow = 0
+    draws = 4_000
+    for noise in rng.normal(0, scale, (draws, 3)).round().astype(np.int64):
+        (cell,) = NoisedRelease(a_plan, scale, tuple(int(a + b) for a, b in zip(exact, noise, strict=True))).cells()
+        (value,) = cell.values
+        assert value.number is not None and value.margin95 is not None and truth is not None  # noqa: PT018
+        hits += abs(value.number - truth) <= value.margin95
+        narrow += abs(value.number - truth) <= 0.7 * value.margin95
+    # Hoeffding: a count of 4 000 draws strays by more than 0.052 with a probability below 1e-9.
+    assert abs(hits / draws - 0.95) <= 0.052 + 0.01
+    assert narrow / draws < 0.95 - 0.052
+
+
+def test_counts_of_a_column_leave_out_its_nulls() -> None:
+    a_plan = planned((), (CountRows(), CountRows(0), CountPersons(), CountPersons(0)), 5, 1)
+    rows = stream([[(1,), (None,), (2,)], [(None,)], [(3,)]], 1)
+    assert value_of(a_plan, rows) == [5, 3, 3, 2]
+
+
+def check_one_factor() -> None:
+    """Where three of seven rows count, all parts shrink alike (S34); values stay within what is declared."""
+    for listed in ((Variance(0, 0, 9, ONE, sample=False, root=False),), (Mean(0, 0, 9, ONE),)):
+        a_plan = planned((), listed, 3, 1)
+        for rows in ([(9,), (0,), (1,), (1,), (2,), (0,), (None,), (0,)], [(0,), (15,), (None,)]):
+            check_kernel(a_plan, stream([rows], 1))  # type: ignore[list-item]
+
+
+def test_rows_total_and_squares_shrink_by_one_factor() -> None:
+    check_one_factor()
+
+
+# Grouping sets and labels
+
+
+def test_rollup_shows_null_and_grouping() -> None:
+    keys = (
+        ListedKey(0, (0, 1), (False, True), nullable=True),
+        ListedKey(1, (10, 20, 30), (Decimal("0.5"), Decimal(1), Decimal("1.5")), nullable=False),
+    )
+    plain = planned(keys, (CountPersons(),), 1, 9, sets=((0, 1), (0,), ()))
+    outputs = (KeyOutput("k", 0), KeyOutput("l", 1), GroupingOutput("g", (0, 1)), StatisticOutput("n", 0))
+    a_plan = replace(plain, outputs=outputs)
+    rows = stream([[(1, 20)], [(1, 30)], [(None, 10)], [(1, 99)]], 2)
+    cells = list(NoisedRelease(a_plan, 1.0, contributions(a_plan, rows).values).cells())
+    shown = {cell.keys: cell.values[0].number for cell in cells}
+    assert len(cells) == 9 + 3 + 1 == len(shown)
+    full = {keys for keys in shown if keys[2] == 0}
+    assert full == {(k, m, 0) for k in (False, True, None) for m in (Decimal("0.5"), Decimal(1), Decimal("1.5"))}
+    assert {keys: n for keys, n in shown.items() if n} == {
+        (True, Decimal(1), 0): 1,
+        (True, Decimal("1.5"), 0): 1,
+        (None, Decimal("0.5"), 0): 1,
+        # The row that no cell of both keys holds is one of its region's, and of everybody's.
+        (True, None, 1): 3,
+        (None, None, 1): 1,
+        (None, None, 3): 4,
+    }
+    assert plain.digest() != planned(keys, (CountPersons(),), 1, 9).digest()
+
+
+def test_labels_of_fractions_are_decimals() -> None:
+    third = planned((NumberKey(0, 0, 3, Fraction(1, 3), nullable=False),), (CountRows(),), 1, 1)
+    eighth = planned((NumberKey(0, 0, 3, Fraction(1, 8), nullable=False),), (CountRows(),), 1, 1)
+    shown = []
+    for a_plan in (third, eighth):
+        full = replace(a_plan, outputs=(KeyOutput("k", 0),))
+        shown.append([cell.keys[0] for cell in NoisedRelease(full, 1.0, (0,) * 4).cells()])
+    assert shown[1] == [Decimal(0), Decimal("0.125"), Decimal("0.25"), Decimal("0.375")]
+    assert [round(float(str(value)), 12) for value in shown[0]] == [0, 0.333333333333, 0.666666666667, 1]
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (2, 1), ()])
+def test_a_listed_key_is_ascending_and_labelled(codes: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="listed key"):
+        ListedKey(0, codes, ("a",) * len(codes), nullable=False)
+    assert known_codes(ListedKey(0, (1, 5), ("a", "b"), nullable=True)) == [1, 5]
+
+
+# What is too wide
+
+
+@pytest.mark.parametrize(
+    "wide",
+    [
+        Sum(0, 0, LARGEST_VALUE + 1, ONE),
+        Mean(0, -LARGEST_VALUE - 1, 0, ONE),
+        Quantile(0, 0, LARGEST_VALUE + 1, ONE, Fraction(1, 2), discrete=True),
+        Variance(0, 0, 2 * LARGEST_HALF_WIDTH + 2, ONE, sample=True, root=False),
+    ],
+)
+def test_bounds_that_might_not_sum_exactly_are_refused_with_a_hint(wide: Any) -> None:
+    with pytest.raises(Refused) as caught:
+        planned((), (wide,), 1, 1)
+    assert caught.value.code == "bounds_too_wide"
+    assert "ROUND" in caught.value.refusals[0].hint.en  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "widest",
+    [
+        Sum(0, -LARGEST_VALUE, LARGEST_VALUE, ONE),
+        Mean(0, -LARGEST_VALUE, LARGEST_VALUE, ONE),
+        Variance(0, -LARGEST_HALF_WIDTH, LARGEST_HALF_WIDTH, ONE, sample=True, root=False),
+        Variance(0, LARGEST_VALUE - 2 * LARGEST_HALF_WIDTH, LARGEST_VALUE, ONE, sample=True, root=False),
+    ],
+)
+def test_the_widest_bounds_admitted_sum_exactly_over_all_rows_of_a_person(widest: Any) -> None:
+    for rows in (65_535, 3):
+        a_plan = planned((), (widest,), rows, 1)
+        for value in (widest.lower, widest.upper):
+            persons = [[(value,)] * 131_072, [(value,)]]
+            check_kernel(a_plan, stream(persons, 1))  # type: ignore[arg-type]
+
+
+def test_many_quantiles_of_many_cells_are_refused() -> None:
+    key = NumberKey(0, 0, MAX_SCORES // 64, ONE, nullable=False)
+    with pytest.raises(Refused) as caught:
+        planned((key,), (Quantile(1, 0, 500, ONE, Fraction(1, 2), discrete=True),), 1, 1)
+    assert caught.value.code == "too_many_cells"
+    fewer = planned(
+        (NumberKey(0, 0, 4_095, ONE, nullable=False),),
+        (Quantile(1, 0, 50_000, ONE, Fraction(1, 2), discrete=True),),
+        1,
+        1,
+    )
+    assert fewer.bounds.quantiles[0].candidates <= 256
+
+
+def test_a_stream_s_order_of_rows_changes_no_integer() -> None:
+    """Sums and weights of a person are those of a set of rows."""
+    rng = Random(3)
+    a_plan = any_plan(rng)
+    rows = any_rows(rng, a_plan)
+    first = next(each_person(rows), None)
+    if first is not None:
+        turned = PersonRows(
+            first.units, {at: Codes(c.values[::-1].copy(), c.present[::-1].copy()) for at, c in first.columns.items()}
+        )
+        assert contributions(a_plan, first).values == contributions(a_plan, turned).values
