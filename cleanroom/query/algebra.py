@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from cleanroom.identifiers import Digest
     from cleanroom.query.person_rows import PersonAggregate, WindowFunction
     from cleanroom.query.terms.language import Term
-
-Code = int
-"""A value as the scan gives it: index in the domain, days since 1970-01-01, or steps of the resolution."""
+    from cleanroom.query.terms.types import Code
 
 
 class Comparison(Enum):

@@ -32,19 +32,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cleanroom.catalog import Contribution
-    from cleanroom.query.unit import TypedQuery
+    from cleanroom.query.algebra import Relation
 
 __all__ = [
     "LATTICE_BITS",
     "MAX_CELLS",
     "SPREAD",
     "SUPPRESSION_SHARE",
-    "BoundedQuery",
     "Bounds",
     "Component",
     "Measured",
     "QuantileBound",
-    "bound",
     "bounds_of",
 ]
 
@@ -148,7 +146,9 @@ class Bounds:
         """How many unknown keys are answered at most: the others are cut after noise, fewest persons first (S41)."""
         width = max(1, len(self.components))
         scores = max((each.candidates for each in self.quantiles), default=1)
-        return max(1, min(MAX_CELLS // self.cells, MAX_ENTRIES // (self.cells * width), MAX_SCORES // scores))
+        return max(
+            1, min(MAX_CELLS // self.cells, MAX_ENTRIES // (self.cells * width), MAX_SCORES // (self.cells * scores))
+        )
 
     @property
     def counted_by_threshold(self) -> bool:
@@ -156,28 +156,9 @@ class Bounds:
         return bool(self.distinct_keys) and not self.components and not self.quantiles
 
 
-@dataclass(frozen=True, slots=True)
-class BoundedQuery:
-    """A typed query and its bounds."""
-
-    query: TypedQuery
-    bounds: Bounds
-
-
-def bound(query: TypedQuery, contributions: Iterable[Contribution], threshold: int) -> BoundedQuery:
-    """Set the bounds of `query`; see `bounds_of`.
-
-    Raises:
-        Refused: too many cells, a relation too deep, or bounds that do not sum exactly.
-    """
-    require_depth(query.source.relation)
-    sets = (tuple(range(len(query.keys))),)
-    return BoundedQuery(query, bounds_of(query.keys, sets, query.statistics, contributions, threshold))
-
-
-def require_depth(relation: object) -> None:
+def require_depth(relation: Relation) -> None:
     """Refuse a relation that nests too deep."""
-    if depth(relation) > MAX_RELATION_DEPTH:  # type: ignore[arg-type]
+    if depth(relation) > MAX_RELATION_DEPTH:
         raise Refused((refusal("too_deep", limit=MAX_RELATION_DEPTH),))
 
 

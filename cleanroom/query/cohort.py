@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Final, assert_never
 from cleanroom.catalog import Category, Date, Number, Text, day_number
 from cleanroom.errors import InvariantBroken
 from cleanroom.query import algebra, statistics
+from cleanroom.query.person_rows import PersonFunction
+from cleanroom.query.terms.evaluate import Values, evaluate
+from cleanroom.query.terms.language import Column, Term, columns_of
+from cleanroom.query.terms.universes import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,6 +47,16 @@ class Span:
 
 Spans = dict[int, Span]
 
+ANYTHING: Final = Span(((-(1 << 62), 1 << 62),), null=True)
+"""A column that no domain bounds: too many codes to be judged one by one."""
+
+OF_VALUES: Final = frozenset({PersonFunction.LEAST, PersonFunction.GREATEST, PersonFunction.FIRST, PersonFunction.LAST})
+"""Aggregates of a person whose value is one of the rows'."""
+
+
+class Unjudged(Exception):
+    """What owners can reach cannot be told from domains; a question whose owners ask for it is refused."""
+
 
 def fewest_owners(plan: Plan, catalogs: Mapping[TableName, TableCatalog], asker: PartyId) -> int:
     """Return the least number of owners, the asker not counted, that can reach one cell of `plan`.
@@ -70,6 +84,11 @@ def _values(key: statistics.Key, ends: frozenset[int]) -> Iterator[Span]:
             # Between two ends of arms or filters all codes are reached alike, so one of each piece decides.
             starts = {lower, *(end for end in ends if lower <= end <= upper)}
             yield from (Span(((code, code),), null=False) for code in sorted(starts))
+        case statistics.ListedKey(codes=codes):
+            yield from (Span(((code, code),), null=False) for code in codes)
+        case statistics.UnknownKey():
+            # Nobody declares which values there are, so one may be one owner's.
+            yield Span((), null=False)
         case statistics.MonthKey(first=first, months=months):
             for month in range(first, first + months):
                 yield Span(((day_number(_month(month)), day_number(_month(month + 1)) - 1),), null=False)
@@ -100,16 +119,38 @@ def owners_reaching(
                 if both is not None:
                     reached |= owners_reaching(source, both, catalogs)
             return reached
-        case algebra.Join(left=left, right=right):
-            width = algebra.column_count(left)
+        case algebra.Project(source=source, terms=terms):
+            below = _through(source, dict(enumerate(terms)), spans, catalogs)
+            return owners_reaching(source, below, catalogs) if below is not None else frozenset()
+        case algebra.Join(left=left, right=right, kind=kind):
+            width, other = algebra.column_count(left), algebra.column_count(right)
             first = owners_reaching(left, {place: span for place, span in spans.items() if place < width}, catalogs)
-            second = owners_reaching(
-                right, {place - width: span for place, span in spans.items() if place >= width}, catalogs
-            )
-            return first | second if first and second else frozenset()
-        case algebra.Semi(source=source, other=other):
+            asked_right = {place - width: span for place, span in spans.items() if width <= place < width + other}
+            second = owners_reaching(right, asked_right, catalogs)
+            reached = first | second if first and second else frozenset()
+            # A side that may be absent leaves rows of the other alone, as long as nothing is asked of it.
+            return reached | (first if kind.keeps_left and not asked_right else frozenset())
+        case algebra.Semi(source=source, other=other, negated=negated):
             first, second = owners_reaching(source, spans, catalogs), owners_reaching(other, {}, catalogs)
+            if negated:
+                return first
             return first | second if first and second else frozenset()
+        case algebra.Mark(source=source) | algebra.JoinPublic(source=source):
+            width = algebra.column_count(source)
+            return owners_reaching(source, {place: each for place, each in spans.items() if place < width}, catalogs)
+        case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
+            # A count or a sum can have any value at any owner; a first or greatest value is one of the rows'.
+            values = {len(keys) + at: each.item for at, each in enumerate(aggregates) if each.function in OF_VALUES}
+            items = dict(enumerate(keys)) | {place: item for place, item in values.items() if item is not None}
+            asked = {place: span for place, span in spans.items() if place in items}
+            within = _through(source, items, asked, catalogs)
+            return owners_reaching(source, within, catalogs) if within is not None else frozenset()
+        case algebra.Window(source=source, functions=functions):
+            width = algebra.column_count(source)
+            mine = {place: span for place, span in spans.items() if place < width}
+            if any(functions[place - width].item is not None for place in spans if place >= width):
+                raise Unjudged
+            return owners_reaching(source, mine, catalogs)
         case algebra.UnionAll(arms=arms):
             reached = frozenset()
             for arm in arms:
@@ -117,11 +158,59 @@ def owners_reaching(
                 if not any(span.empty for span in mine.values()):
                     reached |= owners_reaching(arm.relation, mine, catalogs)
             return reached
-        case algebra.FirstRows(source=source):
+        case algebra.FirstRows(source=source) | algebra.Distinct(source=source):
             return owners_reaching(source, spans, catalogs)
         case algebra.Persons(source=source):
             return owners_reaching(source, {}, catalogs)
     assert_never(relation)
+
+
+def _through(
+    source: algebra.Relation, terms: Mapping[int, Term], spans: Spans, catalogs: Mapping[TableName, TableCatalog]
+) -> Spans | None:
+    """Return what the columns of `source` must be where its terms are within `spans`.
+
+    None where a term is never within its span.
+
+    Raises:
+        Unjudged: a term looks at several columns, or at one of too many values.
+    """
+    found: list[Spans] = []
+    for place, span in spans.items():
+        term = terms[place]
+        columns = columns_of(term)
+        if len(columns) > 1:
+            raise Unjudged
+        if isinstance(term, Column):
+            found.append({term.index: span})
+            continue
+        whole = _column_universe(source, next(iter(columns)), catalogs) if columns else Span(((0, 0),), null=False)
+        codes = [code for low, high in whole.codes for code in range(low, high + 1)] if _few_codes(whole) else None
+        if codes is None:
+            raise Unjudged
+        kept = _within(term, codes, whole, span, next(iter(columns), 0))
+        if kept.empty:
+            return None
+        found.append({next(iter(columns)): kept} if columns else {})
+    return _all_of(found)
+
+
+def _few_codes(span: Span) -> bool:
+    return sum(high - low + 1 for low, high in span.codes) <= MOST
+
+
+def _within(term: Term, codes: list[int], whole: Span, span: Span, column: int) -> Span:
+    """Return the codes of a column at which a term is within `span`."""
+    values = evaluate(term, {column: Values.of([*codes, None])}, len(codes) + 1)
+    data = values.data.astype("int64") if values.data.dtype != object else None
+    if data is None:
+        raise Unjudged
+    inside = [
+        (span.null if not there else any(low <= code <= high for low, high in span.codes))
+        for code, there in zip(data.tolist(), values.present.tolist(), strict=True)
+    ]
+    kept = _either([((code, code),) for code, held in zip(codes, inside, strict=False) if held])
+    return Span(kept, null=inside[-1] and whole.null)
 
 
 def possible(
@@ -162,6 +251,9 @@ def possible(
             return [{}] if negated or _may_compare(comparison, left, right, relation, catalogs) else []
         case algebra.Not(item=item):
             return possible(item, relation, catalogs, negated=not negated)
+        case algebra.Holds():
+            # What looks at one column with a domain was brought to the forms above.
+            raise Unjudged
         case algebra.And(items=items) | algebra.Or(items=items):
             parts = [possible(item, relation, catalogs, negated=negated) for item in items]
             if isinstance(predicate, algebra.Or) is not negated:
@@ -233,9 +325,21 @@ def _column_universe(relation: algebra.Relation, place: int, catalogs: Mapping[T
             width = algebra.column_count(left)
             if place < width:
                 return _column_universe(left, place, catalogs)
+            if place >= width + algebra.column_count(right):
+                return ANYTHING
             return _column_universe(right, place - width, catalogs)
-        case algebra.Semi(source=source) | algebra.FirstRows(source=source):
+        case algebra.Semi(source=source) | algebra.FirstRows(source=source) | algebra.Distinct(source=source):
             return _column_universe(source, place, catalogs)
+        case algebra.Mark(source=source) | algebra.JoinPublic(source=source) | algebra.Window(source=source):
+            if place < algebra.column_count(source):
+                return _column_universe(source, place, catalogs)
+            return ANYTHING
+        case algebra.Project(source=source, terms=terms):
+            term = terms[place]
+            return _column_universe(source, term.index, catalogs) if isinstance(term, Column) else ANYTHING
+        case algebra.GroupPerson(source=source, keys=keys):
+            key = keys[place] if place < len(keys) else None
+            return _column_universe(source, key.index, catalogs) if isinstance(key, Column) else ANYTHING
         case algebra.UnionAll(arms=arms):
             spans = [_encoded(_column_universe(arm.relation, place, catalogs), arm.recodes[place]) for arm in arms]
             return Span(_either([span.codes for span in spans]), null=any(span.null for span in spans))
@@ -291,9 +395,19 @@ def _ends(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, T
             )
         case algebra.Join(left=left, right=right):
             width = algebra.column_count(left)
+            if place >= width + algebra.column_count(right):
+                return frozenset()
             return _ends(left, place, catalogs) if place < width else _ends(right, place - width, catalogs)
-        case algebra.Semi(source=source) | algebra.FirstRows(source=source):
+        case algebra.Semi(source=source) | algebra.FirstRows(source=source) | algebra.Distinct(source=source):
             return _ends(source, place, catalogs)
+        case algebra.Mark(source=source) | algebra.JoinPublic(source=source) | algebra.Window(source=source):
+            return _ends(source, place, catalogs) if place < algebra.column_count(source) else frozenset()
+        case algebra.Project(source=source, terms=terms):
+            term = terms[place]
+            return _ends(source, term.index, catalogs) if isinstance(term, Column) else frozenset()
+        case algebra.GroupPerson(source=source, keys=keys):
+            key = keys[place] if place < len(keys) else None
+            return _ends(source, key.index, catalogs) if isinstance(key, Column) else frozenset()
         case algebra.UnionAll(arms=arms):
             return frozenset().union(*(_ends(arm.relation, place, catalogs) for arm in arms))
         case algebra.Persons():

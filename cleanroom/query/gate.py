@@ -9,30 +9,31 @@ keys ask again for a reservation of this plan's digest.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, final
 from weakref import WeakKeyDictionary
 
 from cleanroom.accounting.account import AccountId, Charge, PartyCap
 from cleanroom.accounting.privacy_loss import Window, rho_for
-from cleanroom.catalog import Contribution
+from cleanroom.catalog import Contribution, TableCatalog
 from cleanroom.errors import InvariantBroken, Refusal, Refused
 from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, TableName
 from cleanroom.policies import Analysis, AnalysisRule, Declaration
 from cleanroom.query.algebra import scans
-from cleanroom.query.bound import bound
-from cleanroom.query.cohort import fewest_owners, owners_reaching
+from cleanroom.query.binding.asking import ReferenceCatalog
+from cleanroom.query.binding.personal import Release
+from cleanroom.query.binding.question import bind_question
+from cleanroom.query.bound import bounds_of, require_depth
+from cleanroom.query.cohort import Unjudged, fewest_owners, owners_reaching
+from cleanroom.query.dimensions import refused_dimensions
 from cleanroom.query.mechanisms import Noise
 from cleanroom.query.parse import Parameters, parse
-from cleanroom.query.plan import Plan, plan
+from cleanroom.query.plan import Plan, QuestionPlan
 from cleanroom.query.precision import Precision
 from cleanroom.query.pricing import price
 from cleanroom.query.refusals import refusal
-from cleanroom.query.resolve import resolve
-from cleanroom.query.unit import TypedQuery, type_query
 from cleanroom.query.usage import (
     analyses_of,
-    dimensions_of,
     functions_of,
     literals_of,
     owners_of,
@@ -68,12 +69,14 @@ class Rulebook:
         declarations: every declared table.
         epochs: the epoch of the tokens of each table that has rows.
         cohorts: the owner sets of the sector questions answered so far.
+        references: the public tables that the quorum approved, by name (S30).
     """
 
     declarations: Mapping[TableName, Declaration]
     epochs: Mapping[TableName, Epoch]
     purposes: Collection[Purpose]
     cohorts: Collection[frozenset[PartyId]]
+    references: Mapping[str, ReferenceCatalog] = field(default_factory=dict)
 
 
 @final
@@ -84,9 +87,10 @@ class ValidatedPlan:
         "__weakref__",
         "caps",
         "charges",
-        "cohort",
+        "cohorts",
         "epsilon",
-        "noise",
+        "noises",
+        "paid",
         "party",
         "plan",
         "policy_digest",
@@ -94,25 +98,21 @@ class ValidatedPlan:
         "rules",
     )
 
-    plan: Plan
+    plan: QuestionPlan
     party: PartyId
     purpose: Purpose
     rules: tuple[tuple[TableName, str], ...]
     charges: tuple[Charge, ...]
     caps: tuple[PartyCap, ...]
-    noise: Noise
+    noises: tuple[Noise, ...]
+    paid: tuple[tuple[Charge, ...], ...]
     epsilon: float
-    cohort: frozenset[PartyId]
+    cohorts: tuple[frozenset[PartyId], ...]
     policy_digest: Digest
 
     def __new__(cls) -> ValidatedPlan:
         """Refuse: only the gate issues a plan."""
         raise InvariantBroken("a ValidatedPlan is issued by the gate")
-
-    @property
-    def scale(self) -> float:
-        """The scale that most of the answer has."""
-        return self.noise.scale
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise InvariantBroken("a ValidatedPlan does not change")
@@ -144,23 +144,27 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
     if not opened:
         raise Refused((refusal("nothing_allowed", party=question.party, purpose=question.purpose[:80]),))
     parsed = parse(question.sql, question.parameters)
-    resolved = resolve(parsed, {table: room.declarations[table].catalog for table in opened})
-    typed = type_query(resolved, room.epochs)
-    tables = sorted({scan.table for scan in scans(typed.source.relation)})
-    judged = {table: _rule_for(typed, table, opened[table], question.party) for table in tables}
+    _require_contribution(question)
+    bound = bind_question(
+        parsed,
+        {table: room.declarations[table].catalog for table in opened},
+        room.epochs,
+        references=room.references,
+        max_rows=question.max_rows_contributed,
+    )
+    tables = sorted({scan.table for release in bound.releases for scan in scans(release.relation)})
+    catalogs = {table: room.declarations[table].catalog for table in tables}
+    judged = {table: _rule_for(bound.releases, table, opened[table], question.party, catalogs) for table in tables}
     reasons = tuple(dict.fromkeys(reason for _, refused in judged.values() for reason in refused))
     if reasons:
         raise Refused(reasons)
     chosen = {table: rule for table, (rule, _) in judged.items()}
-    bounded = bound(
-        typed,
-        [_contribution(question, room.declarations[table].catalog.contribution) for table in tables],
-        max(rule.threshold for rule in chosen.values()),
+    planned = QuestionPlan(
+        tuple(_planned(release, question, catalogs, chosen) for release in bound.releases), bound.finish
     )
-    planned = plan(bounded)
-    cohort = _require_cohort(planned, chosen, question.party, room)
+    cohorts = _require_cohorts(planned.releases, chosen, question.party, room)
     budgets = {table: room.declarations[table].budget for table in tables}
-    priced = price(planned, question.precision, chosen, budgets)
+    priced = price(planned.releases, question.precision, chosen, budgets)
     caps = tuple(
         PartyCap(
             AccountId(table),
@@ -179,9 +183,10 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
         rules=tuple((table, chosen[table].name) for table in tables),
         charges=priced.charges,
         caps=caps,
-        noise=priced.noise,
+        noises=priced.noises,
+        paid=priced.paid,
         epsilon=priced.epsilon,
-        cohort=cohort,
+        cohorts=cohorts,
         policy_digest=Digest.of(digests.encode()),
     )
 
@@ -202,15 +207,36 @@ def _fingerprint(candidate: ValidatedPlan) -> Digest:
         candidate.rules,
         candidate.charges,
         candidate.caps,
-        candidate.noise,
-        sorted(candidate.cohort or ()),
+        candidate.noises,
+        candidate.paid,
+        [sorted(cohort) for cohort in candidate.cohorts],
         candidate.policy_digest,
     )
     return Digest.of(repr(parts).encode())
 
 
-def _contribution(question: Question, default: Contribution) -> Contribution:
-    """Return how much of a person counts: what the question says, else the table's default; clipped all the same."""
+def _planned(
+    release: Release,
+    question: Question,
+    catalogs: Mapping[TableName, TableCatalog],
+    chosen: Mapping[TableName, AnalysisRule],
+) -> Plan:
+    """Set the bounds of a release: what the question says of a person's part, else the tables' defaults (S29)."""
+    require_depth(release.relation)
+    tables = {scan.table for scan in scans(release.relation)}
+    contributions = [
+        Contribution(
+            question.max_rows_contributed or catalogs[table].contribution.max_rows,
+            question.max_groups_contributed or catalogs[table].contribution.max_groups,
+        )
+        for table in sorted(tables)
+    ]
+    threshold = max(chosen[table].threshold for table in tables)
+    bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold)
+    return Plan(release.relation, release.keys, release.statistics, release.outputs, bounds, release.sets)
+
+
+def _require_contribution(question: Question) -> None:
     for value in (question.max_rows_contributed, question.max_groups_contributed):
         if value is not None and (type(value) is not int or not 1 <= value <= 65_535):
             raise Refused(
@@ -222,21 +248,32 @@ def _contribution(question: Question, default: Contribution) -> Contribution:
                     ),
                 )
             )
-    return Contribution(
-        question.max_rows_contributed or default.max_rows, question.max_groups_contributed or default.max_groups
-    )
 
 
 def _rule_for(
-    typed: TypedQuery, table: TableName, rules: tuple[AnalysisRule, ...], asker: PartyId
+    releases: tuple[Release, ...],
+    table: TableName,
+    rules: tuple[AnalysisRule, ...],
+    asker: PartyId,
+    catalogs: Mapping[TableName, TableCatalog],
 ) -> tuple[AnalysisRule, list[Refusal]]:
-    """Return the first rule that allows the question, or the one with the fewest objections, and these."""
-    judged = [(rule, _objections(typed, table, rule, asker)) for rule in rules]
+    """Return the first rule that allows the whole question, or the one with the fewest objections, and these."""
+    reading = [release for release in releases if table in {scan.table for scan in scans(release.relation)}]
+    judged = [
+        (rule, [each for release in reading for each in _objections(release, table, rule, asker, catalogs)])
+        for rule in rules
+    ]
     return min(judged, key=lambda pair: len(pair[1]))
 
 
-def _objections(typed: TypedQuery, table: TableName, rule: AnalysisRule, asker: PartyId) -> list[Refusal]:
-    relation = typed.source.relation
+def _objections(
+    release: Release,
+    table: TableName,
+    rule: AnalysisRule,
+    asker: PartyId,
+    catalogs: Mapping[TableName, TableCatalog],
+) -> list[Refusal]:
+    relation = release.relation
     named: dict[str, Any] = {"owner": table.owner, "table": table, "rule": rule.name}
     found: list[Refusal] = []
     wanted = analyses_of(relation, asker, max(rule.min_parties, 1))
@@ -262,18 +299,18 @@ def _objections(typed: TypedQuery, table: TableName, rule: AnalysisRule, asker: 
             function=function.value,
             hint=(f"fonctions admises : {functions}", f"functions admitted: {functions}"),
         )
-        for function in sorted(functions_of(typed) - rule.functions)
+        for function in sorted(functions_of(release.statistics) - rule.functions)
     )
     dimensions = ", ".join(sorted(str(each) for each in rule.dimensions))
+    shown = [column for key in release.keys for column in refused_dimensions(relation, key, table, rule, catalogs)]
     found.extend(
         refusal(
             "dimension_not_allowed",
             **named,
-            dimension=dimension,
+            dimension=column,
             hint=(f"dimensions admises : {dimensions}", f"dimensions admitted: {dimensions}"),
         )
-        for origin, dimension in sorted(dimensions_of(typed), key=str)
-        if origin == table and dimension not in rule.dimensions
+        for column in dict.fromkeys(shown)
     )
     if rule.allowed_literals is not None:
         literals = ", ".join(sorted(rule.allowed_literals))
@@ -290,8 +327,25 @@ def _objections(typed: TypedQuery, table: TableName, rule: AnalysisRule, asker: 
     return found
 
 
+def _require_cohorts(
+    plans: tuple[Plan, ...], chosen: Mapping[TableName, AnalysisRule], asker: PartyId, room: Rulebook
+) -> tuple[frozenset[PartyId], ...]:
+    """Judge the cohort of each release of a question, by those answered before and by each other's (S43)."""
+    found: list[frozenset[PartyId]] = []
+    for planned in plans:
+        rules = {table: chosen[table] for table in planned.tables}
+        cohort = _require_cohort(planned, rules, asker, room, found)
+        if cohort and cohort not in found:
+            found.append(cohort)
+    return tuple(found)
+
+
 def _require_cohort(
-    planned: Plan, chosen: Mapping[TableName, AnalysisRule], asker: PartyId, room: Rulebook
+    planned: Plan,
+    chosen: Mapping[TableName, AnalysisRule],
+    asker: PartyId,
+    room: Rulebook,
+    beside: Collection[frozenset[PartyId]],
 ) -> frozenset[PartyId]:
     """Refuse a sector question that would lay one organisation's business open (S43); return its cohort.
 
@@ -302,8 +356,12 @@ def _require_cohort(
     if not united_owners(planned.relation) or not any(rule.min_parties for rule in chosen.values()):
         return frozenset()
     catalogs = {table: room.declarations[table].catalog for table in planned.tables}
-    cohort = owners_reaching(planned.relation, {}, catalogs)
-    fewest: int | None = None
+    try:
+        cohort = owners_reaching(planned.relation, {}, catalogs)
+        judged = fewest_owners(planned, catalogs, asker)
+    except Unjudged:
+        # Nobody can tell which owners' rows may be in the answer, so nobody can say that they are enough.
+        cohort, judged = frozenset(), 0
     reasons = []
     for table, rule in chosen.items():
         if (
@@ -315,11 +373,9 @@ def _require_cohort(
             hint = ("filtrez après l'union : … ) AS s WHERE …", "filter after the union: … ) AS s WHERE …")
             reasons.append(refusal("filter_inside_union", owner=table.owner, hint=hint))
             continue
-        if fewest is None:
-            fewest = fewest_owners(planned, catalogs, asker)
-        if fewest < rule.min_parties:
-            reasons.append(refusal("isolates_owner", count=fewest, owner=table.owner, minimum=rule.min_parties))
-        if any(0 < len(cohort ^ earlier) < rule.min_parties for earlier in room.cohorts):
+        if judged < rule.min_parties:
+            reasons.append(refusal("isolates_owner", count=judged, owner=table.owner, minimum=rule.min_parties))
+        if any(0 < len(cohort ^ earlier) < rule.min_parties for earlier in (*room.cohorts, *beside)):
             reasons.append(
                 refusal(
                     "cohort_too_close",

@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING
 
 from cleanroom.errors import Bilingual
 from cleanroom.query import algebra, statistics
-from cleanroom.query.plan import Plan
+from cleanroom.query.plan import Plan, QuestionPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def question_notes(question: QuestionPlan) -> tuple[Bilingual, ...]:
+    """Return what the reader of an answer must know of all its releases, each thing once."""
+    found = [note for release in question.releases for note in notes(release)]
+    if question.finish is not None:
+        found.append(
+            Bilingual(
+                "calculs sur des nombres déjà bruités ; leurs marges suivent la propagation linéaire des erreurs",
+                "computed from noised numbers; their margins follow the linear propagation of errors",
+            )
+        )
+    return tuple(dict.fromkeys(found))
 
 
 def notes(plan: Plan) -> tuple[Bilingual, ...]:

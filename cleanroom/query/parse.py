@@ -20,7 +20,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from cleanroom.errors import Position, Refused
 from cleanroom.identifiers import fold
-from cleanroom.query.binding.admitted import ADMITTED_NAMES, ADMITTED_SCALARS
+from cleanroom.query.admitted import ADMITTED_NAMES, ADMITTED_SCALARS, AGGREGATES, WINDOWS
 from cleanroom.query.refusals import refusal
 
 if TYPE_CHECKING:
@@ -45,27 +45,45 @@ _POSITIONAL: Final = "?"
 
 _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END})
+_OPERATORS: Final = frozenset(
+    {TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.UNION, TokenType.INTERSECT, TokenType.EXCEPT}
+)
 _QUOTED: Final = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
 
+_SET: Final = frozenset({"this", "expression", "distinct", "with_", "order", "limit", "offset"})
+_SELECT: Final = frozenset({"expressions", "from_", "joins", "where", "group", "having", "kind"}) | frozenset(
+    {"order", "limit", "offset", "distinct", "with_"}
+)
+_ONE: Final = frozenset({"this"})
+_MANY: Final = frozenset({"expressions"})
 _RELATIONAL: Final[dict[type[exp.Expr], frozenset[str]]] = {
-    exp.Select: frozenset({"expressions", "from_", "joins", "where", "group", "kind"}),
-    exp.From: frozenset({"this"}),
+    exp.Select: _SELECT,
+    exp.With: frozenset({"expressions"}),
+    exp.CTE: frozenset({"this", "alias"}),
+    exp.From: _ONE,
     exp.Table: frozenset({"this", "db", "alias"}),
-    exp.TableAlias: frozenset({"this"}),
+    exp.TableAlias: _ONE,
     exp.Subquery: frozenset({"this", "alias"}),
-    exp.Join: frozenset({"this", "on", "using", "kind"}),
-    exp.Where: frozenset({"this"}),
-    exp.Group: frozenset({"expressions"}),
-    exp.Union: frozenset({"this", "expression", "distinct"}),
-    exp.Intersect: frozenset({"this", "expression", "distinct"}),
+    exp.Join: frozenset({"this", "on", "using", "kind", "side"}),
+    exp.Where: _ONE,
+    exp.Group: frozenset({"expressions", "all"}),
+    exp.Rollup: _MANY,
+    exp.Cube: _MANY,
+    exp.GroupingSets: _MANY,
+    exp.Grouping: _MANY,
+    exp.Tuple: _MANY,
+    exp.Having: _ONE,
+    exp.Limit: frozenset({"expression"}),
+    exp.Offset: frozenset({"expression"}),
+    exp.Union: _SET,
+    exp.Intersect: _SET,
+    exp.Except: _SET,
+    exp.Exists: _ONE,
     exp.Alias: frozenset({"this", "alias"}),
     exp.Star: frozenset(),
-    exp.Count: frozenset({"this", "big_int"}),
-    exp.Distinct: frozenset({"expressions"}),
-    exp.Sum: frozenset({"this"}),
-    exp.Avg: frozenset({"this"}),
+    exp.Sqrt: _ONE,
 }
-ADMITTED: Final = {**ADMITTED_SCALARS, **_RELATIONAL}
+ADMITTED: Final = {**ADMITTED_SCALARS, **AGGREGATES, **WINDOWS, **_RELATIONAL}
 """Node classes and their arguments; an argument that is empty or False does not count as present."""
 
 _A_DAY: Final = ("écrivez le jour : DATE '2025-01-31'", "write the day: DATE '2025-01-31'")
@@ -89,7 +107,7 @@ class ParsedQuery:
     """One SELECT, all of whose constructs are admitted, and the values of its parameters."""
 
     text: str
-    tree: exp.Select | exp.Union | exp.Intersect
+    tree: exp.Select | exp.Union | exp.Intersect | exp.Except
     parameters: Mapping[str, ParameterValue]
     starts: Mapping[int, int] = field(repr=False)
     """Offset of the first token under each node of the tree, by the node's identity."""
@@ -124,7 +142,7 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     if len(statements) != 1:
         raise Refused((refusal("several_statements" if statements else "not_a_select"),))
     tree = statements[0]
-    if not isinstance(tree, (exp.Select, exp.Union, exp.Intersect)):
+    if not isinstance(tree, (exp.Select, exp.Union, exp.Intersect, exp.Except)):
         raise Refused((refusal("not_a_select"),))
     starts = _starts(tree)
     reasons = tuple(dict.fromkeys(_unlisted(text, tree, starts)))
@@ -178,7 +196,14 @@ def _tokens(text: str) -> list[Token]:
             depth += 1
         elif token.token_type in _CLOSING:
             depth -= 1
-        elif token.token_type in {TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.UNION, TokenType.INTERSECT}:
+        elif token.token_type in {
+            TokenType.AND,
+            TokenType.OR,
+            TokenType.NOT,
+            TokenType.UNION,
+            TokenType.INTERSECT,
+            TokenType.EXCEPT,
+        }:
             operands += 1
         elif token.token_type is TokenType.PARAMETER and token.text != "$":
             raise Refused((refusal("not_admitted", _position_at(text, token.start), what=token.text),))

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 from cleanroom.identifiers import Digest, TableName
 from cleanroom.query.algebra import Relation, scans
-from cleanroom.query.bound import BoundedQuery, Bounds
+from cleanroom.query.bound import Bounds
 from cleanroom.query.cells import GroupingSets
+from cleanroom.query.public.language import PublicRelation
 from cleanroom.query.statistics import GroupingOutput, Key, KeyOutput, Output, Statistic, StatisticOutput
-from cleanroom.query.unions import TypedColumn
 
 PLAN_LABEL = "cleanroom/plan/v1"
 
@@ -24,12 +24,10 @@ class Plan:
     """One release: a personal relation, its cells, its statistics, and one person's bound in it.
 
     Args:
-        columns: public type and origin of each column of `relation`.
         sets: the grouping sets, as places in `keys`; none given is one of all keys.
     """
 
     relation: Relation
-    columns: tuple[TypedColumn, ...]
     keys: tuple[Key, ...]
     statistics: tuple[Statistic, ...]
     outputs: tuple[Output, ...]
@@ -53,12 +51,29 @@ class Plan:
         return Digest.of(json.dumps([*content, shape], separators=(",", ":"), ensure_ascii=True).encode())
 
 
-def plan(bounded: BoundedQuery) -> Plan:
-    """Return the plan of a bounded query."""
-    query = bounded.query
-    return Plan(
-        query.source.relation, query.source.columns, query.keys, query.statistics, query.outputs, bounded.bounds
-    )
+@dataclass(frozen=True, slots=True)
+class QuestionPlan:
+    """A question: what it releases, and what it says over that.
+
+    Args:
+        releases: at least one, no two alike.
+        finish: over the released tables, by number; None where the one release is the answer as it is.
+    """
+
+    releases: tuple[Plan, ...]
+    finish: PublicRelation | None
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        """The tables that the question reads anywhere, sorted (S1)."""
+        return tuple(sorted({table for release in self.releases for table in release.tables}))
+
+    def digest(self) -> Digest:
+        """Return the digest of what the question computes."""
+        if self.finish is None and len(self.releases) == 1:
+            return self.releases[0].digest()
+        content = [PLAN_LABEL, *(str(release.digest()) for release in self.releases), _canonical(self.finish)]
+        return Digest.of(json.dumps(content, separators=(",", ":"), ensure_ascii=True).encode())
 
 
 def _shape(output: Output) -> object:

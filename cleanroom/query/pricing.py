@@ -17,7 +17,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from cleanroom.accounting.account import Charge
+from cleanroom.accounting.account import Charge, combined
 from cleanroom.accounting.accountant import Reach, charges_of, least_scale
 from cleanroom.accounting.privacy_loss import PrivacyLossOverflow, Rho, epsilon_of, rho_for
 from cleanroom.errors import Refused
@@ -30,7 +30,7 @@ from cleanroom.query.noise import NORMAL_975, margin95
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin, Precision, not_precise
 from cleanroom.query.refusals import refusal
-from cleanroom.query.statistics import CountPersons, CountRows, Mean, Quantile, Sum
+from cleanroom.query.statistics import CountPersons, CountRows, Quantile, Sum
 
 QUESTIONS_OF_A_DELTA: Final = 256
 """One question's threshold takes so small a part of what a table grants for thresholds; it costs little precision."""
@@ -41,28 +41,25 @@ class Priced:
     """The noise of a question and its price.
 
     Args:
-        noise: the scales of its mechanisms.
-        charges: what the room and each table pay.
-        epsilon: the largest of them, as an epsilon at the smallest conversion delta.
+        noises: for each release the scales of its mechanisms.
+        paid: for each release what the room and each table pay.
+        charges: what they pay together.
+        epsilon: the largest of these, as an epsilon at the smallest conversion delta.
     """
 
-    noise: Noise
+    noises: tuple[Noise, ...]
+    paid: tuple[tuple[Charge, ...], ...]
     charges: tuple[Charge, ...]
     epsilon: float
 
-    @property
-    def scale(self) -> float:
-        """The scale that most of the answer has."""
-        return self.noise.scale
-
 
 def price(
-    plan: Plan,
+    plans: tuple[Plan, ...],
     wanted: Precision,
     rules: Mapping[TableName, AnalysisRule],
     budgets: Mapping[TableName, BudgetTerms],
 ) -> Priced:
-    """Price a plan.
+    """Price the releases of a question; one epsilon is shared out over the parts of all of them.
 
     Raises:
         Refused: over an owner's limit a question, or a margin that cannot be promised.
@@ -70,15 +67,20 @@ def price(
     delta = min(budget.delta for budget in budgets.values()) / 2
     match wanted:
         case Margin(value=margin):
-            each = _share_for_margin(plan, Fraction(margin))
+            shares = [_share_for_margin(plan, Fraction(margin)) for plan in plans]
         case Epsilon(value=epsilon):
-            each = _share_for_epsilon(plan, epsilon, delta)
+            shares = [_share_for_epsilon(plans, epsilon, delta)] * len(plans)
         case Default():
             epsilon = min(rule.default_epsilon for rule in rules.values())
-            each = _share_for_epsilon(plan, epsilon, delta)
-    noise = _noise(plan, each, delta / QUESTIONS_OF_A_DELTA)
+            shares = [_share_for_epsilon(plans, epsilon, delta)] * len(plans)
+    each_delta = delta / (QUESTIONS_OF_A_DELTA * len(plans))
+    noises = tuple(_noise(plan, share, each_delta) for plan, share in zip(plans, shares, strict=True))
     try:
-        paid = charges_of(draws(plan.bounds, noise), frozenset(plan.tables))
+        each = tuple(
+            charges_of(draws(plan.bounds, noise), frozenset(plan.tables))
+            for plan, noise in zip(plans, noises, strict=True)
+        )
+        paid = combined(charge for charges in each for charge in charges)
     except PrivacyLossOverflow:
         raise not_precise("cette précision dépasse tout budget", "this precision exceeds any budget") from None
     largest = max(charge.rho for charge in paid)
@@ -95,7 +97,7 @@ def price(
     ]
     if over:
         raise Refused(tuple(over))
-    return Priced(noise, paid, epsilon_of(largest, delta))
+    return Priced(noises, each, paid, epsilon_of(largest, delta))
 
 
 def _vector_share(plan: Plan) -> Fraction:
@@ -143,11 +145,13 @@ class _Share:
     keys: float | None = None
 
 
-def _share_for_epsilon(plan: Plan, epsilon: Decimal, delta: Fraction) -> _Share:
+def _share_for_epsilon(plans: tuple[Plan, ...], epsilon: Decimal, delta: Fraction) -> _Share:
     rho: Rho = rho_for(epsilon, delta)
-    if not rho.pico:
+    # Each release's charge is rounded up to a step by itself.
+    whole = rho.pico - (len(plans) - 1)
+    if whole <= 0:
         raise not_precise("cet epsilon est trop petit pour une réponse", "this epsilon is too small for any answer")
-    return _Share(rho.as_fraction() / _parts(plan))
+    return _Share(Rho(whole).as_fraction() / sum((_parts(plan) for plan in plans), Fraction(0)))
 
 
 def _share_for_margin(plan: Plan, margin: Fraction) -> _Share:
@@ -156,18 +160,13 @@ def _share_for_margin(plan: Plan, margin: Fraction) -> _Share:
     units: list[Fraction] = []
     resolutions = resolutions_of(plan)
     for statistic in plan.statistics:
-        if isinstance(statistic, Mean):
-            raise not_precise(
-                "la marge d'une moyenne dépend du nombre de lignes ; donnez epsilon",
-                "the margin of a mean depends on the number of rows; give epsilon",
-            )
         if isinstance(statistic, (CountPersons, CountRows, Sum)):
             place = 0 if bounds.counted_by_threshold else places_of(statistic, bounds)[0]
             units.append(Fraction(1) if bounds.counted_by_threshold else unit_of(bounds.components[place], resolutions))
     if not units:
         raise not_precise(
-            "une marge se demande de nombres et de sommes ; donnez epsilon",
-            "a margin is asked of counts and sums; give epsilon",
+            "la marge d'une moyenne ou d'un quantile dépend des lignes ; donnez epsilon, ou demandez aussi un nombre",
+            "the margin of a mean or a quantile depends on the rows; give epsilon, or ask for a count as well",
         )
     least = margin / max(units)
     scale = float(least) / NORMAL_975

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from cleanroom.query.algebra import Code
+    from cleanroom.query.terms.types import Code
 
     Resolution = Decimal | Fraction
     """The value of one step of a number's codes: above 0, taken exactly."""

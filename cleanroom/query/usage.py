@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from cleanroom.policies import Analysis, Dimension, Function
+from cleanroom.policies import Analysis, Function
 from cleanroom.query import algebra, statistics
+from cleanroom.query.pruning import aggregate_columns, window_columns
+from cleanroom.query.row_filters import predicate_columns
+from cleanroom.query.terms import language as t
+from cleanroom.query.terms.language import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cleanroom.identifiers import PartyId, TableName
-    from cleanroom.query.unit import TypedQuery
+    from cleanroom.query.person_rows import PersonAggregate
 
 Origins = tuple[frozenset[tuple["TableName", str]], ...]
 
 
-def functions_of(query: TypedQuery) -> frozenset[Function]:
-    """Return the functions that the question computes."""
-    return frozenset(_function(statistic) for statistic in query.statistics)
+def functions_of(computed: Iterable[statistics.Statistic]) -> frozenset[Function]:
+    """Return the functions that these statistics are."""
+    return frozenset(_function(statistic) for statistic in computed)
 
 
 def _function(statistic: statistics.Statistic) -> Function:
@@ -38,63 +42,57 @@ def _function(statistic: statistics.Statistic) -> Function:
     assert_never(statistic)
 
 
-def dimensions_of(query: TypedQuery) -> frozenset[tuple[TableName, Dimension]]:
-    """Return what is grouped by, of which table."""
-    return frozenset(
-        (table, Dimension(column, "month" if isinstance(key, statistics.MonthKey) else None))
-        for key in query.keys
-        for table, column in query.source.columns[key.column].origins
-    )
-
-
 def literals_of(relation: algebra.Relation) -> frozenset[tuple[TableName, str]]:
-    """Return the columns that are compared with values, with NULL or with columns, anywhere in `relation`."""
-    return frozenset(use for source, column in _compared(relation) for use in origins_of(source)[column])
+    """Return the columns that conditions look at, anywhere in `relation`: WHERE, ON, HAVING, CASE, FILTER (S44)."""
+    found: set[tuple[TableName, str]] = set()
+    for origins, terms in _conditions(relation):
+        for term in terms:
+            for column in term:
+                found |= origins[column]
+    for below in algebra.sources(relation):
+        found |= literals_of(below)
+    return frozenset(found)
 
 
-def _compared(relation: algebra.Relation) -> Iterator[tuple[algebra.Relation, int]]:
+def _conditions(relation: algebra.Relation) -> Iterator[tuple[Origins, list[frozenset[int]]]]:
+    """Yield the columns compared by one relation itself, with the origins of the columns that its terms see."""
     match relation:
-        case algebra.Scan():
-            return
         case algebra.Select(source=source, predicate=predicate):
-            yield from ((source, column) for column in _literal_columns(predicate))
-            yield from _compared(source)
-        case algebra.Join(left=left, right=right):
-            yield from _compared(left)
-            yield from _compared(right)
-        case algebra.Semi(source=source, other=other):
-            yield from _compared(source)
-            yield from _compared(other)
-        case algebra.UnionAll(arms=arms):
-            for arm in arms:
-                yield from _compared(arm.relation)
-        case algebra.Persons(source=source) | algebra.FirstRows(source=source):
-            yield from _compared(source)
-        case _:
-            assert_never(relation)
+            yield origins_of(source), [predicate_columns(predicate)]
+        case algebra.Project(source=source, terms=terms):
+            yield origins_of(source), [compared_columns(term) for term in terms]
+        case algebra.Join(left=left, right=right, condition=condition) if condition is not None:
+            yield origins_of(left) + origins_of(right), [columns_of(condition)]
+        case algebra.Semi(source=source, other=other, condition=condition) if condition is not None:
+            yield origins_of(source) + origins_of(other), [columns_of(condition)]
+        case algebra.Mark(source=source, other=other, condition=condition) if condition is not None:
+            yield origins_of(source) + origins_of(other), [columns_of(condition)]
+        case algebra.JoinPublic(source=source, table=table, condition=condition):
+            yield origins_of(source) + (frozenset(),) * len(table.columns), [columns_of(condition)]
+        case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
+            yield origins_of(source), [*map(compared_columns, keys), *map(_aggregate_compared, aggregates)]
+        case algebra.Window(source=source, functions=functions):
+            for each in functions:
+                looked = [*each.partition, *([each.item] if each.item is not None else [])]
+                inner = [_aggregate_compared(each.aggregate)] if each.aggregate is not None else []
+                yield origins_of(source), [*map(compared_columns, looked), *inner]
 
 
-def _literal_columns(predicate: algebra.Predicate) -> Iterator[int]:
-    match predicate:
-        case (
-            algebra.InRange(column=column)
-            | algebra.InSet(column=column)
-            | algebra.TextIn(column=column)
-            | algebra.IsNull(column=column)
-        ):
-            yield column
-        case algebra.CompareColumns(left=left, right=right):
-            # A column that the asker fills itself would stand for a literal (S44).
-            yield from (left, right)
-        case algebra.Truth():
-            return
-        case algebra.Not(item=item):
-            yield from _literal_columns(item)
-        case algebra.And(items=items) | algebra.Or(items=items):
-            for item in items:
-                yield from _literal_columns(item)
+def compared_columns(term: t.Term) -> frozenset[int]:
+    """Return the columns that a term compares with something on the way to its value."""
+    match term:
+        case t.Compared() | t.OneOf() | t.Like() | t.Missing():
+            return columns_of(term)
+        case t.Choice(branches=branches):
+            whens = frozenset(column for when, _ in branches for column in columns_of(when))
+            return whens.union(*(compared_columns(part) for part in t.parts(term)))
         case _:
-            assert_never(predicate)
+            return frozenset(column for part in t.parts(term) for column in compared_columns(part))
+
+
+def _aggregate_compared(aggregate: PersonAggregate) -> frozenset[int]:
+    where = columns_of(aggregate.where) if aggregate.where is not None else frozenset()
+    return where | (compared_columns(aggregate.item) if aggregate.item is not None else frozenset())
 
 
 def origins_of(relation: algebra.Relation) -> Origins:
@@ -105,16 +103,33 @@ def origins_of(relation: algebra.Relation) -> Origins:
         case algebra.Select(source=source, columns=columns):
             below = origins_of(source)
             return tuple(below[column] for column in columns)
-        case algebra.Join(left=left, right=right):
-            return origins_of(left) + origins_of(right)
-        case algebra.Semi(source=source) | algebra.FirstRows(source=source):
+        case algebra.Project(source=source, terms=terms):
+            return tuple(_origins(origins_of(source), columns_of(term)) for term in terms)
+        case algebra.Join(left=left, right=right, kind=kind):
+            return origins_of(left) + origins_of(right) + (frozenset(),) * (kind.keeps_left + kind.keeps_right)
+        case algebra.Semi(source=source) | algebra.FirstRows(source=source) | algebra.Distinct(source=source):
             return origins_of(source)
+        case algebra.Mark(source=source):
+            return (*origins_of(source), frozenset())
         case algebra.UnionAll(arms=arms):
             each = [origins_of(arm.relation) for arm in arms]
             return tuple(frozenset().union(*column) for column in zip(*each, strict=True))
         case algebra.Persons():
             return ()
+        case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
+            below = origins_of(source)
+            looked = [columns_of(key) for key in keys] + [aggregate_columns(each) for each in aggregates]
+            return tuple(_origins(below, columns) for columns in looked)
+        case algebra.Window(source=source, functions=functions):
+            below = origins_of(source)
+            return below + tuple(_origins(below, window_columns(each)) for each in functions)
+        case algebra.JoinPublic(source=source, table=table):
+            return origins_of(source) + (frozenset(),) * len(table.columns)
     assert_never(relation)
+
+
+def _origins(below: Origins, columns: Iterable[int]) -> frozenset[tuple[TableName, str]]:
+    return frozenset(origin for column in columns for origin in below[column])
 
 
 def owners_of(relation: algebra.Relation) -> frozenset[PartyId]:
@@ -123,36 +138,27 @@ def owners_of(relation: algebra.Relation) -> frozenset[PartyId]:
 
 
 def meets_owners(relation: algebra.Relation) -> bool:
-    """Return whether two owners' persons meet anywhere in `relation`: an overlap (DESIGN §9)."""
-    match relation:
-        case algebra.Scan():
-            return False
-        case algebra.Select(source=source) | algebra.Persons(source=source) | algebra.FirstRows(source=source):
-            return meets_owners(source)
-        case algebra.Join(left=left, right=right):
-            return len(owners_of(relation)) > 1 or meets_owners(left) or meets_owners(right)
-        case algebra.Semi(source=source, other=other):
-            return len(owners_of(relation)) > 1 or meets_owners(source) or meets_owners(other)
-        case algebra.UnionAll(arms=arms):
-            return any(meets_owners(arm.relation) for arm in arms)
-    assert_never(relation)
+    """Return whether two owners' persons meet anywhere in `relation`: an overlap (DESIGN §9).
+
+    They meet in joins and semi-joins, and in whatever puts rows of one person together that a union has of several
+    owners: UNION without ALL, INTERSECT, GROUP BY person, windows. UNION ALL alone puts rows beside each other.
+    """
+    together = isinstance(
+        relation,
+        algebra.Join | algebra.Semi | algebra.Mark | algebra.Distinct | algebra.Persons | algebra.GroupPerson
+        | algebra.Window,
+    )  # fmt: skip
+    if together and len(owners_of(relation)) > 1:
+        return True
+    return any(meets_owners(below) for below in algebra.sources(relation))
 
 
 def united_owners(relation: algebra.Relation) -> frozenset[PartyId]:
     """Return the owners that a UNION ALL of `relation` puts together; empty if none has two."""
-    match relation:
-        case algebra.Scan():
-            return frozenset()
-        case algebra.Select(source=source) | algebra.Persons(source=source) | algebra.FirstRows(source=source):
-            return united_owners(source)
-        case algebra.Join(left=left, right=right):
-            return united_owners(left) | united_owners(right)
-        case algebra.Semi(source=source, other=other):
-            return united_owners(source) | united_owners(other)
-        case algebra.UnionAll():
-            owners = owners_of(relation)
-            return owners if len(owners) > 1 else frozenset()
-    assert_never(relation)
+    if isinstance(relation, algebra.UnionAll):
+        owners = owners_of(relation)
+        return owners if len(owners) > 1 else frozenset()
+    return frozenset().union(*(united_owners(below) for below in algebra.sources(relation)))
 
 
 def analyses_of(relation: algebra.Relation, asker: PartyId, min_parties: int) -> frozenset[Analysis]:
@@ -171,25 +177,16 @@ def plain_unions(relation: algebra.Relation) -> bool:
 
     A filter inside an arm could leave one owner's rows alone without any domain showing it (S43).
     """
-    match relation:
-        case algebra.Scan():
-            return True
-        case algebra.Select(source=source) | algebra.Persons(source=source) | algebra.FirstRows(source=source):
-            return plain_unions(source)
-        case algebra.Join(left=left, right=right):
-            return plain_unions(left) and plain_unions(right)
-        case algebra.Semi(source=source, other=other):
-            return plain_unions(source) and plain_unions(other)
-        case algebra.UnionAll(arms=arms):
-            return len(owners_of(relation)) < 2 or all(_whole(arm.relation) for arm in arms)
-    assert_never(relation)
+    if isinstance(relation, algebra.UnionAll) and len(owners_of(relation)) > 1:
+        return all(_whole(arm.relation) for arm in relation.arms)
+    return all(plain_unions(below) for below in algebra.sources(relation))
 
 
 def _whole(relation: algebra.Relation) -> bool:
     match relation:
         case algebra.Scan():
             return True
-        case algebra.Select(source=source, predicate=algebra.Truth.TRUE):
+        case algebra.Select(source=source, predicate=algebra.Truth.TRUE) | algebra.Project(source=source):
             return _whole(source)
         case algebra.UnionAll(arms=arms):
             return all(_whole(arm.relation) for arm in arms)

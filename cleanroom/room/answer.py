@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
     from cleanroom.errors import Bilingual
     from cleanroom.query.gate import ValidatedPlan
-    from cleanroom.query.plan import Plan
+    from cleanroom.query.plan import QuestionPlan
+    from cleanroom.query.public.run import PublicRows
     from cleanroom.query.release import NoisedRelease
 
 
@@ -95,33 +98,37 @@ class Preview:
     repetitions: int
 
 
-def answer_table(release: NoisedRelease) -> tuple[pd.DataFrame, int]:
-    """Return the answer as a data frame, and how many cells were withheld."""
+def answer_table(
+    plan: QuestionPlan, releases: tuple[NoisedRelease, ...], references: Mapping[str, Sequence[Sequence[object]]]
+) -> tuple[pd.DataFrame, int]:
+    """Return the answer as a data frame, and how many public cells were withheld.
+
+    Args:
+        references: the rows of public tables that the question joins, by digest.
+    """
+    from cleanroom.query.finishing import answer_rows
+    from cleanroom.query.release import CellState
+
+    suppressed = sum(cell.state is CellState.SUPPRESSED for release in releases for cell in release.cells())
+    return _frame(answer_rows(plan, releases, references)), suppressed
+
+
+def _frame(rows: PublicRows) -> pd.DataFrame:
     import pandas as pd
 
-    from cleanroom.query.release import CellState
-    from cleanroom.query.statistics import StatisticOutput
-
-    outputs = release.plan.outputs
-    names = unique_labels(tuple(output.label for output in outputs))
+    names = unique_labels(tuple(column.label for column in rows.columns))
     data: dict[str, list[object]] = {}
-    cells = list(release.cells())
-    key_at = value_at = 0
-    for name, output in zip(names, outputs, strict=True):
-        if not isinstance(output, StatisticOutput):
-            data[name] = [cell.keys[key_at] for cell in cells]
-            key_at += 1
-        else:
-            data[name] = [cell.values[value_at].number for cell in cells]
-            data[f"{name}_margin95"] = [cell.values[value_at].margin95 for cell in cells]
-            data[f"{name}_state"] = [cell.state.value for cell in cells]
-            value_at += 1
-    suppressed = sum(cell.state is CellState.SUPPRESSED for cell in cells)
+    for place, (name, column) in enumerate(zip(names, rows.columns, strict=True)):
+        cells = [row[place] for row in rows.rows]
+        data[name] = [cell.value for cell in cells]
+        if column.behind:
+            data[f"{name}_margin95"] = [cell.margin for cell in cells]
+            data[f"{name}_state"] = [cell.state for cell in cells]
     frame = pd.DataFrame(data)
     for name in frame.columns:
         if name.endswith("_margin95") or f"{name}_margin95" in data:
             frame[name] = frame[name].astype("float64")
-    return frame, suppressed
+    return frame
 
 
 def unique_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -139,21 +146,21 @@ def unique_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def preview_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None], ...]:
-    """Return each value's label and the margin that it would have."""
-    from cleanroom.query.release import margins_before
+    """Return each value's label and the margin that it would have; None where it depends on released numbers."""
+    from cleanroom.query.finishing import margins_before_finish
 
-    return tuple(zip(_value_labels(validated.plan), margins_before(validated.plan, validated.scale), strict=True))
-
-
-def noise_scales(release: NoisedRelease) -> tuple[tuple[str, float | None], ...]:
-    """Return each value's label and the standard deviation of its noise, in its unit."""
-    from cleanroom.query.release import scales_of
-
-    return tuple(zip(_value_labels(release.plan), scales_of(release.plan, release.scale), strict=True))
+    return _labelled(validated.plan, margins_before_finish(validated.plan, validated.noises))
 
 
-def _value_labels(plan: Plan) -> list[str]:
-    from cleanroom.query.statistics import StatisticOutput
+def noise_scales(plan: QuestionPlan, releases: tuple[NoisedRelease, ...]) -> tuple[tuple[str, float | None], ...]:
+    """Return each value's label and the standard deviation of its noise, in its unit; None for what is computed."""
+    from cleanroom.query.finishing import scales_after
 
-    labels = unique_labels(tuple(output.label for output in plan.outputs))
-    return [label for label, output in zip(labels, plan.outputs, strict=True) if isinstance(output, StatisticOutput)]
+    return _labelled(plan, scales_after(plan, releases))
+
+
+def _labelled(plan: QuestionPlan, values: Sequence[tuple[int, float | None]]) -> tuple[tuple[str, float | None], ...]:
+    from cleanroom.query.finishing import answer_columns
+
+    labels = unique_labels(tuple(column.label for column in answer_columns(plan)))
+    return tuple((labels[place], value) for place, value in values)

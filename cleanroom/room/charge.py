@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from cleanroom.catalog import TableCatalog
     from cleanroom.identifiers import TableName, UploadId
+    from cleanroom.query.mechanisms import Noise
+    from cleanroom.query.plan import Plan
     from cleanroom.room.journal import Journal
     from cleanroom.room.registry import Upload
     from cleanroom.room.signed_request import SignedRequest
@@ -78,8 +80,8 @@ def charge(
         caps=validated.caps,
         at=at,
     )
-    if validated.cohort:
-        registry.remember_cohort(connection, validated.cohort)
+    for cohort in validated.cohorts:
+        registry.remember_cohort(connection, cohort)
     uploads = tuple(upload for table in plan.tables for upload in registry.uploads(connection, table))
     declared = registry.declarations(connection)
     known = registry.parties(connection)
@@ -102,20 +104,10 @@ def charge(
             "plan": str(plan.digest()),
             "rules": [[str(table), rule] for table, rule in validated.rules],
             "versions": [[str(upload.table), upload.number] for upload in uploads],
-            "bounds": {
-                "cells": plan.bounds.cells,
-                "max_rows": plan.bounds.max_rows,
-                "max_groups": plan.bounds.max_groups,
-                "norm": str(plan.bounds.norm),
-                "scale": validated.scale.hex(),
-                "quantile_scales": [scale.hex() for scale in validated.noise.quantiles],
-                "distinct_keys": plan.bounds.distinct_keys,
-                "key_noise": None
-                if validated.noise.keys is None
-                else [validated.noise.keys.scale.hex(), validated.noise.keys.threshold],
-                "threshold": plan.bounds.threshold,
-            },
-            "cohort": sorted(validated.cohort),
+            "releases": [
+                _release_details(release, noise) for release, noise in zip(plan.releases, validated.noises, strict=True)
+            ],
+            "cohorts": [sorted(cohort) for cohort in validated.cohorts],
             "charges": [[str(each.account), each.rho.pico] for each in reservation.charges],
             "deltas": [
                 [str(each.account), str(each.delta_threshold)] for each in reservation.charges if each.delta_threshold
@@ -132,6 +124,23 @@ def charge(
     }.items():
         object.__setattr__(charged, name, value)
     return charged
+
+
+def _release_details(release: Plan, noise: Noise) -> dict[str, object]:
+    """Return the public bounds of one release, and the scales that its noise will have."""
+    bounds = release.bounds
+    return {
+        "plan": str(release.digest()),
+        "cells": bounds.cells,
+        "max_rows": bounds.max_rows,
+        "max_groups": bounds.max_groups,
+        "norm": str(bounds.norm),
+        "scale": noise.scale.hex(),
+        "quantile_scales": [scale.hex() for scale in noise.quantiles],
+        "distinct_keys": bounds.distinct_keys,
+        "key_noise": None if noise.keys is None else [noise.keys.scale.hex(), noise.keys.threshold],
+        "threshold": bounds.threshold,
+    }
 
 
 def open_data_keys(

@@ -21,8 +21,9 @@ from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.drawing import draw, released_keys
 from cleanroom.query.duckdb_backend import DuckDBBackend
+from cleanroom.query.finishing import require_runnable
 from cleanroom.query.gate import ValidatedPlan, admit
-from cleanroom.query.notes import notes
+from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
 from cleanroom.room import registry
@@ -71,6 +72,7 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         with transaction(connection):
             now = room.take(request)
             validated = admit(question_of(request, party), registry.rulebook(connection))
+            require_runnable(validated.plan)
             charged = charge(connection, room.journal, validated, request, at=now)
             _require_partitions(room, charged)
     except Refused as refused:
@@ -84,10 +86,10 @@ def ask(room: Room, request: SignedRequest) -> Answer:
     try:
         room.remember_log()
         keys = open_data_keys(connection, room.keyring, room.journal, charged, at=room.now())
-        release = _release(room, charged, keys)
-        table, suppressed = answer_table(release)
+        releases = _releases(room, charged, keys)
+        table, suppressed = answer_table(validated.plan, releases, {})
         wait_for_tick(started)
-        index = log_release(room, charged, release)
+        index = log_release(room, charged, releases)
     except BaseException as error:
         wait_for_tick(started)
         # If even this cannot be entered, the reservation stays open and the next opening enters it as failed.
@@ -104,8 +106,8 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         table,
         suppressed,
         validated.epsilon,
-        noise_scales(release),
-        notes(validated.plan),
+        noise_scales(validated.plan, releases),
+        question_notes(validated.plan),
         costs(room, validated, charged.reservation),
         Receipt(index, room.journal.log.receipt(connection, index)),
     )
@@ -149,13 +151,13 @@ def preview(room: Room, request: SignedRequest) -> Preview:
             for each in validated.charges
             if each.account == cap.account
         ]
-    bounds = validated.plan.bounds
+    bounds = [release.bounds for release in validated.plan.releases]
     return Preview(
         preview_margins(validated),
-        notes(validated.plan),
-        bounds.cells,
-        bounds.max_rows,
-        bounds.max_groups,
+        question_notes(validated.plan),
+        sum(each.cells for each in bounds),
+        max(each.max_rows for each in bounds),
+        max(each.max_groups for each in bounds),
         validated.epsilon,
         costs(room, validated, None),
         min(left),
@@ -188,7 +190,7 @@ def check(room: Room, request: SignedRequest, lines: Sequence[object]) -> list[d
         except Refused as refused:
             decisions.append({"id": identity, "admitted": False, "refusals": [described(r) for r in refused.refusals]})
             continue
-        decisions.append({"id": identity, "admitted": True, "refusals": [], "releases": [release_facts(validated)]})
+        decisions.append({"id": identity, "admitted": True, "refusals": [], "releases": release_facts(validated)})
     with transaction(connection):
         room.journal.append(
             connection,
@@ -207,19 +209,23 @@ def check(room: Room, request: SignedRequest, lines: Sequence[object]) -> list[d
     return decisions
 
 
-def release_facts(validated: ValidatedPlan) -> dict[str, object]:
-    """Return what an admitted question releases: statistics, cells, bounds, norm, price."""
-    plan = validated.plan
-    return {
-        "statistics": [type(statistic).__name__ for statistic in plan.statistics],
-        "cells": plan.bounds.cells,
-        "max_rows_contributed": plan.bounds.max_rows,
-        "max_groups_contributed": plan.bounds.max_groups,
-        "norm": plan.bounds.norm,
-        "threshold": plan.bounds.threshold,
-        "epsilon": validated.epsilon,
-        "plan": str(plan.digest()),
-    }
+def release_facts(validated: ValidatedPlan) -> list[dict[str, object]]:
+    """Return what an admitted question releases: for each release its statistics, cells, bounds, norm, price."""
+    return [
+        {
+            "statistics": [type(statistic).__name__ for statistic in release.statistics],
+            "cells": release.bounds.cells,
+            "max_rows_contributed": release.bounds.max_rows,
+            "max_groups_contributed": release.bounds.max_groups,
+            "norm": release.bounds.norm,
+            "distinct_keys": release.bounds.distinct_keys,
+            "threshold": release.bounds.threshold,
+            "rho": {str(charge.account): str(charge.rho) for charge in paid},
+            "epsilon": validated.epsilon,
+            "plan": str(release.digest()),
+        }
+        for release, paid in zip(validated.plan.releases, validated.paid, strict=True)
+    ]
 
 
 def described(reason: Refusal) -> dict[str, object]:
@@ -235,8 +241,8 @@ def described(reason: Refusal) -> dict[str, object]:
     }
 
 
-def _release(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) -> NoisedRelease:
-    """Compute, bound and noise a charged plan; the only use of the exact vector."""
+def _releases(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) -> tuple[NoisedRelease, ...]:
+    """Compute, bound and noise the releases of a charged plan; the only use of the exact vectors."""
     validated = charged.validated
     with ExitStack() as opened:
         readers: dict[TableName, list[PartitionReader]] = {table: [] for table in validated.plan.tables}
@@ -244,14 +250,16 @@ def _release(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) -
             reader = room.store.open(room.stored(upload), keys[upload.upload])
             opened.callback(reader.close)
             readers[upload.table].append(reader)
-        tables = {table: (charged.catalogs[table], readers[table]) for table in validated.plan.tables}
-        rows = sum(upload.manifest.row_count for upload in charged.uploads)
-        backend = DuckDBBackend(tables, rows)
-        plan, noise = validated.plan, validated.noise
-        room_charge = next(each for each in validated.charges if each.account == AccountId(None))
-        surviving = released_keys(plan, noise, backend, room_charge)
-        exact = exact_vector(plan, backend, surviving)
-    return draw(plan, noise, exact, surviving, room_charge)
+        found = []
+        for plan, noise, paid in zip(validated.plan.releases, validated.noises, validated.paid, strict=True):
+            tables = {table: (charged.catalogs[table], readers[table]) for table in plan.tables}
+            rows = sum(upload.manifest.row_count for upload in charged.uploads if upload.table in tables)
+            backend = DuckDBBackend(tables, rows)
+            room_charge = next(each for each in paid if each.account == AccountId(None))
+            surviving = released_keys(plan, noise, backend, room_charge)
+            exact = exact_vector(plan, backend, surviving)
+            found.append(draw(plan, noise, exact, surviving, room_charge))
+    return tuple(found)
 
 
 def _require_partitions(room: Room, charged: Charged) -> None:

@@ -26,9 +26,9 @@ LARGEST_LOGGED_REQUEST: Final = 1 << 18
 DEEPEST_LOGGED_REQUEST: Final = 8
 
 
-def log_release(room: Room, charged: Charged, release: NoisedRelease) -> int:
+def log_release(room: Room, charged: Charged, releases: tuple[NoisedRelease, ...]) -> int:
     """Enter that an answer is about to leave; return the entry's index."""
-    digest = hashlib.sha256(json.dumps(release.content()).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([each.content() for each in releases]).encode()).hexdigest()
     with transaction(room.connection):
         ledger.mark_released(room.connection, charged.reservation.reservation_id)
         return room.journal.append(

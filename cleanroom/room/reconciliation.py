@@ -132,8 +132,8 @@ def _linkage_registered(found: _Recorded, entry: _Entry) -> None:
 def _query_charged(found: _Recorded, entry: _Entry) -> None:
     request, party = entry.text("request"), entry.text("actor")
     found.reservations[request] = (entry.text("plan"), party, entry.at, "reserved")
-    cohort, charges = entry.details["cohort"], entry.details["charges"]
-    if isinstance(cohort, list) and cohort:
+    cohorts, charges = entry.details["cohorts"], entry.details["charges"]
+    for cohort in cohorts if isinstance(cohorts, list) else ():
         found.cohorts.add(",".join(cohort))
     for account, steps in charges if isinstance(charges, list) else ():
         found.account_rho[account] += steps

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from cleanroom.query.binding.scalars import bind_scalar
+from cleanroom.query.binding.written import written
 from cleanroom.query.terms.typed import Constant, Typed
 
 if TYPE_CHECKING:
@@ -74,26 +75,9 @@ _PLAIN: Final[dict[type[exp.Expr], Called]] = {
     exp.CountIf: Called.COUNT_IF,
 }
 
-AGGREGATES: Final[dict[type[exp.Expr], frozenset[str]]] = {
-    **{kind: frozenset({"this"}) for kind in _PLAIN},
-    exp.Count: frozenset({"this", "big_int"}),
-    exp.Distinct: frozenset({"expressions"}),
-    exp.Median: frozenset({"this"}),
-    exp.PercentileCont: frozenset({"this", "expression"}),
-    exp.PercentileDisc: frozenset({"this", "expression"}),
-    exp.WithinGroup: frozenset({"this", "expression"}),
-    exp.First: frozenset({"this"}),
-    exp.Last: frozenset({"this"}),
-    exp.ArgMin: frozenset({"this", "expression"}),
-    exp.ArgMax: frozenset({"this", "expression"}),
-    exp.Filter: frozenset({"this", "expression"}),
-    exp.Order: frozenset({"this", "expressions"}),
-    exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
-}
-"""Node classes of aggregates and their arguments, for the closed list of `parse`."""
-
 _CALLS: Final = (
-    exp.AggFunc, exp.Filter, exp.WithinGroup, exp.PercentileCont, exp.PercentileDisc, exp.Median, exp.ArgMin, exp.ArgMax,
+    exp.AggFunc, exp.Filter, exp.WithinGroup, exp.PercentileCont, exp.PercentileDisc, exp.Median, exp.ArgMin,
+    exp.ArgMax,
 )  # fmt: skip
 
 
@@ -141,7 +125,7 @@ def _read(scope: RowScope, call: exp.Expr, where: exp.Expr | None) -> Aggregated
         case exp.Median():
             return Aggregated(Called.QUANTILE_CONT, call, item, where, exp.Literal.number("0.5"))
         case exp.PercentileCont() | exp.PercentileDisc() if call.args.get("expression") is not None:
-            if not _written_arguments(scope, call, 2):
+            if not _quantiles_as_read(scope):
                 return None
             name = Called.QUANTILE_CONT if isinstance(call, exp.PercentileCont) else Called.QUANTILE_DISC
             return Aggregated(name, call, item, where, call.expression)
@@ -170,28 +154,17 @@ def _within_group(scope: RowScope, call: exp.WithinGroup, where: exp.Expr | None
     return Aggregated(name, call, order.expressions[0].this, where, inner.this)
 
 
+def _quantiles_as_read(scope: RowScope) -> bool:
+    """Return whether every quantile of the text has the arguments that sqlglot kept: it drops a third one silently."""
+    calls = written(scope.text).calls.values()
+    return all(call.arguments <= 2 for call in calls if call.name.startswith(("quantile", "percentile")))
+
+
 def _written_arguments(scope: RowScope, call: exp.Expr, wanted: int) -> bool:
     """Return whether the text gives the call so many arguments: sqlglot drops some silently (attacks §2)."""
-    end = call.meta.get("end")
-    if end is None:
-        return True
-    text, depth, count, quoted = scope.text, 0, 1, ""
-    for character in text[int(end) + 1 :]:
-        if quoted:
-            quoted = "" if character == quoted else quoted
-        elif character in "'\"":
-            quoted = character
-        elif character in "([":
-            depth += 1
-        elif character in ")]":
-            depth -= 1
-            if depth == 0:
-                return count == wanted
-        elif character == "," and depth == 1:
-            count += 1
-        elif depth == 0 and not character.isspace():
-            return True
-    return False
+    start = call.meta.get("start")
+    found = written(scope.text).calls.get(int(start)) if start is not None else None
+    return found is None or found.arguments == wanted
 
 
 def _name(call: exp.Expr) -> str:

@@ -37,13 +37,15 @@ _NOT_LABELS: Final = frozenset({"EXPORT_STATE"})
 """Words that an engine reads as part of an aggregate, and sqlglot as its label (attacks §2)."""
 
 
-def release_columns(release: Release, number: int) -> tuple[PublicColumn, ...]:
+def release_columns(
+    keys: Sequence[statistics.Key], outputs: Sequence[statistics.Output], number: int
+) -> tuple[PublicColumn, ...]:
     """Return what the columns of a released table are; they are named by the SELECT over it only."""
     found = []
-    for place, output in enumerate(release.outputs):
+    for place, output in enumerate(outputs):
         match output:
             case statistics.KeyOutput(key=key):
-                found.append(PublicColumn("", "", _key_kind(release.keys[key])))
+                found.append(PublicColumn("", "", _key_kind(keys[key])))
             case statistics.GroupingOutput():
                 found.append(PublicColumn("", "", Kind.NUMBER))
             case _:
@@ -76,7 +78,7 @@ def over_release(
     Args:
         replaced: for nodes that are keys or aggregates, by identity, the released column that stands for them.
     """
-    table = ReleaseTable(number, release_columns(release, number))
+    table = ReleaseTable(number, release_columns(release.keys, release.outputs, number))
     scope = PublicScope(selects.asking, [PublicSource("", "", table.columns, 0)], replaced, windows=False)
     outputs, columns = _outputs(selects, node, scope)
     if not any(column.behind for column in columns):

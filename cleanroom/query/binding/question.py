@@ -12,6 +12,7 @@ from cleanroom.query.binding.personal import Personal, Release
 from cleanroom.query.binding.selects import Selects
 from cleanroom.query.fanout import capped
 from cleanroom.query.pruning import pruned
+from cleanroom.query.public.language import chosen_columns
 from cleanroom.query.refusals import refusal
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ class BoundQuestion:
 
     Args:
         releases: what is released, in the order in which `finish` numbers them; at least one.
-        finish: what the answer is, over the released tables.
+        finish: what the answer is, over the released tables; None where it is the one release, its outputs labelled.
     """
 
     releases: tuple[Release, ...]
-    finish: PublicRelation
+    finish: PublicRelation | None
 
 
 def bind_question(
@@ -68,7 +69,11 @@ def bind_question(
     releases = tuple(finished(each, asking.limits()) for each in asking.releases)
     _one_namespace(asking, releases, epochs)
     asking.raise_reasons()
-    return BoundQuestion(releases, found)
+    chosen = chosen_columns(found)
+    if chosen is None or len(releases) > 1:
+        return BoundQuestion(releases, found)
+    outputs = tuple(replace(releases[0].outputs[place], label=label) for label, place in chosen)
+    return BoundQuestion((replace(releases[0], outputs=outputs),), None)
 
 
 def finished(release: Release, limits: Mapping[TableName, int]) -> Release:

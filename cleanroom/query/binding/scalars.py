@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from cleanroom.errors import Refusal
-from cleanroom.query.binding.admitted import ADMITTED_SCALARS, CALLS
+from cleanroom.query.admitted import ADMITTED_SCALARS, CALLS
 from cleanroom.query.binding.functions import FUNCTIONS, function, is_span, span_of
 from cleanroom.query.binding.written import written
 from cleanroom.query.parse import is_plain_number

@@ -21,9 +21,9 @@ from cleanroom.query.binding.sets import set_operation
 from cleanroom.query.binding.sources import Bound, Environment, Item, environment, item
 from cleanroom.query.binding.subqueries import Subqueries
 from cleanroom.query.binding.windows import PersonWindows
+from cleanroom.query.normal import as_predicate
 from cleanroom.query.terms.alike import alike
 from cleanroom.query.terms.language import AllOf, Column, Flag, Term
-from cleanroom.query.terms.normal import as_predicate
 from cleanroom.query.terms.typed import Constant, Typed
 from cleanroom.query.terms.universes import universe_of
 

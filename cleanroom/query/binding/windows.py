@@ -42,19 +42,6 @@ _VALUES: Final[dict[type[exp.Expr], WindowName]] = {
     exp.LastValue: WindowName.LAST_VALUE,
 }
 
-WINDOWS: Final[dict[type[exp.Expr], frozenset[str]]] = {
-    exp.Window: frozenset({"this", "partition_by", "order", "spec", "over"}),
-    exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
-    exp.RowNumber: frozenset(),
-    exp.Rank: frozenset(),
-    exp.DenseRank: frozenset(),
-    exp.Lag: frozenset({"this", "offset"}),
-    exp.Lead: frozenset({"this", "offset"}),
-    exp.FirstValue: frozenset({"this"}),
-    exp.LastValue: frozenset({"this"}),
-}
-"""Node classes of windows and their arguments, for the closed list of `parse`."""
-
 
 @dataclass
 class PersonWindows:

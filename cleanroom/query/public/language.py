@@ -286,7 +286,7 @@ def chosen_columns(relation: PublicRelation) -> tuple[tuple[str, int], ...] | No
         case ReleaseTable(columns=columns):
             return tuple((column.label, place) for place, column in enumerate(columns))
         case PublicSelect(source=source) if (
-            relation.where is relation.groups is relation.having is None
+            (relation.where, relation.groups, relation.having) == (None, None, None)
             and not (relation.distinct or relation.order or relation.offset)
             and relation.limit is None
         ):
@@ -298,12 +298,3 @@ def chosen_columns(relation: PublicRelation) -> tuple[tuple[str, int], ...] | No
                 (column.label, below[place][1]) for column, place in zip(relation.columns, places, strict=True)
             )
     return None
-
-
-def release_of(relation: PublicRelation) -> int:
-    """Return the number of the one release that `chosen_columns` chooses from."""
-    while isinstance(relation, PublicSelect):
-        relation = relation.source
-    if not isinstance(relation, ReleaseTable):
-        raise TypeError("no columns of one release")
-    return relation.release

@@ -43,6 +43,13 @@ class Shown:
     margin: float | None
     withheld: bool
 
+    @property
+    def state(self) -> str:
+        """`released`; `suppressed` where nothing is shown; `partial` where some of what is behind was withheld."""
+        if not self.withheld:
+            return "released"
+        return "suppressed" if self.value is None else "partial"
+
 
 @dataclass(frozen=True, slots=True)
 class PublicRows:

@@ -28,7 +28,7 @@ from cleanroom.query.terms.resolutions import (
     too_large,
     too_wide,
 )
-from cleanroom.query.terms.types import LARGEST_CODE
+from cleanroom.query.terms.types import LARGEST_CODE, LARGEST_DIVIDEND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +123,7 @@ def divide(left: Operand, right: Operand, position: Position | None = None) -> T
     for digits in range(_DIGITS, -19, -1):
         scale = step * Fraction(10) ** digits
         if max(abs(end) for end in usual) * scale <= _QUOTIENT_CODES and (
-            max(abs(end) for end in whole) * scale <= LARGEST_CODE
+            max(abs(end) for end in whole) * scale <= LARGEST_CODE and _divides(a, scale.numerator)
         ):
             break
     else:
@@ -189,7 +189,7 @@ def round_(item: Operand, digits: Operand | None = None, position: Position | No
     ratio = found.type.resolution / step
     if ratio.denominator == 1:
         return made(found.term, found.type.resolution, lambda a: a, [found], position)
-    if ratio.numerator > FINEST or ratio.denominator > FINEST:
+    if ratio.denominator > FINEST or not _divides(found, ratio.numerator):
         return too_wide(position)
 
     def rounded(a: Interval) -> Interval:
@@ -326,6 +326,11 @@ def _numbers(name: str, *values: Operand) -> list[Number] | Typed | Refusal:
 def _by_zero(position: Position | None) -> Refusal:
     hint = ("divisez par NULLIF(x, 0)", "divide by NULLIF(x, 0)")
     return refusal("division_by_zero", position, hint=hint)
+
+
+def _divides(item: Number, scale: int) -> bool:
+    """Return whether a number times `scale` can be divided exactly."""
+    return max(abs(end) for ends in item.intervals for end in ends) * 2 * scale < LARGEST_DIVIDEND and scale <= FINEST
 
 
 def _never_zero(term: t.Term) -> bool:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cleanroom.query.terms import language as t
 from cleanroom.query.terms import letters
 from cleanroom.query.terms.calendar_parts import add_months, part_of, start_of
-from cleanroom.query.terms.types import LONGEST_TEXT
+from cleanroom.query.terms.types import LARGEST_DIVIDEND, LONGEST_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +99,8 @@ class _Evaluation:
                 return _exact(lambda a, b: a * b, lambda a, b: a * b, self.value(left), self.value(right))
             case t.FloorDivide(item=item, divisor=divisor):
                 values = self.value(item)
-                return Values(values.data // divisor, values.present)
+                highest = min((1 << 64) - 1 - floor_multiple(divisor), int(_INT64.max)) if divisor > 1 else _INT64.max
+                return Values(values.data // divisor, values.present & (values.data <= highest))
             case t.Quotient(left=left, right=right, scale=scale):
                 return _quotient(self.value(left), self.value(right), scale)
             case t.Remainder(item=item, divisor=divisor):
@@ -181,17 +182,22 @@ def _fitting(numbers: npt.NDArray[Any], present: Bools) -> Values:
     return Values(np.where(fits, numbers, 0).astype(np.int64), fits)
 
 
+def floor_multiple(divisor: int) -> int:
+    """Return the least multiple of a divisor that makes any 64-bit number plus it positive."""
+    return -(-(1 << 63) // divisor) * divisor
+
+
 def _quotient(left: Values, right: Values, scale: int) -> Values:
-    present = left.present & right.present & (right.data != 0)
-    small = 2 * _size(left) * scale <= _INT64.max and _size(right) <= _INT64.max
-    number: Any = np.int64 if small else object
-    above = np.where(present, left.data, 0).astype(number) * 2 * scale
-    below = np.where(present, right.data, 1).astype(number)
-    size, negative = abs(above) // abs(below), (above < 0) ^ (below < 0)
-    twice = _fitting(np.where(negative, -size, size), present)
-    # Twice the quotient cut towards 0 decides: what is above half of it, away from 0, is the rounded quotient.
-    half = twice.data // 2 + ((twice.data < 0) & (twice.data % 2 != 0))
-    return Values(twice.data - half, twice.present)
+    above: Any = (
+        left.data.astype(object) * (2 * scale) if _size(left) * 2 * scale > _INT64.max else left.data * 2 * scale
+    )
+    held = (above > -LARGEST_DIVIDEND) & (above < LARGEST_DIVIDEND)
+    present = left.present & right.present & (right.data != 0) & held.astype(np.bool_)
+    number, below = np.where(present, above, 0).astype(np.int64), np.where(present, right.data, 1)
+    # The least 64-bit number has no size in 64 bits; nothing of 17 digits is as large as its half.
+    size = np.abs(number) // np.abs(np.maximum(below, -_INT64.max))
+    half_away = (size + 1) // 2
+    return Values(np.where((number < 0) ^ (below < 0), -half_away, half_away), present)
 
 
 def _extreme(which: Callable[..., Any], a: Values, b: Values) -> Values:

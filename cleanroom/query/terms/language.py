@@ -107,7 +107,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class FloorDivide:
-    """The greatest whole number at most `item / divisor`; the divisor is above 0."""
+    """The greatest whole number at most `item / divisor`; the divisor is above 0. Items above 2^62 can be NULL."""
 
     item: Term
     divisor: int
@@ -115,7 +115,10 @@ class FloorDivide:
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
-    """`left * scale / right` rounded to the nearest whole number, halves away from 0; NULL where `right` is 0."""
+    """`left * scale / right` rounded to the nearest whole number, halves away from 0.
+
+    NULL where `right` is 0, and where `left * scale * 2` reaches `LARGEST_DIVIDEND`, which the builder rules out.
+    """
 
     left: Term
     right: Term

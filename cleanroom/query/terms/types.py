@@ -19,8 +19,14 @@ from cleanroom.catalog import Category, Date, Number, Text
 if TYPE_CHECKING:
     from cleanroom.catalog import ColumnType
 
+Code = int
+"""A value as the scan gives it: index in the domain, days since 1970-01-01, or steps of the resolution."""
+
 LARGEST_CODE: Final = 1 << 60
 """Codes stay within ±2^60: whatever adds two of them fits 64 bits, and a product is proved before it is made."""
+
+LARGEST_DIVIDEND: Final = 10**17
+"""Twice what is divided stays below it in size, so that a division is exact and quick."""
 
 LONGEST_TEXT: Final = 1_000
 """Characters of a text value that a term looks at; the scan gives no more."""

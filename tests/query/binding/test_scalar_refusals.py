@@ -6,7 +6,7 @@ import pytest
 from sqlglot import exp
 
 from cleanroom.errors import Refused
-from cleanroom.query.binding.admitted import ADMITTED_SCALARS, CALLS
+from cleanroom.query.admitted import ADMITTED_SCALARS, CALLS
 from cleanroom.query.parse import parse
 from cleanroom.query.refusals import MESSAGES
 from tests.query.binding.scalar_rows import bound

@@ -8,6 +8,7 @@ from cleanroom.query.terms import language as t
 
 LARGE = 1 << 63
 NUMBERS = (
+    3 * 10**16, -(5 * 10**16), 10**17, 6 << 60,
     0, 1, -1, 2, -2, 3, 5, 7, -7, 10, 100, 10**9, -(10**9), 19_000, 9_999_999, 10_000_000, -9_999_999, -719_162,
     2_932_896, 1 << 60, -(1 << 60), LARGE - 1, -LARGE, LARGE // 2, -LARGE // 2, None,
 )  # fmt: skip

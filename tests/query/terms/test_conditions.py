@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 
 from cleanroom.query import algebra
-from cleanroom.query.terms.language import Column, Term
 from cleanroom.query.normal import as_predicate
+from cleanroom.query.terms.language import Column, Term
 from cleanroom.query.terms.resolutions import as_typed
 from cleanroom.query.terms.typed import Constant, Typed
 from cleanroom.query.terms.types import CategoryType, DateType, NumberType, TextType

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from cleanroom.query.normal import as_predicate
 from cleanroom.query.terms import arithmetic, resolutions, universes
 from cleanroom.query.terms.evaluate import evaluate, is_true
 from cleanroom.query.terms.language import columns_of
-from cleanroom.query.normal import as_predicate
 from cleanroom.query.terms.typed import Typed
 from cleanroom.query.terms.types import LARGEST_CODE, BooleanType, CategoryType, DateType, NumberType
 from cleanroom.query.terms.universes import universe_of, values_over

@@ -167,3 +167,45 @@ CALLS: Final[dict[type[exp.Expr], dict[str, frozenset[int]]]] = {
 
 ADMITTED_NAMES: Final = frozenset(CALLS[exp.Anonymous])
 """Functions that sqlglot has no node for."""
+
+AGGREGATES: Final[dict[type[exp.Expr], frozenset[str]]] = {
+    exp.Sum: _ONE,
+    exp.Avg: _ONE,
+    exp.Min: _ONE,
+    exp.Max: _ONE,
+    exp.VariancePop: _ONE,
+    exp.Variance: _ONE,
+    exp.StddevPop: _ONE,
+    exp.StddevSamp: _ONE,
+    exp.Stddev: _ONE,
+    exp.LogicalAnd: _ONE,
+    exp.LogicalOr: _ONE,
+    exp.CountIf: _ONE,
+    exp.Count: frozenset({"this", "big_int"}),
+    exp.Distinct: frozenset({"expressions"}),
+    exp.Median: frozenset({"this"}),
+    exp.PercentileCont: frozenset({"this", "expression"}),
+    exp.PercentileDisc: frozenset({"this", "expression"}),
+    exp.WithinGroup: frozenset({"this", "expression"}),
+    exp.First: frozenset({"this"}),
+    exp.Last: frozenset({"this"}),
+    exp.ArgMin: frozenset({"this", "expression"}),
+    exp.ArgMax: frozenset({"this", "expression"}),
+    exp.Filter: frozenset({"this", "expression"}),
+    exp.Order: frozenset({"this", "expressions"}),
+    exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
+}
+"""Node classes of aggregates and their arguments, for the closed list of `parse`."""
+
+WINDOWS: Final[dict[type[exp.Expr], frozenset[str]]] = {
+    exp.Window: frozenset({"this", "partition_by", "order", "spec", "over"}),
+    exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
+    exp.RowNumber: frozenset(),
+    exp.Rank: frozenset(),
+    exp.DenseRank: frozenset(),
+    exp.Lag: frozenset({"this", "offset"}),
+    exp.Lead: frozenset({"this", "offset"}),
+    exp.FirstValue: frozenset({"this"}),
+    exp.LastValue: frozenset({"this"}),
+}
+"""Node classes of windows and their arguments, for the closed list of `parse`."""

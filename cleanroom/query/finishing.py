@@ -1,0 +1,128 @@
+"""From noised releases to the answer's rows: as they are, or as the question finishes them; nothing here costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from cleanroom.errors import InvariantBroken
+from cleanroom.query.binding.public_selects import release_columns
+from cleanroom.query.public.language import PublicJoin, PublicSelect, Ref, ReleaseTable
+from cleanroom.query.public.run import PublicRows, Shown, empty, run
+from cleanroom.query.release import CellState, margins_before, scales_of
+from cleanroom.query.statistics import GroupingOutput, KeyOutput, StatisticOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cleanroom.query.mechanisms import Noise
+    from cleanroom.query.plan import Plan, QuestionPlan
+    from cleanroom.query.public.language import PublicColumn, PublicRelation
+    from cleanroom.query.release import NoisedRelease
+
+
+def require_runnable(plan: QuestionPlan) -> None:
+    """Run what a question says over its releases on tables without rows, before it is charged.
+
+    Admission types every term, so nothing should fail; if the engine refuses the statement all the same, it is now.
+
+    Raises:
+        InvariantBroken: it would fail after it was paid.
+    """
+    if plan.finish is None:
+        return
+    tables = {
+        number: empty(release_columns(release.keys, release.outputs, number))
+        for number, release in enumerate(plan.releases)
+    }
+    try:
+        run(plan.finish, tables, {})
+    except duckdb.Error:
+        raise InvariantBroken("a finish that its types allow does not run") from None
+
+
+def answer_rows(
+    plan: QuestionPlan, releases: tuple[NoisedRelease, ...], references: Mapping[str, Sequence[Sequence[object]]]
+) -> PublicRows:
+    """Return the answer's rows.
+
+    Args:
+        references: the rows of public tables, by digest.
+    """
+    tables = {
+        number: PublicRows(release_columns(release.plan.keys, release.plan.outputs, number), tuple(_rows(release)))
+        for number, release in enumerate(releases)
+    }
+    if plan.finish is None:
+        return PublicRows(answer_columns(plan), tables[0].rows)
+    return run(plan.finish, tables, references)
+
+
+def answer_columns(plan: QuestionPlan) -> tuple[PublicColumn, ...]:
+    """Return the answer's columns."""
+    if plan.finish is not None:
+        return plan.finish.columns
+    (release,) = plan.releases
+    columns = release_columns(release.keys, release.outputs, 0)
+    return tuple(replace(column, label=output.label) for column, output in zip(columns, release.outputs, strict=True))
+
+
+def margins_before_finish(plan: QuestionPlan, noises: tuple[Noise, ...]) -> list[tuple[int, float | None]]:
+    """Return place and 95 % margin of each value of the answer, as far as it is known before data is read (S41)."""
+    margins = [
+        _by_output(release, margins_before(release, noise.scale))
+        for release, noise in zip(plan.releases, noises, strict=True)
+    ]
+    return _of_values(plan, margins)
+
+
+def scales_after(plan: QuestionPlan, releases: tuple[NoisedRelease, ...]) -> list[tuple[int, float | None]]:
+    """Return place and the noise's standard deviation of each value of the answer that is a released one."""
+    scales = [_by_output(release.plan, scales_of(release.plan, release.scale)) for release in releases]
+    return _of_values(plan, scales)
+
+
+def _by_output(release: Plan, values: Sequence[float | None]) -> dict[int, float | None]:
+    places = [place for place, output in enumerate(release.outputs) if isinstance(output, StatisticOutput)]
+    return dict(zip(places, values, strict=True))
+
+
+def _of_values(plan: QuestionPlan, known: list[dict[int, float | None]]) -> list[tuple[int, float | None]]:
+    found: list[tuple[int, float | None]] = []
+    for place, column in enumerate(answer_columns(plan)):
+        if not column.behind:
+            continue
+        source = (0, place) if plan.finish is None else _source(plan.finish, place)
+        found.append((place, known[source[0]].get(source[1]) if source is not None else None))
+    return found
+
+
+def _source(relation: PublicRelation, place: int) -> tuple[int, int] | None:
+    """Return the release and its output that a column is, unchanged; None for what is computed."""
+    match relation:
+        case ReleaseTable(release=release):
+            return release, place
+        case PublicSelect(source=source, outputs=outputs, groups=None):
+            term = outputs[place]
+            return _source(source, term.index) if isinstance(term, Ref) else None
+        case PublicJoin(left=left, right=right):
+            width = len(left.columns)
+            return _source(left, place) if place < width else _source(right, place - width)
+    return None
+
+
+def _rows(release: NoisedRelease) -> Iterator[tuple[Shown, ...]]:
+    outputs = release.plan.outputs
+    for cell in release.cells():
+        keys, values = iter(cell.keys), iter(cell.values)
+        row = []
+        for output in outputs:
+            if isinstance(output, (KeyOutput, GroupingOutput)):
+                row.append(Shown(next(keys), None, withheld=False))
+            else:
+                value = next(values)
+                withheld = cell.state is CellState.SUPPRESSED
+                row.append(Shown(value.number, value.margin95, withheld=withheld))
+        yield tuple(row)
