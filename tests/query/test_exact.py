@@ -364,7 +364,7 @@ def norm_of(entries: int, steps: int, norm: int) -> Plan:
     component = Component(Measured.ROWS, None, 0, 0, 1, steps)
     bounds = Bounds(entries, 1, 1, (component,), norm, 0)
     key = NumberKey(0, 0, entries - 1, Decimal(1), nullable=False)
-    return Plan(Scan(TNM, ("c0",)), (), (key,), (CountRows(),), (), bounds)
+    return Plan(Scan(TNM, ("c0",)), (key,), (CountRows(),), (), bounds)
 
 
 def test_a_norm_exactly_met_is_kept_and_one_off_is_clipped() -> None:
