@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from cleanroom.errors import Refused
-from cleanroom.query.algebra import Relation, scans
+from cleanroom.query.algebra import PublicTable, Relation, scans
 from cleanroom.query.refusals import refusal
 
 if TYPE_CHECKING:
@@ -37,12 +37,18 @@ class ReferenceCatalog:
     Args:
         rows: how many it has.
         columns: name and type of each, in order.
+        repeats: for each column how many rows have its commonest value, NULL not counted.
     """
 
     name: str
     digest: Digest
     rows: int
     columns: tuple[tuple[str, ValueType], ...]
+    repeats: tuple[int, ...]
+
+    def table(self) -> PublicTable:
+        """Return the whole table as a plan names it."""
+        return PublicTable(self.name, self.digest, tuple(name for name, _ in self.columns), self.rows, self.repeats)
 
 
 @dataclass(slots=True)

@@ -224,9 +224,8 @@ class Joiner:
         joined = Rows(self.rows.relation, columns, [*self.rows.sources, Source(item.label, item.owner, None, places)])
         scope = self.scope(joined)
         terms = [bound.term for each in conjuncts(node.args.get("on")) if (bound := condition(scope, each)) is not None]
-        public = algebra.PublicTable(table.name, table.digest, tuple(name for name, _ in table.columns), table.rows)
         joined.relation = algebra.JoinPublic(
-            self.rows.relation, public, side == "LEFT", together(terms) or Flag(value=True)
+            self.rows.relation, table.table(), side == "LEFT", together(terms) or Flag(value=True)
         )
         self.rows = joined
         # It belongs to nobody, so there is nothing to link.

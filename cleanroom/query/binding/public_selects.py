@@ -14,7 +14,6 @@ from sqlglot import exp
 
 from cleanroom.identifiers import fold
 from cleanroom.query import statistics
-from cleanroom.query.algebra import PublicTable
 from cleanroom.query.binding.aggregates import calls_in
 from cleanroom.query.binding.asking import ReferenceCatalog
 from cleanroom.query.binding.joins import conjuncts
@@ -258,9 +257,7 @@ def _relation(selects: Selects, item: Item) -> PublicRelation:
 
 def reference_rows(catalog: ReferenceCatalog) -> p.ReferenceRows:
     """Return a public table's rows."""
-    names = tuple(name for name, _ in catalog.columns)
-    table = PublicTable(catalog.name, catalog.digest, names, catalog.rows)
-    return p.ReferenceRows(table, tuple(PublicColumn(name, name, _kind(each)) for name, each in catalog.columns))
+    return p.ReferenceRows(catalog.table(), tuple(PublicColumn(name, name, _kind(each)) for name, each in catalog.columns))
 
 
 def _kind(kind: ValueType) -> Kind:

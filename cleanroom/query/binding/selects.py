@@ -184,15 +184,19 @@ class Selects:
         group = node.args.get("group")
         if group is None:
             return []
-        written = [written_key(each, node, scope) for each in group.expressions]
+        if group.args.get("all"):
+            plain = [out.this if isinstance(out, exp.Alias) else out for out in node.expressions]
+            written = [each for each in plain if not any(True for _ in calls_in(each))]
+        else:
+            written = [written_key(each, node, scope) for each in group.expressions]
         return [(each, scope.unit(each, quiet=quiet)) for each in written if each is not None]
 
     def _grouped(self, node: exp.Select, rows: Rows, scope: RowScope) -> Personal:
         """Bind GROUP BY person: one row for each person and other keys."""
         self._no_order(node)
         group = node.args["group"]
-        if any(value for name, value in group.args.items() if name != "expressions"):
-            self.asking.stop("not_admitted", node, what="ROLLUP, CUBE, GROUPING SETS, ALL (person)")
+        if any(isinstance(each, (exp.Rollup, exp.Cube, exp.GroupingSets)) for each in group.expressions):
+            self.asking.stop("not_admitted", node, what="ROLLUP, CUBE, GROUPING SETS (person)")
         keys: list[Typed] = []
         for each, unit in self._group(node, scope, quiet=True):
             if unit is not None:
