@@ -375,7 +375,7 @@ def recovered(place, log, base, tail):
     ("before", "groups", "stride"),
     [
         (250, (1, 2, 5, 1), 2003),  # the third completes a tile
-        pytest.param(2, (1, 2), 1, marks=pytest.mark.soak),
+        pytest.param(2, (1,), 1, marks=pytest.mark.soak),
     ],
 )
 def test_a_write_cut_at_any_byte_loses_nothing_acknowledged(db, log, tmp_path, before, groups, stride):
