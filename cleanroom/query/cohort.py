@@ -7,7 +7,6 @@ nothing about people; it is an owner's rule and no privacy guarantee.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -15,6 +14,20 @@ from cleanroom.catalog import Category, Date, Number, Text, day_number
 from cleanroom.errors import InvariantBroken
 from cleanroom.query import algebra, statistics
 from cleanroom.query.person_rows import PersonFunction
+from cleanroom.query.spans import (
+    ANYTHING,
+    Intervals,
+    Span,
+    Spans,
+    all_of,
+    common,
+    decoded,
+    either,
+    encoded,
+    meet,
+    starts,
+    without,
+)
 from cleanroom.query.terms.evaluate import Values, evaluate
 from cleanroom.query.terms.language import Column, Term, columns_of
 from cleanroom.query.terms.universes import MOST
@@ -27,28 +40,6 @@ if TYPE_CHECKING:
     from cleanroom.query.plan import Plan
 
 MOST_ALTERNATIVES: Final = 256
-
-Intervals = tuple[tuple[int, int], ...]
-"""Disjoint closed intervals of codes, ascending."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What a column may be: codes in these intervals, and NULL if `null`."""
-
-    codes: Intervals
-    null: bool
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is left."""
-        return not self.codes and not self.null
-
-
-Spans = dict[int, Span]
-
-ANYTHING: Final = Span(((-(1 << 62), 1 << 62),), null=True)
-"""A column that no domain bounds: too many codes to be judged one by one."""
 
 OF_VALUES: Final = frozenset({PersonFunction.LEAST, PersonFunction.GREATEST, PersonFunction.FIRST, PersonFunction.LAST})
 """Aggregates of a person whose value is one of the rows'."""
@@ -108,14 +99,14 @@ def owners_reaching(
     match relation:
         case algebra.Scan(table=table, columns=columns):
             for place, span in spans.items():
-                if _meet(span, _universe(catalogs[table], columns[place])).empty:
+                if meet(span, _universe(catalogs[table], columns[place])).empty:
                     return frozenset()
             return frozenset({table.owner})
         case algebra.Select(source=source, predicate=predicate, columns=columns):
             outside = {columns[place]: span for place, span in spans.items()}
             reached = frozenset()
             for wanted in possible(predicate, source, catalogs, negated=False):
-                both = _all_of([wanted, outside])
+                both = all_of([wanted, outside])
                 if both is not None:
                     reached |= owners_reaching(source, both, catalogs)
             return reached
@@ -135,9 +126,14 @@ def owners_reaching(
             if negated:
                 return first
             return first | second if first and second else frozenset()
-        case algebra.Mark(source=source) | algebra.JoinPublic(source=source):
+        case algebra.Mark(source=source):
             width = algebra.column_count(source)
             return owners_reaching(source, {place: each for place, each in spans.items() if place < width}, catalogs)
+        case algebra.JoinPublic(source=source, outer=outer):
+            # Which rows a public table lets through, or which have one of its values, domains do not tell.
+            if not outer or any(place >= algebra.column_count(source) for place in spans):
+                raise Unjudged
+            return owners_reaching(source, spans, catalogs)
         case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
             # A count or a sum can have any value at any owner; a first or greatest value is one of the rows'.
             values = {len(keys) + at: each.item for at, each in enumerate(aggregates) if each.function in OF_VALUES}
@@ -154,7 +150,7 @@ def owners_reaching(
         case algebra.UnionAll(arms=arms):
             reached = frozenset()
             for arm in arms:
-                mine = {place: _decoded(span, arm.recodes[place]) for place, span in spans.items()}
+                mine = {place: decoded(span, arm.recodes[place]) for place, span in spans.items()}
                 if not any(span.empty for span in mine.values()):
                     reached |= owners_reaching(arm.relation, mine, catalogs)
             return reached
@@ -192,7 +188,7 @@ def _through(
         if kept.empty:
             return None
         found.append({next(iter(columns)): kept} if columns else {})
-    return _all_of(found)
+    return all_of(found)
 
 
 def _few_codes(span: Span) -> bool:
@@ -209,7 +205,7 @@ def _within(term: Term, codes: list[int], whole: Span, span: Span, column: int) 
         (span.null if not there else any(low <= code <= high for low, high in span.codes))
         for code, there in zip(data.tolist(), values.present.tolist(), strict=True)
     ]
-    kept = _either([((code, code),) for code, held in zip(codes, inside, strict=False) if held])
+    kept = either([((code, code),) for code, held in zip(codes, inside, strict=False) if held])
     return Span(kept, null=inside[-1] and whole.null)
 
 
@@ -228,7 +224,7 @@ def possible(
 
     def only(column: int, codes: Intervals) -> list[Spans]:
         whole = _column_universe(relation, column, catalogs)
-        kept = _without(whole.codes, codes) if negated else _both(whole.codes, codes)
+        kept = without(whole.codes, codes) if negated else common(whole.codes, codes)
         return [{column: Span(kept, null=False)}] if kept else []
 
     match predicate:
@@ -260,7 +256,7 @@ def possible(
                 return _few([spans for part in parts for spans in part])
             found: list[Spans] = [{}]
             for part in parts:
-                found = _few([both for one in found for other in part if (both := _all_of([one, other])) is not None])
+                found = _few([both for one in found for other in part if (both := all_of([one, other])) is not None])
             return found
     assert_never(predicate)
 
@@ -282,22 +278,12 @@ def _may_compare(
     one, other = _column_universe(relation, left, catalogs).codes, _column_universe(relation, right, catalogs).codes
     match comparison:
         case algebra.Comparison.EQUAL:
-            return bool(_both(one, other))
+            return bool(common(one, other))
         case algebra.Comparison.LESS:
             return bool(one and other) and one[0][0] < other[-1][1]
         case algebra.Comparison.LESS_OR_EQUAL:
             return bool(one and other) and one[0][0] <= other[-1][1]
     assert_never(comparison)
-
-
-def _all_of(parts: list[Spans]) -> Spans | None:
-    spans: Spans = {}
-    for part in parts:
-        for column, span in part.items():
-            spans[column] = _meet(spans[column], span) if column in spans else span
-            if spans[column].empty:
-                return None
-    return spans
 
 
 def _universe(catalog: TableCatalog, name: str) -> Span:
@@ -341,57 +327,23 @@ def _column_universe(relation: algebra.Relation, place: int, catalogs: Mapping[T
             key = keys[place] if place < len(keys) else None
             return _column_universe(source, key.index, catalogs) if isinstance(key, Column) else ANYTHING
         case algebra.UnionAll(arms=arms):
-            spans = [_encoded(_column_universe(arm.relation, place, catalogs), arm.recodes[place]) for arm in arms]
-            return Span(_either([span.codes for span in spans]), null=any(span.null for span in spans))
+            spans = [encoded(_column_universe(arm.relation, place, catalogs), arm.recodes[place]) for arm in arms]
+            return Span(either([span.codes for span in spans]), null=any(span.null for span in spans))
         case algebra.Persons():
             raise InvariantBroken("a relation of persons has no columns")
     assert_never(relation)
-
-
-def _encoded(span: Span, codes: tuple[int, ...] | None) -> Span:
-    """Translate an arm's codes into the union's."""
-    if codes is None:
-        return span
-    return Span(_either([((codes[old], codes[old]),) for old in range(len(codes))]), span.null)
-
-
-def _decoded(span: Span, codes: tuple[int, ...] | None) -> Span:
-    """Translate the union's codes into an arm's."""
-    if codes is None:
-        return span
-    mine = [old for old, new in enumerate(codes) if any(low <= new <= high for low, high in span.codes)]
-    return Span(tuple((code, code) for code in mine), span.null)
-
-
-def _meet(one: Span, other: Span) -> Span:
-    return Span(_both(one.codes, other.codes), one.null and other.null)
-
-
-def _both(one: Intervals, other: Intervals) -> Intervals:
-    found = [(max(a, c), min(b, d)) for a, b in one for c, d in other]
-    return tuple(sorted((low, high) for low, high in found if low <= high))
-
-
-def _either(parts: list[Intervals]) -> Intervals:
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(interval for part in parts for interval in part):
-        if merged and low <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-        else:
-            merged.append((low, high))
-    return tuple(merged)
 
 
 def _ends(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, TableCatalog]) -> frozenset[int]:
     """Return the codes of a column at which the owners that reach it can change."""
     match relation:
         case algebra.Scan(table=table, columns=columns):
-            return _starts(_universe(catalogs[table], columns[place]))
+            return starts(_universe(catalogs[table], columns[place]))
         case algebra.Select(source=source, predicate=predicate, columns=columns):
             inner = columns[place]
             alternatives = possible(predicate, source, catalogs, negated=False)
             return _ends(source, inner, catalogs).union(
-                *(_starts(spans[inner]) for spans in alternatives if inner in spans)
+                *(starts(spans[inner]) for spans in alternatives if inner in spans)
             )
         case algebra.Join(left=left, right=right):
             width = algebra.column_count(left)
@@ -413,19 +365,3 @@ def _ends(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, T
         case algebra.Persons():
             return frozenset()
     assert_never(relation)
-
-
-def _starts(span: Span) -> frozenset[int]:
-    return frozenset(start for low, high in span.codes for start in (low, high + 1))
-
-
-def _without(whole: Intervals, taken: Intervals) -> Intervals:
-    left = list(whole)
-    for low, high in taken:
-        left = [
-            piece
-            for start, end in left
-            for piece in ((start, min(end, low - 1)), (max(start, high + 1), end))
-            if piece[0] <= piece[1]
-        ]
-    return tuple(sorted(set(left)))
