@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from cleanroom.errors import InvariantBroken
-from cleanroom.query.binding.public_selects import release_columns
+from cleanroom.query.binding.public_columns import release_columns
 from cleanroom.query.public.language import PublicJoin, PublicSelect, Ref, ReleaseTable
 from cleanroom.query.public.run import PublicRows, Shown, empty, run
 from cleanroom.query.release import CellState, margins_before, scales_of

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from cleanroom.identifiers import fold
-from cleanroom.query import statistics
 from cleanroom.query.binding.aggregates import calls_in
 from cleanroom.query.binding.asking import ReferenceCatalog
 from cleanroom.query.binding.joins import conjuncts
 from cleanroom.query.binding.personal import Personal
-from cleanroom.query.binding.public_terms import Bound, PublicScope, PublicSource
+from cleanroom.query.binding.public_columns import label_of, reference_rows, release_columns
+from cleanroom.query.binding.public_constants import Bound, constant
+from cleanroom.query.binding.public_terms import PublicScope, PublicSource
 from cleanroom.query.public import language as p
 from cleanroom.query.public.language import Kind, PublicColumn, PublicRelation, PublicSelect, Ref, ReleaseTable
-from cleanroom.query.terms.types import CategoryType, DateType, NumberType, TextType, ValueType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,43 +30,7 @@ if TYPE_CHECKING:
     from cleanroom.query.binding.selects import Selects
     from cleanroom.query.binding.sources import Environment, Item
 
-LONGEST_LABEL: Final = 63
 MOST_LIMIT: Final = 1_000_000
-_NOT_LABELS: Final = frozenset({"EXPORT_STATE"})
-"""Words that an engine reads as part of an aggregate, and sqlglot as its label (attacks §2)."""
-
-
-def release_columns(
-    keys: Sequence[statistics.Key], outputs: Sequence[statistics.Output], number: int
-) -> tuple[PublicColumn, ...]:
-    """Return what the columns of a released table are; they are named by the SELECT over it only."""
-    found = []
-    for place, output in enumerate(outputs):
-        match output:
-            case statistics.KeyOutput(key=key):
-                found.append(PublicColumn("", "", _key_kind(keys[key])))
-            case statistics.GroupingOutput():
-                found.append(PublicColumn("", "", Kind.NUMBER))
-            case _:
-                found.append(PublicColumn("", "", Kind.NUMBER, frozenset({(number, place)})))
-    return tuple(found)
-
-
-def _key_kind(key: statistics.Key) -> Kind:
-    match key:
-        case statistics.CategoryKey():
-            return Kind.TEXT
-        case statistics.MonthKey():
-            return Kind.DATE
-        case statistics.NumberKey():
-            return Kind.NUMBER
-        case statistics.UnknownKey(shown=shown):
-            return {"text": Kind.TEXT, "number": Kind.NUMBER, "date": Kind.DATE}[shown.value]
-        case statistics.ListedKey(labels=labels):
-            first = labels[0] if labels else ""
-            if isinstance(first, bool):
-                return Kind.TRUTH
-            return Kind.TEXT if isinstance(first, str) else Kind.NUMBER if isinstance(first, Decimal) else Kind.DATE
 
 
 def over_release(
@@ -255,22 +219,6 @@ def _relation(selects: Selects, item: Item) -> PublicRelation:
     return item.bound
 
 
-def reference_rows(catalog: ReferenceCatalog) -> p.ReferenceRows:
-    """Return a public table's rows."""
-    return p.ReferenceRows(catalog.table(), tuple(PublicColumn(name, name, _kind(each)) for name, each in catalog.columns))
-
-
-def _kind(kind: ValueType) -> Kind:
-    match kind:
-        case NumberType():
-            return Kind.NUMBER
-        case DateType():
-            return Kind.DATE
-        case CategoryType() | TextType():
-            return Kind.TEXT
-    return Kind.TRUTH
-
-
 def _sources(items: Sequence[Item]) -> list[PublicSource]:
     found: list[PublicSource] = []
     first = 0
@@ -314,43 +262,10 @@ def _outputs(
         if bound is None:
             continue
         terms.append(bound[0])
-        label = _label(selects, each)
+        label = label_of(selects.asking, each)
         columns.append(replace(bound[1], name=fold(label), label=label))
     selects.stop_if_refused()
     return tuple(terms), tuple(columns)
-
-
-def _label(selects: Selects, node: exp.Expr) -> str:
-    if isinstance(node, exp.Alias):
-        label = str(node.alias)
-        identifier = node.args.get("alias")
-        odd = not isinstance(identifier, exp.Identifier) or (
-            not identifier.args.get("quoted") and label.upper() in _NOT_LABELS
-        )
-        if odd or not (0 < len(label) <= LONGEST_LABEL and label.isprintable()):
-            selects.asking.refuse("not_admitted", node, what=label[:40] if label.isprintable() else "alias")
-        return label
-    if isinstance(node, exp.Column):
-        return str(node.name)[:LONGEST_LABEL]
-    # The construct, never the text.
-    return _described(node)[:LONGEST_LABEL]
-
-
-def _described(node: exp.Expr) -> str:
-    """Return an expression's label where it has none: its function and its column, as far as they have names."""
-    while isinstance(node, exp.Paren):
-        node = node.this
-    match node:
-        case exp.Count(this=exp.Star()):
-            return "COUNT(*)"
-        case exp.Count(this=exp.Distinct()):
-            return "COUNT(DISTINCT person)"
-        case exp.Column():
-            return str(node.name)
-        case exp.Func():
-            inner = node.args.get("this")
-            return f"{node.sql_names()[0]}({_described(inner) if isinstance(inner, exp.Expr) else ''})"
-    return "…"
 
 
 def _ordinal(selects: Selects, node: exp.Expr, each: exp.Expr) -> exp.Expr | None:
@@ -442,8 +357,7 @@ def _number(selects: Selects, node: exp.Expr, part: str) -> int | None:
     clause = node.args.get(part)
     if clause is None:
         return None
-    scope = PublicScope(selects.asking, [])
-    found = scope.constant(clause.expression) if isinstance(clause.expression, exp.Expr) else None
+    found = constant(selects.asking, clause.expression) if isinstance(clause.expression, exp.Expr) else None
     value = found[0].value if found is not None and isinstance(found[0], p.Value) else None
     if not isinstance(value, Decimal) or value != int(value) or not 0 <= value <= MOST_LIMIT:
         selects.asking.stop("not_admitted", clause, what=part.upper())

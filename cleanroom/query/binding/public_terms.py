@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from cleanroom.identifiers import fold
 from cleanroom.query.binding.asking import near
-from cleanroom.query.parse import is_plain_number
+from cleanroom.query.binding.public_constants import Bound, as_kind, constant, constant_of, written_as
 from cleanroom.query.public import language as p
 from cleanroom.query.public.language import Kind, Op
-from cleanroom.query.terms.alike import iso_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cleanroom.query.binding.asking import Asking
-
-Bound = tuple[p.PublicTerm, p.PublicColumn]
-"""A term and what its column is."""
 
 _NUMBERS: Final[dict[type[exp.Expr], Op]] = {
     exp.Add: Op.ADD, exp.Sub: Op.SUBTRACT, exp.Mul: Op.MULTIPLY, exp.Div: Op.DIVIDE, exp.Mod: Op.REMAINDER,
@@ -103,9 +98,9 @@ class PublicScope:
             return self.bind(node.this)
         if isinstance(node, exp.Column):
             return self.named(node)
-        constant = self.constant(node)
-        if constant is not None:
-            return constant
+        plain = constant(self.asking, node)
+        if plain is not None:
+            return plain
         if kind in _NUMBERS:
             return self.call(_NUMBERS[kind], node, Kind.NUMBER, Kind.NUMBER)
         if kind in _TEXTS:
@@ -143,7 +138,7 @@ class PublicScope:
                 return self.call(Op.YEAR if kind is exp.Year else Op.MONTH, node, Kind.DATE, Kind.NUMBER)
             case exp.Window():
                 return self.window(node)
-        self.asking.refuse("not_admitted", node, what=_shown(node))
+        self.asking.refuse("not_admitted", node, what=written_as(node))
         return None
 
     def named(self, node: exp.Column) -> Bound | None:
@@ -171,40 +166,6 @@ class PublicScope:
             self.asking.refuse("unknown_name", node, near(name, known), name=shown)
         return None
 
-    def constant(self, node: exp.Expr) -> Bound | None:
-        value: bool | Decimal | str | date | None
-        match node:
-            case exp.Null():
-                return _constant(None, Kind.NUMBER)
-            case exp.Boolean():
-                return _constant(bool(node.this), Kind.TRUTH)
-            case exp.Literal(is_string=True):
-                return _constant(str(node.this), Kind.TEXT)
-            case exp.Literal():
-                try:
-                    value = Decimal(str(node.this))
-                except InvalidOperation:
-                    value = Decimal("NaN")
-                if is_plain_number(value):
-                    return _constant(value, Kind.NUMBER)
-                self.asking.refuse("not_admitted", node, what=str(node.this)[:40])
-                return _constant(None, Kind.NUMBER)
-            case exp.Cast(this=exp.Literal(is_string=True)) if node.to.this is exp.DataType.Type.DATE:
-                value = iso_date(str(node.this.this))
-                if value is None:
-                    self.asking.refuse(
-                        "comparison_types", node, type_fr="une date illisible", type_en="an unreadable date"
-                    )
-                return _constant(value, Kind.DATE)
-            case exp.Placeholder():
-                given = self.asking.query.parameter(node)
-                if isinstance(given, bool):
-                    return _constant(given, Kind.TRUTH)
-                if isinstance(given, str):
-                    return _constant(given, Kind.TEXT)
-                return _constant(Decimal(given), Kind.NUMBER)
-        return None
-
     # Calls
 
     def made(self, op: Op, parts: list[Bound], kind: Kind) -> Bound:
@@ -227,10 +188,10 @@ class PublicScope:
         found = self.bind(node)
         if found is None:
             return None
-        fitting = _as(found, wanted)
+        fitting = as_kind(found, wanted)
         if fitting is None:
             fr, en = found[1].kind.words
-            self.asking.refuse("public_types", node, function=_shown(node), type_fr=fr, type_en=en)
+            self.asking.refuse("public_types", node, function=written_as(node), type_fr=fr, type_en=en)
         return fitting
 
     def alike(self, nodes: list[exp.Expr]) -> list[Bound] | None:
@@ -245,11 +206,11 @@ class PublicScope:
                 (column.kind for term, column in found if isinstance(term, p.Value) and term.value is not None),
                 Kind.NUMBER,
             )
-        fitting = [_as(each, kind) for each in found]
+        fitting = [as_kind(each, kind) for each in found]
         for node, each, before in zip(nodes, fitting, found, strict=True):
             if each is None:
                 fr, en = before[1].kind.words
-                self.asking.refuse("public_types", node, function=_shown(node), type_fr=fr, type_en=en)
+                self.asking.refuse("public_types", node, function=written_as(node), type_fr=fr, type_en=en)
                 return None
         return [each for each in fitting if each is not None]
 
@@ -300,12 +261,12 @@ class PublicScope:
         digits = node.args.get("decimals")
         if item is None or digits is None:
             return None if item is None else self.made(Op.ROUND, [item], Kind.NUMBER)
-        places = self.constant(digits)
+        places = constant(self.asking, digits)
         value = places[0].value if places is not None and isinstance(places[0], p.Value) else None
         if not isinstance(value, Decimal) or value != int(value) or not 0 <= value <= 15:
             self.asking.refuse("not_admitted", node, what="ROUND(x, n)")
             return None
-        return self.made(Op.ROUND, [item, _constant(value, Kind.NUMBER)], Kind.NUMBER)
+        return self.made(Op.ROUND, [item, constant_of(value, Kind.NUMBER)], Kind.NUMBER)
 
     def cast(self, node: exp.Cast) -> Bound | None:
         item = self.of_kind(node.this, Kind.NUMBER)
@@ -350,7 +311,7 @@ class PublicScope:
             where, call = held[0], call.this
         fold = _FOLDS.get(type(call))
         if fold is None or (window is None and not self.folds) or call.args.get("expressions"):
-            self.asking.refuse("aggregate_not_admitted", node, function=_shown(call))
+            self.asking.refuse("aggregate_not_admitted", node, function=written_as(call))
             return None
         if fold is p.Fold.COUNT and isinstance(call.this, exp.Star):
             made = p.Folded(fold, None, where, Kind.NUMBER, frozenset(), once=self.once, window=window)
@@ -406,7 +367,7 @@ class PublicScope:
         """Return a constant whole number from 0."""
         if node is None:
             return default
-        found = self.constant(node)
+        found = constant(self.asking, node)
         value = found[0].value if found is not None and isinstance(found[0], p.Value) else None
         if isinstance(value, Decimal) and value == int(value) and 0 <= value <= MOST_OFFSET:
             return int(value)
@@ -433,27 +394,3 @@ class PublicScope:
             self.asking.refuse("not_admitted", node, ("ROWS BETWEEN …", "ROWS BETWEEN …"), what="RANGE")
             return False
         return ends[0], ends[1]
-
-
-def _constant(value: bool | Decimal | str | date | None, kind: Kind) -> Bound:
-    return p.Value(value, kind), p.PublicColumn("", "", kind)
-
-
-def _as(found: Bound, wanted: Kind) -> Bound | None:
-    """Return a term as one of a kind: NULL fits all, an ISO text fits a day; None if it does not fit."""
-    term, column = found
-    if column.kind is wanted:
-        return found
-    if isinstance(term, p.Value):
-        if term.value is None:
-            return _constant(None, wanted)
-        if wanted is Kind.DATE and isinstance(term.value, str):
-            day = iso_date(term.value)
-            return None if day is None else _constant(day, wanted)
-    return None
-
-
-def _shown(node: exp.Expr) -> str:
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).upper()[:40]
-    return node.sql_names()[0] if isinstance(node, exp.Func) else type(node).__name__.upper()
