@@ -1,14 +1,14 @@
 """Rooms and questions for the soundness tests of the query path.
 
-`catalogs`, `hostile_room` and `clean_room` make small rooms from a source of choices; `question` writes a well-typed
-question as SQL text, so that all of admission runs on it. A source of choices is anything with the methods of
-`random.Random`: Hypothesis's own in the properties, a seeded one where the same room is wanted again.
+`catalogs`, `hostile_room` and `clean_room` make small rooms from a source of choices; `questions` and `deep_questions`
+write well-typed questions as SQL text, so that all of admission runs on them. A source of choices is anything with the
+methods of `random.Random`: Hypothesis's own in the properties, a seeded one where the same room is wanted again.
 """
 
-# ruff: noqa: S608 - questions are what is tested here, one a line
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -35,14 +35,15 @@ from cleanroom.identifiers import IdentifierKind, PartyId, TableName
 from cleanroom.query import duckdb_backend
 from cleanroom.query.algebra import scans
 from cleanroom.query.backend import Slice
-from cleanroom.query.bound import bound
-from cleanroom.query.contribution import contributions, exact_vector, needed_columns
+from cleanroom.query.binding.question import bind_question
+from cleanroom.query.bound import bounds_of, require_depth
+from cleanroom.query.cells import SurvivingKeys
+from cleanroom.query.contribution import ExactVector, contributions, exact_vector, needed_columns, streamed
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.parse import Parameters, parse
-from cleanroom.query.plan import Plan, plan
-from cleanroom.query.resolve import resolve
-from cleanroom.query.statistics import CategoryKey, Key, MonthKey, NumberKey
-from cleanroom.query.unit import type_query
+from cleanroom.query.plan import Plan, QuestionPlan
+from cleanroom.query.statistics import CategoryKey, Key, ListedKey, MonthKey, NumberKey
+from cleanroom.query.unknown_keys import counted_keys, key_columns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -132,11 +133,25 @@ class Room:
         }
 
 
-def admit(sql: str, parameters: Parameters, catalogs: Mapping[TableName, TableCatalog], *, threshold: int = 0) -> Plan:
+def bind(
+    sql: str, parameters: Parameters, catalogs: Mapping[TableName, TableCatalog], *, threshold: int = 0
+) -> QuestionPlan:
     """Run all of admission but the owners' rules."""
-    typed = type_query(resolve(parse(sql, parameters), catalogs), {})
-    tables = {scan.table for scan in scans(typed.source.relation)}
-    return plan(bound(typed, [catalogs[table].contribution for table in tables], threshold))
+    bound = bind_question(parse(sql, parameters), catalogs, {})
+    plans = []
+    for release in bound.releases:
+        require_depth(release.relation)
+        tables = sorted({scan.table for scan in scans(release.relation)})
+        contributions = [catalogs[table].contribution for table in tables]
+        bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold)
+        plans.append(Plan(release.relation, release.keys, release.statistics, release.outputs, bounds, release.sets))
+    return QuestionPlan(tuple(plans), bound.finish)
+
+
+def admit(sql: str, parameters: Parameters, catalogs: Mapping[TableName, TableCatalog], *, threshold: int = 0) -> Plan:
+    """Run all of admission but the owners' rules on a question of one release; return this one."""
+    (a_plan,) = bind(sql, parameters, catalogs, threshold=threshold).releases
+    return a_plan
 
 
 @cache
@@ -156,23 +171,53 @@ class Engine:
 
     def vector(self, room: Room, *, bits: int = 0) -> tuple[int, ...]:
         """Return the exact vector of a room, as the sum of 2^bits slices."""
+        return self.exact(room, bits=bits).values
+
+    def exact(self, room: Room, *, bits: int = 0, surviving: SurvivingKeys | None = None) -> ExactVector:
+        """Return the exact vector and the weights of quantiles, as the sum of 2^bits slices.
+
+        Args:
+            surviving: the keys to count by, where some are unknown; those of the room if not given.
+        """
+        with self.reading(room):
+            if self.plan.bounds.distinct_keys and surviving is None:
+                surviving = self._keys()
+            if not bits:
+                return exact_vector(self.plan, self.backend, surviving)
+            columns = needed_columns(self.plan)
+            parts = [
+                contributions(self.plan, self.backend.rows(self.plan.relation, columns, Slice(bits, prefix)), surviving)
+                for prefix in range(1 << bits)
+            ]
+            total = parts[0]
+            for part in parts[1:]:
+                total += part
+            return total
+
+    def keys(self, room: Room) -> SurvivingKeys:
+        """Return the unknown keys that somebody keeps, with the number of persons, as if all survived."""
+        with self.reading(room):
+            return self._keys()
+
+    def _keys(self) -> SurvivingKeys:
+        counted = counted_keys(self.plan, streamed(self.plan, self.backend, key_columns(self.plan)))
+        columns = [counted[place].to_pylist() for place in range(counted.num_columns)]
+        rows = sorted(zip(*columns, strict=True), key=lambda row: [(value is not None, value) for value in row])
+        return SurvivingKeys(
+            tuple(tuple(row[place] for row in rows) for place in range(counted.num_columns - 1)),
+            tuple(row[-1] for row in rows),
+        )
+
+    @contextmanager
+    def reading(self, room: Room) -> Iterator[None]:
+        """Put a room before the backend; its statement is read again the first time only."""
         self._tables.update(room.readers(self.plan.tables))
         if self._read:
-            # The statement is the same as the first time; reading it again is `test_printed_sql`'s subject.
             with patch.object(duckdb_backend, "read_again", lambda *_: None):
-                return self._vector(bits)
-        self._read = True
-        return self._vector(bits)
-
-    def _vector(self, bits: int) -> tuple[int, ...]:
-        if not bits:
-            return exact_vector(self.plan, self.backend).values
-        columns = needed_columns(self.plan)
-        parts = [
-            contributions(self.plan, self.backend.rows(self.plan.relation, columns, Slice(bits, prefix))).values
-            for prefix in range(1 << bits)
-        ]
-        return tuple(map(sum, zip(*parts, strict=True)))
+                yield
+        else:
+            self._read = True
+            yield
 
 
 def vector(a_plan: Plan, room: Room, *, bits: int = 0) -> tuple[int, ...]:
@@ -207,6 +252,8 @@ def key_values(keys: tuple[Key, ...]) -> Iterator[tuple[Any, ...]]:
             values = list(domain)
         case NumberKey(lower=lower, upper=upper, resolution=resolution):
             values = [code * resolution for code in range(lower, upper + 1)]
+        case ListedKey(labels=labels):
+            values = list(labels)
         case MonthKey(first=begin, months=months):
             values = [date(1970 + month // 12, month % 12 + 1, 1) for month in range(begin, begin + months)]
     for value in [*values, *([None] if first.nullable else [])]:
@@ -355,265 +402,6 @@ def clean_room(rng: Random, made: Catalogs) -> Room:
 def day(year: int, month: int, number: int) -> int:
     """Return a date's code."""
     return day_number(date(year, month, number))
-
-
-# Questions
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question as a party writes it, and the same with its values written out."""
-
-    sql: str
-    parameters: Parameters
-    written: str
-
-
-@dataclass(frozen=True)
-class _Source:
-    sql: str
-    unit: str | None
-    columns: dict[str, ColumnType]
-    alias: str = ""
-
-
-class _Writer:
-    """Writes one question about some tables."""
-
-    def __init__(self, rng: Random, made: Catalogs, *, plain: bool) -> None:
-        self.rng = rng
-        self.catalogs = made
-        self.plain = plain
-        self.values: list[Any] = []
-        self.aliases = 0
-        self.nested = 0
-
-    # Values
-
-    def value(self, value: Any) -> str:
-        self.values.append(value)
-        return f"\x01{len(self.values) - 1}\x02"
-
-    def literal(self, kind: ColumnType) -> str:
-        rng = self.rng
-        match kind:
-            case Category(domain=domain):
-                return self.value(rng.choice((*domain, *domain, "ailleurs")))
-            case Text():
-                return self.value(rng.choice(("web", "guichet", "l'été")))
-            case Date(first=first, last=last):
-                return self.value(rng.choice((first, last, date(2024, 2, 1), date(2024, 1, 31), date(1999, 1, 1))))
-            case Number(lower=lower, upper=upper, resolution=resolution):
-                middle = (lower + upper) // 2
-                steps = rng.choice((lower, upper, middle, middle + 1, lower - 1, upper + 1))
-                return self.value(steps * resolution + rng.choice((0, 0, Decimal("0.004"))))
-        raise AssertionError(kind)
-
-    # Relations
-
-    def alias(self) -> str:
-        self.aliases += 1
-        return f"r{self.aliases}"
-
-    def source(self, depth: int) -> _Source:
-        shape = self.rng.choice(("table",) * 3 + ("select", "union", "union", "intersect")) if depth else "table"
-        match shape:
-            case "table":
-                table = self.rng.choice(sorted(self.catalogs))
-                catalog = self.catalogs[table]
-                written = str(table).upper() if self.rng.random() < 0.1 else str(table)
-                return _Source(written, catalog.unit.name, {each.name: each.type for each in catalog.columns})
-            case "select":
-                select, columns = self.select(depth - 1)
-                return _Source(f"({select})", "person", columns)
-            case "union":
-                names = self.rng.sample(COLUMNS, self.rng.randrange(0, 5))
-                arms = [self.select(depth - 1, names) for _ in range(self.rng.choice((2, 2, 3)))]
-                columns = {name: _hull([arm[1][name] for arm in arms]) for name in names}
-                return _Source("(" + " UNION ALL ".join(arm[0] for arm in arms) + ")", "person", columns)
-            case _:
-                arms = [self.select(depth - 1, []) for _ in range(self.rng.choice((2, 2, 3)))]
-                return _Source("(" + " INTERSECT ".join(arm[0] for arm in arms) + ")", "person", {})
-
-    def select(self, depth: int, names: Sequence[str] | None = None) -> tuple[str, dict[str, ColumnType]]:
-        """Write a SELECT of the person and some columns, called `person` and by their names."""
-        text, sources, conditions = self.from_(depth if names is None else 0)
-        found = {name: (source, kind) for source in sources for name, kind in source.columns.items()}
-        if names is None:
-            names = [name for name in found if self.rng.random() < 0.6]
-        listed = [f"{sources[0].alias}.{sources[0].unit} AS person"]
-        listed += [f"{found[name][0].alias}.{name} AS {name}" for name in names]
-        conditions += self.conditions(sources)
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        return f"SELECT {', '.join(listed)} FROM {text}{where}", {name: found[name][1] for name in names}
-
-    def from_(self, depth: int) -> tuple[str, list[_Source], list[str]]:
-        rng = self.rng
-        sources = [
-            replace(self.source(depth), alias=self.alias())
-            for _ in range(rng.choice((1, 1, 1, 2, 2, 3)) if depth or rng.random() < 0.3 else 1)
-        ]
-        text = f"{sources[0].sql} AS {sources[0].alias}"
-        using = len({source.unit for source in sources}) == 1 and rng.random() < 0.4
-        conditions: list[str] = []
-        comma = False
-        for place, source in enumerate(sources[1:], start=1):
-            if using:
-                text += f" JOIN {source.sql} AS {source.alias} USING ({source.unit})"
-                continue
-            other = rng.choice(sources[:place])
-            same = f"{other.alias}.{other.unit} = {source.alias}.{source.unit}"
-            comma = comma or rng.random() < 0.3
-            if comma:
-                text += f", {source.sql} AS {source.alias}"
-                conditions.append(same)
-            else:
-                extra = self.compare(sources[: place + 1]) if rng.random() < 0.4 else None
-                text += f" INNER JOIN {source.sql} AS {source.alias} ON {same}" + (f" AND {extra}" if extra else "")
-        return text, sources, conditions
-
-    # Conditions
-
-    def conditions(self, sources: list[_Source]) -> list[str]:
-        rng = self.rng
-        found = [self.condition(sources, 2) for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
-        if self.nested < 2 and rng.random() < 0.2:
-            self.nested += 1
-            arms = [self.select(0, [])[0] for _ in range(rng.choice((1, 1, 2)))]
-            found.append(f"{sources[0].alias}.{sources[0].unit} IN ({' INTERSECT '.join(arms)})")
-            self.nested -= 1
-        return [each for each in found if each]
-
-    def condition(self, sources: list[_Source], depth: int) -> str:
-        rng = self.rng
-        shape = rng.choice(("one", "one", "one", "not", "and", "or")) if depth else "one"
-        match shape:
-            case "not":
-                return f"NOT ({self.condition(sources, depth - 1)})"
-            case "and" | "or":
-                items = [self.condition(sources, depth - 1) for _ in range(rng.choice((2, 2, 3)))]
-                return "(" + f" {shape.upper()} ".join(items) + ")"
-        if rng.random() < 0.2:
-            compared = self.compare(sources)
-            if compared:
-                return compared
-        found = [(source.alias, name, kind) for source in sources for name, kind in source.columns.items()]
-        if not found:
-            return rng.choice(("TRUE", "TRUE", f"{sources[0].alias}.{sources[0].unit} IS NOT NULL"))
-        alias, name, kind = rng.choice(found)
-        column = f"{alias}.{name}"
-        shape = rng.choice(("compare", "compare", "between", "in", "null", "constant"))
-        if shape == "between" and isinstance(kind, (Date, Number)):
-            return f"{column} BETWEEN {self.literal(kind)} AND {self.literal(kind)}"
-        if shape == "in":
-            listed = [self.literal(kind) for _ in range(rng.randrange(1, 4))] + (["NULL"] if rng.random() < 0.2 else [])
-            return f"{column} {rng.choice(('IN', 'NOT IN'))} ({', '.join(listed)})"
-        if shape == "null":
-            return f"{column} IS {rng.choice(('', 'NOT '))}NULL"
-        if shape == "constant" and rng.random() < 0.3:
-            return rng.choice(("TRUE", "TRUE", "FALSE", "NULL"))
-        operators = ("=", "<>", "!=") if isinstance(kind, (Category, Text)) else ("=", "<>", "<", "<=", ">", ">=")
-        sides = (column, self.literal(kind) if rng.random() < 0.95 else "NULL")
-        left, right = sides if rng.random() < 0.7 else sides[::-1]
-        return f"{left} {rng.choice(operators)} {right}"
-
-    def compare(self, sources: list[_Source]) -> str | None:
-        """Compare two columns, dates with dates and numbers with numbers of the same step."""
-        rng = self.rng
-        found = [(source.alias, name) for source in sources for name in source.columns]
-        for names in rng.sample((("bought", "played"), ("seats",), ("amount",)), 3):
-            sides = [f"{alias}.{name}" for alias, name in found if name in names]
-            if len(sides) > 1:
-                one, other = rng.sample(sides, 2)
-                return f"{one} {rng.choice(('=', '<>', '<', '<=', '>', '>='))} {other}"
-        return None
-
-    # The release
-
-    def question(self) -> Question:
-        rng = self.rng
-        text, sources, conditions = self.from_(rng.choice((0, 1, 1, 2)))
-        conditions += self.conditions(sources)
-        found = [(source.alias, name, kind) for source in sources for name, kind in source.columns.items()]
-        keys: list[str] = []
-        for alias, name, kind in rng.sample(found, min(len(found), rng.choice((0, 1, 1, 2)))):
-            column = f"{alias}.{name}"
-            match kind:
-                case Category():
-                    keys.append(column)
-                case Number(lower=lower, upper=upper) if upper - lower < 30:
-                    keys.append(column)
-                case Date():
-                    keys.append(f"date_trunc('month', {column})")
-        measures = [f"{alias}.{name}" for alias, name, kind in found if isinstance(kind, Number)]
-        unit = rng.choice([f"{source.alias}.{source.unit}" for source in sources])
-        statistics = ["COUNT(*)", f"COUNT(DISTINCT {unit})"]
-        statistics += [f"{rng.choice(('SUM', 'AVG'))}({measure})" for measure in measures]
-        chosen = rng.sample(statistics, rng.randrange(1, min(3, len(statistics)) + 1))
-        outputs = [f"{key} AS k{place}" for place, key in enumerate(keys)]
-        outputs += [f"{statistic} AS v{place}" for place, statistic in enumerate(chosen)]
-        grouped = [rng.choice((key, f"k{place}", str(place + 1))) for place, key in enumerate(keys)]
-        sql = f"SELECT {', '.join(outputs)} FROM {text}"
-        sql += f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql += f" GROUP BY {', '.join(grouped)}" if grouped else ""
-        return self.finished(sql)
-
-    def finished(self, marked: str) -> Question:
-        """Put values in their places: written out, as `?` or as `$name`."""
-        written = marked
-        for place, value in enumerate(self.values):
-            written = written.replace(f"\x01{place}\x02", _written(value))
-        style = "written" if self.plain or not self.values else self.rng.choice(("written", "question", "name"))
-        if style == "written":
-            return Question(written, None, written)
-        sql, order = marked, sorted(range(len(self.values)), key=lambda place: marked.find(f"\x01{place}\x02"))
-        given = [value.isoformat() if isinstance(value, date) else value for value in self.values]
-        for place in range(len(self.values)):
-            sql = sql.replace(f"\x01{place}\x02", "?" if style == "question" else f"$p{place}")
-        if style == "question":
-            return Question(sql, [given[place] for place in order], written)
-        return Question(sql, {f"p{place}": value for place, value in enumerate(given)}, written)
-
-
-def _written(value: Any) -> str:
-    match value:
-        case str():
-            return "'" + value.replace("'", "''") + "'"
-        case date():
-            return f"DATE '{value.isoformat()}'"
-        case _:
-            return str(value)
-
-
-def _hull(kinds: list[ColumnType]) -> ColumnType:
-    """Return a type whose literals are of use for a union's column."""
-    first = kinds[0]
-    match first:
-        case Category():
-            domain = dict.fromkeys(value for kind in kinds for value in getattr(kind, "domain", ()))
-            return Category(tuple(domain), nullable=True)
-        case Number():
-            return replace(
-                first,
-                lower=min(getattr(kind, "lower", 0) for kind in kinds),
-                upper=max(getattr(kind, "upper", 0) for kind in kinds),
-            )
-        case Date():
-            return Date(
-                min(getattr(kind, "first", first.first) for kind in kinds),
-                max(getattr(kind, "last", first.last) for kind in kinds),
-                nullable=True,
-            )
-    return first
-
-
-def question(rng: Random, made: Catalogs, *, plain: bool = False) -> Question:
-    """Write a well-typed question about `made`.
-
-    Args:
-        plain: with every value written out, none as a parameter.
-    """
-    return _Writer(rng, made, plain=plain).question()
 
 
 def choices() -> st.SearchStrategy[Random]:

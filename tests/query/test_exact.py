@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from questions import question
 from rooms import (
     FRANCOS,
     MUSEE,
@@ -28,7 +29,6 @@ from rooms import (
     choices,
     clean_room,
     key_values,
-    question,
     seeds,
     vector,
 )

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rooms import FRANCOS, MUSEE, SALES, TNM, admit, catalog_of, catalogs, choices, question, seeds
+from questions import question
+from rooms import FRANCOS, MUSEE, SALES, TNM, admit, catalog_of, catalogs, choices, seeds
 
 from cleanroom.catalog import Contribution
 from cleanroom.errors import Position, Refused

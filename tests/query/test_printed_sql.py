@@ -9,7 +9,8 @@ from random import Random
 import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
-from rooms import FRANCOS, TNM, Question, Room, admit, catalog_of, catalogs, choices, question, seeds, vector
+from questions import Question, question
+from rooms import FRANCOS, TNM, Room, admit, catalog_of, catalogs, choices, seeds, vector
 from sqlglot.errors import ParseError
 
 from cleanroom.errors import InvariantBroken, Refused

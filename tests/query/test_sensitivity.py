@@ -12,6 +12,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from questions import question
 from rooms import (
     FRANCOS,
     SALES,
@@ -25,7 +26,6 @@ from rooms import (
     choices,
     day,
     hostile_room,
-    question,
     seeds,
     squared_diameter,
     squared_distance,
