@@ -169,17 +169,18 @@ def test_a_preview_charges_nothing(room: Cooperative) -> None:
 
 
 def test_a_refusal_shows_every_reason_and_its_place(room: Cooperative) -> None:
-    question = "SELECT region,\n       channel FROM nuits_claires.visits"
+    question = "SELECT COUNT(*), MIN(amount),\n       MAX(amount) FROM nuits_claires.visits"
     french = room("query", room.room, *AS_MEMBER, question)
     assert (french.code, french.out) == (3, "")
     assert "2 raisons" in french.err
     lines = french.err.splitlines()
     second = next(at for at, line in enumerate(lines) if "(ligne 2, colonne 8)" in line)
-    assert lines[second].startswith("row_output (ligne 2, colonne 8) : la question rendrait")
-    assert lines[second + 1] == "  2 |        channel FROM nuits_claires.visits"
-    assert lines[second + 2].index("^") == lines[second + 1].index("channel")
+    assert lines[second].startswith("aggregate_not_admitted (ligne 2, colonne 8) : l'agrégat MAX")
+    assert lines[second + 1] == "  2 |        MAX(amount) FROM nuits_claires.visits"
+    assert lines[second + 2].index("^") == lines[second + 1].index("MAX")
+    assert lines[second + 3] == "  piste : QUANTILE_DISC(amount, 0.99)"
     english = room("query", room.room, *AS_MEMBER, question, lang="en")
-    assert "row_output (2:8): the question would return rows of people" in english.err
+    assert "aggregate_not_admitted (2:8): the aggregate MAX is not admitted here" in english.err
 
 
 def test_a_hint_is_in_the_language_asked_for(room: Cooperative) -> None:

@@ -24,7 +24,7 @@ from examples.corpus import OBSERVATOIRE, PARTIES, PURPOSE, declaration, make_ro
 COUNT = "SELECT COUNT(*) AS n FROM tnm.visits"
 BY_CELL = "SELECT region, discipline, COUNT(*) AS n FROM tnm.visits GROUP BY region, discipline"
 OVERLAP = "SELECT COUNT(DISTINCT person) AS n FROM tnm.visits JOIN francos.visits USING (person)"
-NOT_ALLOWED = ("SELECT * FROM tnm.visits", "SELECT channel, COUNT(*) FROM tnm.visits GROUP BY channel", "SELECT 1")
+NOT_ALLOWED = ("SELECT * FROM tnm.visits", "SELECT channel, MAX(amount) FROM tnm.visits GROUP BY channel", "SELECT 1")
 
 
 def sector(where: str = "", inside: str = "") -> str:
