@@ -22,6 +22,7 @@ from cleanroom.errors import CleanroomError, Fault, InvariantBroken, NotVerified
 from cleanroom.query import gate
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.mechanisms import Noise
+from cleanroom.query.public.language import ReleaseTable
 from cleanroom.room import Room, charge, question, registry, upload
 from cleanroom.room import room as room_module
 from cleanroom.room.database import transaction
@@ -372,7 +373,7 @@ def test_a_plan_altered_after_the_gate_is_not_charged(room: Room, monkeypatch: P
 
     def altered(*arguments: Any) -> gate.ValidatedPlan:
         validated = whole(*arguments)
-        object.__setattr__(validated, "noise", Noise(validated.scale / 2))
+        object.__setattr__(validated, "noises", (Noise(validated.noises[0].scale / 2),))
         return validated
 
     monkeypatch.setattr(question, "admit", altered)
@@ -382,7 +383,7 @@ def test_a_plan_altered_after_the_gate_is_not_charged(room: Room, monkeypatch: P
     assert spent(room) == before
 
 
-@pytest.mark.parametrize("name", ["caps", "cohort", "rules", "policy_digest"])
+@pytest.mark.parametrize("name", ["caps", "cohorts", "noises", "paid", "plan", "rules", "policy_digest"])
 def test_every_part_of_a_plan_is_in_its_fingerprint(name: str, room: Room) -> None:
     session = room.session("observatoire")
     content = {"sql": "SELECT 1", "purpose": "sector_statistics"}
@@ -392,7 +393,8 @@ def test_every_part_of_a_plan_is_in_its_fingerprint(name: str, room: Room) -> No
         ),
         registry.rulebook(room.connection),
     )
-    object.__setattr__(validated, name, None)
+    other = replace(validated.plan, finish=ReleaseTable(0, ())) if name == "plan" else ("altered",)
+    object.__setattr__(validated, name, other)
     assert not gate.is_genuine(validated)
 
 

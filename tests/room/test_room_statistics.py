@@ -15,6 +15,7 @@ from cleanroom.query.bound import Measured
 from cleanroom.query.estimates import resolutions_of, unit_of
 from cleanroom.query.gate import ValidatedPlan, admit
 from cleanroom.query.noise import add_noise
+from cleanroom.query.plan import Plan
 from cleanroom.query.release import CellState, NoisedRelease
 from cleanroom.room import question, registry
 
@@ -58,15 +59,23 @@ def room_charge(validated: ValidatedPlan) -> Rho:
 
 
 def drawn(validated: ValidatedPlan, exact: tuple[int, ...]) -> NoisedRelease:
-    steps = add_noise(exact, norm=validated.plan.bounds.norm, scale=validated.scale, charged=room_charge(validated))
-    return NoisedRelease(validated.plan, validated.scale, steps)
+    plan, scale = only(validated)
+    steps = add_noise(exact, norm=plan.bounds.norm, scale=scale, charged=room_charge(validated))
+    return NoisedRelease(plan, scale, steps)
+
+
+def only(validated: ValidatedPlan) -> tuple[Plan, float]:
+    """Return the one release of a question and the scale of its noise."""
+    (plan,), (noise,) = validated.plan.releases, validated.noises
+    return plan, noise.scale
 
 
 @pytest.mark.parametrize(("sql", "runs"), [(OVERLAP, 400), (TOTALS, 400)])
 def test_margins_hold_in_nineteen_of_twenty(sql: str, runs: int, room: Room) -> None:
     validated = planned(room, sql)
-    bounds = validated.plan.bounds
-    units = [unit_of(component, resolutions_of(validated.plan)) for component in bounds.components]
+    plan, _ = only(validated)
+    bounds = plan.bounds
+    units = [unit_of(component, resolutions_of(plan)) for component in bounds.components]
     # Big enough that nothing is withheld, and different in each place.
     exact = tuple(round((5_000 + 10 * place) / units[place % len(units)]) for place in range(bounds.cells * len(units)))
     shown = [
@@ -101,9 +110,9 @@ def exact_of(room: Room, patch: pytest.MonkeyPatch, sql: str, **asked: Any) -> t
         seen.append(exact.values)
         return exact
 
-    def table(release: Any) -> Any:
-        plans.append(release)
-        return released(release)
+    def table(plan: Any, releases: Any, references: Any) -> Any:
+        plans.append(*releases)
+        return released(plan, releases, references)
 
     with patch.context() as watch:
         watch.setattr(question, "exact_vector", keep)
@@ -149,10 +158,11 @@ def test_the_same_question_draws_fresh_noise(room: Room, monkeypatch: pytest.Mon
 
 def test_suppression_is_at_the_threshold_and_takes_the_whole_cell(room: Room) -> None:
     validated = planned(room, TOTALS)
-    bounds = validated.plan.bounds
+    plan, scale = only(validated)
+    bounds = plan.bounds
     width = len(bounds.components)
     persons = next(at for at, each in enumerate(bounds.components) if each.measured is Measured.PERSONS)
-    unit = unit_of(bounds.components[persons], resolutions_of(validated.plan))
+    unit = unit_of(bounds.components[persons], resolutions_of(plan))
     assert bounds.threshold == 20
     exactly = Fraction(bounds.threshold) / unit
     assert exactly.denominator == 1
@@ -162,13 +172,14 @@ def test_suppression_is_at_the_threshold_and_takes_the_whole_cell(room: Room) ->
         below = cell % 3
         steps[cell * width + persons] = int(exactly) - (below == 1) - (below == 2) * int(exactly)
         wanted.append(CellState.RELEASED if below == 0 else CellState.SUPPRESSED)
-    cells = list(NoisedRelease(validated.plan, validated.scale, tuple(steps)).cells())
+    release = NoisedRelease(plan, scale, tuple(steps))
+    cells = list(release.cells())
     assert [cell.state for cell in cells] == wanted
     for cell in cells:
         for value in cell.values:
             gone = cell.state is CellState.SUPPRESSED
             assert (value.number is None) is (value.margin95 is None) is gone
-    table, suppressed = question.answer_table(NoisedRelease(validated.plan, validated.scale, tuple(steps)))
+    table, suppressed = question.answer_table(validated.plan, (release,), {})
     assert suppressed == wanted.count(CellState.SUPPRESSED)
     hidden = table[table["lignes_state"] == "suppressed"]
     assert hidden[["lignes", "recette", "lignes_margin95", "recette_margin95"]].isna().all().all()
@@ -177,7 +188,6 @@ def test_suppression_is_at_the_threshold_and_takes_the_whole_cell(room: Room) ->
 
 def test_a_draw_dearer_than_its_charge_is_stopped(room: Room) -> None:
     validated = planned(room, OVERLAP)
+    plan, scale = only(validated)
     with pytest.raises(AssertionError):
-        add_noise(
-            (0,), norm=validated.plan.bounds.norm, scale=validated.scale, charged=Rho(room_charge(validated).pico // 2)
-        )
+        add_noise((0,), norm=plan.bounds.norm, scale=scale, charged=Rho(room_charge(validated).pico // 2))
