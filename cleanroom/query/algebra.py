@@ -20,13 +20,15 @@ Each relation here is *personal*: the rows of a person are a function of that pe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
 from cleanroom.identifiers import TableName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cleanroom.identifiers import Digest
     from cleanroom.query.person_rows import PersonAggregate, WindowFunction
     from cleanroom.query.terms.language import Term
@@ -245,12 +247,23 @@ class PublicTable:
     Args:
         columns: those that are read, in this order.
         rows: how many rows it has.
+        repeats: for each column how many rows have its commonest value, NULL not counted.
     """
 
     name: str
     digest: Digest
     columns: tuple[str, ...]
     rows: int
+    repeats: tuple[int, ...]
+
+    def chosen(self, places: Sequence[int]) -> PublicTable:
+        """Return the table read for these of its columns."""
+        columns, repeats = self.columns, self.repeats
+        return replace(
+            self,
+            columns=tuple(columns[place] for place in places),
+            repeats=tuple(repeats[place] for place in places),
+        )
 
 
 @dataclass(frozen=True, slots=True)

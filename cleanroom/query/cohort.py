@@ -319,6 +319,8 @@ def _column_universe(relation: algebra.Relation, place: int, catalogs: Mapping[T
         case algebra.Mark(source=source) | algebra.JoinPublic(source=source) | algebra.Window(source=source):
             if place < algebra.column_count(source):
                 return _column_universe(source, place, catalogs)
+            if isinstance(relation, algebra.JoinPublic):
+                raise Unjudged  # which values stand beside whose rows is said by the table, not by domains
             return ANYTHING
         case algebra.Project(source=source, terms=terms):
             term = terms[place]

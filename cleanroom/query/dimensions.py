@@ -87,6 +87,12 @@ def traced(relation: algebra.Relation, place: int) -> list[Traced | Opaque]:
             return [Opaque()] if function.aggregate is not None else _of_term(source, function.item)
         case algebra.Persons():
             return []
+        case algebra.JoinPublic(source=source, condition=condition):
+            width = algebra.column_count(source)
+            if place < width:
+                return traced(source, place)
+            # A public column shows what its row was met by: each of these must be allowed as a key itself.
+            return [each for term in _sides_of(condition, width) for each in _of_term(source, term)]
         case _:
             width = algebra.column_count(relation.source)
             return traced(relation.source, place) if place < width else []
@@ -103,6 +109,17 @@ def _of_term(source: algebra.Relation, term: t.Term) -> list[Traced | Opaque]:
         each if isinstance(each, Opaque) else Traced(each.table, each.column, _inside(term, each.term))
         for each in traced(source, column)
     ]
+
+
+def _sides_of(condition: t.Term, width: int) -> Iterator[t.Term]:
+    """Yield the largest parts of a join's condition that look at the left side alone."""
+    columns = t.columns_of(condition)
+    if columns and all(place < width for place in columns):
+        # What is compared with a constant shows whether it holds; the comparison is the term.
+        yield condition
+        return
+    for part in t.parts(condition):
+        yield from _sides_of(part, width)
 
 
 def _inside(term: t.Term, inner: t.Term) -> t.Term:

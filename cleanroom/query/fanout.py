@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.query import algebra
+from cleanroom.query.terms.language import AllOf, Column, Compared, Comparing, LookUp, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cleanroom.identifiers import TableName
+    from cleanroom.query.terms.language import Term
 
 MOST_ROWS: Final = 1 << 17
 """Rows of one person that a join may have; its sides are cut where they could exceed it."""
@@ -41,13 +43,38 @@ def most_rows(relation: algebra.Relation, limits: Mapping[TableName, int]) -> in
             return 1
         case algebra.GroupPerson(source=source, keys=keys):
             return most_rows(source, limits) if keys else 1
-        case algebra.JoinPublic(source=source, table=table):
-            return min(MOST_ROWS, most_rows(source, limits) * max(1, table.rows))
+        case algebra.JoinPublic(source=source):
+            return min(MOST_ROWS, most_rows(source, limits) * most_partners(relation))
         case algebra.Select() | algebra.Project() | algebra.Semi() | algebra.Mark() | algebra.Distinct():
             return most_rows(relation.source, limits)
         case algebra.Window(source=source):
             return most_rows(source, limits)
     assert_never(relation)
+
+
+def most_partners(join: algebra.JoinPublic) -> int:
+    """Return how many rows of a public table one row can meet, at least 1: its rows are public, so this is too.
+
+    Where a conjunct equates a column of the table with something of the row, they are the rows of one value at most.
+    """
+    width = algebra.column_count(join.source)
+    conditions = join.condition.items if isinstance(join.condition, AllOf) else (join.condition,)
+    most = [join.table.rows]
+    for each in conditions:
+        if isinstance(each, Compared) and each.comparing is Comparing.EQUAL:
+            for mine, theirs in ((each.left, each.right), (each.right, each.left)):
+                column = _renamed(theirs)
+                if column is not None and column >= width and all(place < width for place in columns_of(mine)):
+                    most.append(join.table.repeats[column - width])
+    return max(1, min(most))
+
+
+def _renamed(term: Term) -> int | None:
+    """Return the column that a term is, code for code; None where several codes could become one."""
+    if isinstance(term, LookUp):
+        known = [value for value in term.values if value is not None]
+        return _renamed(term.item) if len(set(known)) == len(known) else None
+    return term.index if isinstance(term, Column) else None
 
 
 def capped(relation: algebra.Relation, limits: Mapping[TableName, int]) -> algebra.Relation:
@@ -65,9 +92,9 @@ def capped(relation: algebra.Relation, limits: Mapping[TableName, int]) -> algeb
             return replace(relation, source=capped(source, limits), other=capped(other, limits))
         case algebra.UnionAll(arms=arms):
             return algebra.UnionAll(tuple(replace(arm, relation=capped(arm.relation, limits)) for arm in arms))
-        case algebra.JoinPublic(source=source, table=table):
+        case algebra.JoinPublic(source=source):
             inner = capped(source, limits)
-            share = max(1, MOST_ROWS // max(1, table.rows))
+            share = max(1, MOST_ROWS // most_partners(relation))
             if most_rows(inner, limits) > share:
                 inner = algebra.FirstRows(inner, share)
             return replace(relation, source=inner)

@@ -19,7 +19,7 @@ from cleanroom.catalog import Contribution, TableCatalog
 from cleanroom.errors import InvariantBroken, Refusal, Refused
 from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, TableName
 from cleanroom.policies import Analysis, AnalysisRule, Declaration
-from cleanroom.query.algebra import scans
+from cleanroom.query.algebra import public_tables, scans
 from cleanroom.query.binding.asking import ReferenceCatalog
 from cleanroom.query.binding.personal import Release
 from cleanroom.query.binding.question import bind_question
@@ -127,6 +127,12 @@ _ISSUED: Final[WeakKeyDictionary[ValidatedPlan, Digest]] = WeakKeyDictionary()
 def is_genuine(candidate: ValidatedPlan) -> bool:
     """Return whether the gate issued this very value and its plan is unchanged."""
     return _ISSUED.get(candidate) == _fingerprint(candidate)
+
+
+_AFTERWARDS: Final = (
+    "joignez la table publique au résultat : SELECT … FROM (SELECT … GROUP BY …) AS r JOIN public.… ON …",
+    "join the public table to the result: SELECT … FROM (SELECT … GROUP BY …) AS r JOIN public.… ON …",
+)
 
 
 def admit(question: Question, room: Rulebook) -> ValidatedPlan:
@@ -374,7 +380,9 @@ def _require_cohort(
             reasons.append(refusal("filter_inside_union", owner=table.owner, hint=hint))
             continue
         if judged < rule.min_parties:
-            reasons.append(refusal("isolates_owner", count=judged, owner=table.owner, minimum=rule.min_parties))
+            after = _AFTERWARDS if public_tables(planned.relation) else None
+            named: dict[str, Any] = {"count": judged, "owner": table.owner, "minimum": rule.min_parties}
+            reasons.append(refusal("isolates_owner", hint=after, **named))
         if any(0 < len(cohort ^ earlier) < rule.min_parties for earlier in (*room.cohorts, *beside)):
             reasons.append(
                 refusal(

@@ -127,10 +127,9 @@ def _narrow(relation: algebra.Relation, needed: frozenset[int], once: bool) -> N
             kept = sorted(place - width for place in looked if place >= width)
             base = algebra.column_count(below.relation)
             places = {**below.places, **{width + old: base + new for new, old in enumerate(kept)}}
-            columns = tuple(table.columns[place] for place in kept)
             joined = algebra.JoinPublic(
                 below.relation,
-                replace(table, columns=columns),
+                table.chosen(kept),
                 outer,
                 rewritten(condition, lambda index: Column(places[index])),
             )

@@ -123,8 +123,11 @@ def origins_of(relation: algebra.Relation) -> Origins:
         case algebra.Window(source=source, functions=functions):
             below = origins_of(source)
             return below + tuple(_origins(below, window_columns(each)) for each in functions)
-        case algebra.JoinPublic(source=source, table=table):
-            return origins_of(source) + (frozenset(),) * len(table.columns)
+        case algebra.JoinPublic(source=source, table=table, condition=condition):
+            # Which row of the table a row meets says what the columns that it meets by are.
+            below = origins_of(source)
+            met = _origins(below, (place for place in columns_of(condition) if place < len(below)))
+            return below + (met,) * len(table.columns)
     assert_never(relation)
 
 
