@@ -93,12 +93,39 @@ def read_again(made: Statement, connection: duckdb.DuckDBPyConnection) -> None:
     for node in trees[0].walk():
         if type(node) not in PRINTED and not may_print(node):
             raise InvariantBroken(f"printed SQL holds {type(node).__name__}")
+        if not _of_one_person(node):
+            raise InvariantBroken(f"printed SQL holds a {type(node).__name__} across people")
     tables = {table.name for table in trees[0].find_all(exp.Table)}
     # DuckDB names the tables of a statement without parameters only; each "?" of ours is one.
     without_parameters = made.sql.replace("?", "NULL")
     seen = connection.get_table_names(without_parameters)
     if len(connection.extract_statements(made.sql)) != 1 or tables != expected or seen != expected:
         raise InvariantBroken("printed SQL reads other tables than the plan")
+
+
+def _of_one_person(node: exp.Expr) -> bool:
+    """Return whether what puts rows together begins with the unit: PARTITION BY, GROUP BY, DISTINCT (S14)."""
+    if isinstance(node, exp.Window):
+        return _is_unit(next(iter(node.args.get("partition_by") or ()), None))
+    if not isinstance(node, exp.Select):
+        return True
+    group, outputs = node.args.get("group"), node.expressions
+    if node.args.get("distinct") and not _is_unit(next(iter(outputs), None)):
+        return False
+    if group is not None:
+        return _is_unit(next(iter(group.expressions), None))
+    return not any(_folds(output) for output in outputs)
+
+
+def _is_unit(node: exp.Expr | None) -> bool:
+    return isinstance(node, exp.Column) and node.name == "u"
+
+
+def _folds(node: exp.Expr) -> bool:
+    """Return whether an expression aggregates rows of its own SELECT: not those of a window or a subquery."""
+    if isinstance(node, (exp.Window, exp.Subquery, exp.Select, exp.Exists)):
+        return False
+    return isinstance(node, exp.AggFunc) or any(_folds(child) for child in node.iter_expressions())
 
 
 @dataclass

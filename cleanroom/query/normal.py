@@ -38,10 +38,37 @@ def as_predicate(condition: t.Term, universes: Mapping[int, Universe]) -> algebr
         elif len(columns) == 1 and columns <= universes.keys():
             by_column.setdefault(min(columns), []).append(item)
         else:
-            found.append(algebra.Holds(item))
+            found.append(_either(item, universes))
     for column, items in by_column.items():
         found += _of_column(column, items, universes[column])
     return _all(found)
+
+
+def _either(condition: t.Term, universes: Mapping[int, Universe]) -> algebra.Predicate:
+    """Return where a condition on several columns is true: where one of its alternatives is, each in its own form."""
+    alternatives = _disjuncts(condition)
+    if len(alternatives) == 1:
+        return algebra.Holds(condition)
+    found = [as_predicate(each, universes) for each in alternatives]
+    if algebra.Truth.TRUE in found:
+        return algebra.Truth.TRUE
+    kept = sorted({repr(item): item for item in found if item is not algebra.Truth.FALSE}.items())
+    if not kept:
+        return algebra.Truth.FALSE
+    return kept[0][1] if len(kept) == 1 else algebra.Or(tuple(item for _, item in kept))
+
+
+def _disjuncts(condition: t.Term) -> list[t.Term]:
+    """Return what must one be true; by De Morgan, which holds for three values, the opposites of a negated AND."""
+    match condition:
+        case t.AnyOf(items=items):
+            return [part for item in items for part in _disjuncts(item)]
+        case t.Opposite(item=t.AllOf(items=items)):
+            return [part for item in items for part in _disjuncts(t.Opposite(item))]
+        case t.Opposite(item=t.Opposite(item=item)):
+            return _disjuncts(item)
+        case _:
+            return [condition]
 
 
 def _conjuncts(condition: t.Term) -> Iterator[t.Term]:

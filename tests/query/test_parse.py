@@ -197,18 +197,18 @@ def test_a_trailing_semicolon_and_comments_are_harmless() -> None:
 @pytest.mark.parametrize(
     "tail",
     [
-        "ORDER BY 1", "LIMIT 1", "OFFSET 1", "USING SAMPLE 1 ROWS", "TABLESAMPLE 10%", "QUALIFY TRUE", "HAVING COUNT(*) > 1",
-        "WINDOW w AS ()", "GROUP BY ALL", "GROUP BY ROLLUP (region)", "GROUP BY CUBE (region)", "GROUP BY GROUPING SETS ((region))",
-        "FETCH FIRST 1 ROWS ONLY", "FOR UPDATE", "AS t(a, b)", "LEFT JOIN francos.visits USING (person)",
-        "FULL JOIN francos.visits USING (person)", "SEMI JOIN francos.visits USING (person)",
-        "ANTI JOIN francos.visits USING (person)", "CROSS JOIN francos.visits", "NATURAL JOIN francos.visits",
+        "USING SAMPLE 1 ROWS", "TABLESAMPLE 10%", "QUALIFY TRUE", "LIMIT 10%", "LIMIT seats", "OFFSET -1", "ORDER BY seats",
+        "HAVING seats > 1", "WINDOW w AS ()", "GROUP BY ROLLUP (region)", "GROUP BY CUBE (region)",
+        "GROUP BY GROUPING SETS ((region))", "FETCH FIRST 1 ROWS ONLY", "FOR UPDATE", "AS t(a, b)",
+        "LEFT JOIN francos.visits ON TRUE", "FULL JOIN francos.visits USING (region)", "SEMI JOIN francos.visits USING (region)",
+        "ANTI JOIN francos.visits ON visits.seats = 1", "CROSS JOIN francos.visits", "NATURAL JOIN francos.visits",
         "ASOF JOIN francos.visits USING (person)", "POSITIONAL JOIN francos.visits", ", LATERAL (SELECT 1)",
-        "WHERE seats = 1 + 1", "WHERE seats::VARCHAR = '1'", "WHERE channel LIKE 'a%'", "WHERE channel || 'x' = 'y'",
-        "WHERE EXISTS (SELECT 1 FROM francos.visits)", "WHERE seats = ANY (SELECT 1)", "WHERE seats IS TRUE",
-        "WHERE seats IS DISTINCT FROM 1", "WHERE CASE WHEN TRUE THEN TRUE END", "WHERE COALESCE(seats, 1) = 1",
+        "WHERE channel || 'x' = 'y'", "WHERE EXISTS (SELECT 1 FROM francos.visits)", "WHERE seats = ANY (SELECT 1)",
+        "WHERE seats IS TRUE", "WHERE seats", "WHERE sqrt(seats) > 1", "WHERE seats / (seats - 1) > 1",
         "WHERE CAST(seats AS DATE) = DATE '2024-01-01'", "WHERE TRY_CAST('2024-01-01' AS DATE) = bought",
-        "WHERE bought = DATE '2024-01-01' + INTERVAL 1 DAY", "WHERE (seats, amount) = (1, 2)", "WHERE seats IN (SELECT seats FROM francos.visits)",
-        "WHERE seats IN (amount)", "WHERE seats = @a", "UNION SELECT 1", "PIVOT (COUNT(*) FOR region IN ('a'))",
+        "WHERE bought = DATE '2024-01-01' + INTERVAL '1 day ago'", "WHERE (seats, amount) = (1, 2)",
+        "WHERE seats IN (SELECT seats FROM francos.visits)", "WHERE seats = @a", "UNION SELECT 1",
+        "PIVOT (COUNT(*) FOR region IN ('a'))", "WHERE person = 'x'", "WHERE channel SIMILAR TO 'a.*'",
     ],
 )  # fmt: skip
 def test_what_is_not_listed_is_not_admitted(tail: str) -> None:
@@ -218,19 +218,20 @@ def test_what_is_not_listed_is_not_admitted(tail: str) -> None:
 @pytest.mark.parametrize(
     "output",
     [
-        "COUNT(*) FILTER (WHERE seats = 1)", "COUNT(*) OVER ()", "COUNT(seats)", "COUNT(DISTINCT seats)",
-        "COUNT(DISTINCT person, seats)", "COUNT(DISTINCT *)", "COUNT(*, 1)", "COUNT()", "SUM(DISTINCT seats)", "SUM(seats + 1)",
+        "COUNT(*) OVER ()", "COUNT(DISTINCT seats)", "COUNT(*) FILTER (WHERE person = 'a')", "COUNT(*) FILTER (WHERE seats)",
+        "COUNT(DISTINCT person, seats)", "COUNT(DISTINCT *)", "COUNT(*, 1)", "COUNT()", "SUM(DISTINCT seats)",
         "SUM(seats ORDER BY seats)", "AVG(seats, amount)", "SUM(person)", "SUM(region)", "AVG(bought)", "MIN(seats)", "MAX(seats)",
-        "MEDIAN(seats)", "VAR_SAMP(seats)", "1", "'a'", "NULL", "*", "person", "seats", "COUNT(*) + 1", "random()", "-COUNT(*)",
-        "(SELECT 1)", "CASE WHEN TRUE THEN COUNT(*) END", "COUNT(*)::INTEGER", "main.sum(seats)", "COLUMNS('a')", "$a", "SUM($a)",
-        "ANY_VALUE(seats)", "LIST(seats)",
+        "MEDIAN(seats, 1)", "QUANTILE_CONT(seats, 0.5, 1)", "QUANTILE_CONT(seats, 1.5)", "QUANTILE_CONT(seats, seats)", "1", "'a'",
+        "NULL", "*", "person", "seats", "random()", "COUNT(*) + random()", "COUNT(*) + seats", "first(seats ORDER BY bought)",
+        "(SELECT 1)", "COUNT(*)::TINYINT", "main.sum(seats)", "COLUMNS('a')", "$a", "SUM($a)", "bool_or(seats > 1)",
+        "ANY_VALUE(seats)", "LIST(seats)", "arg_max(seats, amount)", "SUM(sqrt(seats))", "EXISTS (SELECT 1 FROM francos.visits)",
     ],
 )  # fmt: skip
 def test_outputs_that_are_no_admitted_aggregate_are_refused(output: str) -> None:
     assert codes(f"SELECT {output} FROM tnm.visits", {"a": 1} if "$a" in output else None)
 
 
-@pytest.mark.parametrize("month", ["month, bought", "region, bought", "'month', bought, 'x'", "'quarter', bought", "'month', seats", "'month', 'month'", "'mon', bought", '"month", bought', "'month', person"])  # fmt: skip
+@pytest.mark.parametrize("month", ["month, bought", "region, bought", "'month', bought, 'x'", "'decade', bought", "'month', seats", "'month', 'month'", "'hour', bought", '"month", bought', "'month', person"])  # fmt: skip
 def test_only_the_month_of_a_date_is_a_key(month: str) -> None:
     """sqlglot takes a column for the unit as its name and drops a third argument: the text is looked at again (W-10)."""
     assert codes(f"SELECT date_trunc({month}) AS m, COUNT(*) AS n FROM tnm.visits GROUP BY 1")
@@ -247,9 +248,10 @@ def test_the_month_of_a_date_is_a_key_however_it_is_spelt(month: str) -> None:
     "day", ["2024-W01-1", "20240101", "2024-1-1", "2024-01-01 00:00", "2024-02-30", "０024-01-01", "today", ""]
 )
 def test_a_date_is_year_month_and_day_and_nothing_else(day: str) -> None:
-    assert codes(f"{COUNT} WHERE bought = DATE '{day}'") == {"comparison_types"}
-    assert codes(f"{COUNT} WHERE bought = '{day}'") == {"comparison_types"}
-    assert codes(f"{COUNT} WHERE bought = ?", [day]) == {"comparison_types"}
+    refused = {"comparison_types", "argument_type", "cast_can_fail"}
+    assert codes(f"{COUNT} WHERE bought = DATE '{day}'") & refused
+    assert codes(f"{COUNT} WHERE bought = '{day}'") & refused
+    assert codes(f"{COUNT} WHERE bought = ?", [day]) & refused
 
 
 # Parameters
@@ -507,7 +509,7 @@ def test_mutations_many_times(batch: int) -> None:
 
 
 def test_an_ordinal_of_thousands_of_digits_is_refused() -> None:
-    assert codes(f"SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY {'1' * 5_000}") == {"unknown_name"}
+    assert codes(f"SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY {'1' * 5_000}") >= {"unknown_name"}
 
 
 @pytest.mark.parametrize("ordinal", ["0", "3", "99", "1.5", "1e0", "-1", "'1'", "0x1"])

@@ -115,6 +115,9 @@ def _read(scope: RowScope, call: exp.Expr, where: exp.Expr | None) -> Aggregated
     match call:
         case exp.Count(this=exp.Star()):
             return Aggregated(Called.COUNT_ROWS, call, None, where)
+        case exp.Count(this=exp.Literal()) if not call.expressions:
+            # A constant is never NULL: COUNT(1) counts rows.
+            return Aggregated(Called.COUNT_ROWS, call, None, where)
         case exp.Count(this=exp.Distinct()):
             distinct = call.this.expressions
             return Aggregated(Called.COUNT_DISTINCT, call, distinct[0], where) if len(distinct) == 1 else None
