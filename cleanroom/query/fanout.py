@@ -104,12 +104,18 @@ def capped(relation: algebra.Relation, limits: Mapping[TableName, int]) -> algeb
 
 def _capped_join(relation: algebra.Join, limits: Mapping[TableName, int]) -> algebra.Relation:
     joined = _joined(relation)
-    bounds = [most_rows(each, limits) for each in joined]
+    outer = _outer(relation)
     # An outer join adds its sides to their product, and (a + 1)(b + 1) is more than both.
-    whole = math.prod(bound + (relation.kind is not algebra.JoinKind.INNER) for bound in bounds)
-    if whole <= MOST_ROWS:
+    if math.prod(most_rows(each, limits) + outer for each in joined) <= MOST_ROWS:
         return _rebuilt(relation, limits, None)
-    return _rebuilt(relation, limits, max(1, int(MOST_ROWS ** (1 / len(joined))) - 1))
+    return _rebuilt(relation, limits, max(1, int(MOST_ROWS ** (1 / len(joined))) - outer))
+
+
+def _outer(relation: algebra.Relation) -> bool:
+    """Return whether a nest of joins keeps rows without a partner anywhere."""
+    if not isinstance(relation, algebra.Join):
+        return False
+    return relation.kind is not algebra.JoinKind.INNER or _outer(relation.left)
 
 
 def _joined(relation: algebra.Relation) -> list[algebra.Relation]:

@@ -9,15 +9,14 @@ from itertools import product
 from typing import Any
 
 import pytest
-from rooms import FRANCOS, MUSEE, TNM, admit, catalog_of
+from rooms import FRANCOS, MUSEE, TNM, admit, bind, catalog_of
 
-from cleanroom.catalog import Contribution, PrivacyUnit
+from cleanroom.catalog import Contribution, PrivacyUnit, TableCatalog
 from cleanroom.errors import Language, Position, Refused
-from cleanroom.identifiers import Epoch, IdentifierKind
+from cleanroom.identifiers import Epoch, IdentifierKind, TableName
+from cleanroom.query.binding.question import BoundQuestion, bind_question
 from cleanroom.query.parse import parse
 from cleanroom.query.refusals import MESSAGES, refusal
-from cleanroom.query.resolve import resolve
-from cleanroom.query.unit import type_query
 
 MADE = {
     TNM: catalog_of(TNM, seats=(1, 12), amount=(-(2**31) + 1, 2**31 - 1), nullable=("region",)),
@@ -27,13 +26,40 @@ MADE = {
 COUNT = "SELECT COUNT(*) AS n FROM tnm.visits"
 
 
+def bound(
+    sql: str, tables: dict[TableName, TableCatalog], epochs: dict[TableName, Epoch] | None = None
+) -> BoundQuestion:
+    """Bind a question against these tables and the epochs of their tokens."""
+    return bind_question(parse(sql), tables, epochs or {})
+
+
 def reasons(sql: str, parameters: Any = None) -> Refused:
     """Return a question's refusal."""
     with pytest.raises(Refused) as caught:
-        admit(sql, parameters, MADE)
+        bind(sql, parameters, MADE)
     return caught.value
 
 
+ANSWERED = (
+    "SELECT COUNT(*) AS n FROM (SELECT person, date_trunc('month', bought) AS m FROM tnm.visits) AS t WHERE m = DATE '2024-01-01'",
+    "SELECT m, COUNT(*) AS n FROM (SELECT person, date_trunc('month', bought) AS m FROM tnm.visits) AS t GROUP BY m",
+    "SELECT COUNT(*) AS n FROM (SELECT person, 1 AS one, seats FROM tnm.visits) AS t WHERE seats = 2",
+    "SELECT COUNT(*) AS n FROM (SELECT person, COUNT(*) AS k FROM tnm.visits GROUP BY person) AS t",
+    "SELECT COUNT(*) AS n FROM (SELECT person, 1, seats FROM tnm.visits UNION ALL SELECT person, 1, seats FROM francos.visits) AS t WHERE seats = 2",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE person NOT IN (SELECT person FROM tnm.visits)",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM tnm.visits) OR seats = 1",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (person IN (SELECT person FROM tnm.visits))",
+    "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits UNION SELECT person FROM tnm.visits) AS t",
+    "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits EXCEPT SELECT person FROM tnm.visits) AS t",
+    "SELECT COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits INTERSECT SELECT person, region FROM tnm.visits) AS t",
+    "SELECT COUNT(*) AS n FROM tnm.visits UNION ALL SELECT COUNT(*) FROM tnm.visits",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE region < 'a'",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE region = discipline",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE seats = amount",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE 1 = 1",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE date_trunc('month', bought) = DATE '2024-01-01'",
+    "SELECT COUNT(*) AS n FROM tnm.visits WHERE date_trunc('month', bought) IS NULL",
+)
 CODES: dict[str, str | None] = {
     "text_too_long": COUNT + " " * 20_000,
     "too_many_tokens": COUNT + "(" * 3_000,
@@ -42,7 +68,7 @@ CODES: dict[str, str | None] = {
     "unreadable": "SELECT COUNT(*",
     "several_statements": f"{COUNT}; {COUNT}",
     "not_a_select": "DROP TABLE x",
-    "not_admitted": f"{COUNT} ORDER BY 1",
+    "not_admitted": f"{COUNT} QUALIFY TRUE",
     "parameters": f"{COUNT} WHERE seats = ?",
     "unknown_name": f"{COUNT} WHERE seatz = 1",
     "unqualified_table": "SELECT COUNT(*) AS n FROM visits",
@@ -53,14 +79,33 @@ CODES: dict[str, str | None] = {
     "join_without_unit": "SELECT COUNT(*) AS n FROM tnm.visits AS a, francos.visits AS b",
     "kinds_differ": "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN musee.visits AS b USING (person)",
     "epochs_differ": None,
-    "set_operation": "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits UNION SELECT person FROM tnm.visits) AS t",
+    "set_operation": "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT ALL SELECT person FROM tnm.visits) AS t",
     "union_types": "SELECT COUNT(*) AS n FROM (SELECT person, seats FROM tnm.visits UNION ALL SELECT person, region FROM "
     "tnm.visits) AS t",
     "aggregate_not_admitted": "SELECT COUNT(DISTINCT region) AS n FROM tnm.visits",
     "measure_required": "SELECT SUM(region) AS n FROM tnm.visits",
     "not_grouped": "SELECT region, COUNT(*) AS n FROM tnm.visits",
     "key_not_selected": "SELECT COUNT(*) AS n FROM tnm.visits GROUP BY region",
-    "key_without_domain": "SELECT channel, COUNT(*) AS n FROM tnm.visits GROUP BY channel",
+    # Texts go past a threshold; only days of more than 350 years have neither a list nor a threshold.
+    "key_without_domain": None,
+    "public_types": "SELECT UPPER(COUNT(*)) AS n FROM tnm.visits",
+    "too_many_relations": "WITH a0 AS (SELECT person FROM tnm.visits), "
+    + ", ".join(f"a{n} AS (SELECT x.person FROM a{n - 1} AS x JOIN a{n - 1} AS y USING (person))" for n in range(1, 9))
+    + " SELECT COUNT(*) AS n FROM a8",
+    "division_by_zero": f"{COUNT} WHERE amount / (seats - 1) > 1",
+    "cast_can_fail": f"{COUNT} WHERE CAST(seats AS DECIMAL(1, 0)) > 1",
+    "too_many_sets": f"SELECT COUNT(*) AS n FROM tnm.visits GROUP BY CUBE ({', '.join(f'seats + {n}' for n in range(7))})",
+    "kinds_mixed": f"{COUNT} WHERE COALESCE(seats, region) = 1",
+    "window_without_unit": "SELECT SUM(x) AS n FROM (SELECT person, row_number() OVER (ORDER BY seats) AS x FROM tnm.visits) AS t",
+    "distinct_without_unit": "SELECT COUNT(*) AS n FROM (SELECT DISTINCT region FROM tnm.visits) AS t",
+    "release_in_personal": "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN (SELECT COUNT(*) AS n FROM tnm.visits) AS b ON TRUE",
+    "unit_may_be_absent": "SELECT COUNT(*) AS n FROM (SELECT b.person FROM tnm.visits AS a LEFT JOIN francos.visits AS b "
+    "USING (person)) AS t",
+    "picks_rows": "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits LIMIT 3) AS t",
+    "correlated": f"{COUNT} AS a WHERE a.seats = (SELECT MAX(b.seats) FROM tnm.visits AS b WHERE b.person = a.person AND "
+    "b.region = a.region)",
+    # With public tables: tests of these.
+    "public_first": None,
     "comparison_types": f"{COUNT} WHERE seats = 'a'",
     "too_many_cells": "SELECT amount, COUNT(*) AS n FROM tnm.visits GROUP BY amount",
     # A mean or a variance of values this wide: tests/query/test_statistics.py.
@@ -118,7 +163,7 @@ def test_both_languages_name_the_same_things_and_format(code: str) -> None:
         ("SELECT COUNT(*) AS n\nFROM visits", 2, 6, "tnm.visits"),
         (f"{COUNT} WHERE\n  seats = 'a'", 2, 3, None),
         ("SELECT\n COUNT(DISTINCT region) AS n FROM tnm.visits", 2, None, "COUNT(DISTINCT person)"),
-        ("SELECT bought, COUNT(*) AS n FROM tnm.visits GROUP BY\nbought", 2, 1, "date_trunc('month', bought)"),
+        ("SELECT COUNT(*) AS n,\n MAX(amount) FROM tnm.visits", 2, 2, "QUANTILE_DISC(amount, 0.99)"),
         ("SELECT COUNT(*) AS n FROM tnm.visitz", 1, 27, "tnm.visits"),
     ],
 )
@@ -148,7 +193,7 @@ def test_unknown_and_forbidden_tables_and_columns_read_alike() -> None:
     texts = []
     for name in ("francos.visits", "ailleurs.visits"):
         with pytest.raises(Refused) as caught:
-            resolve(parse(f"SELECT COUNT(*) AS n FROM {name}"), visible)
+            bound(f"SELECT COUNT(*) AS n FROM {name}", visible)
         texts.append([(each.code, each.message.en.replace(name, "…"), each.position) for each in caught.value.refusals])
     assert texts[0] == texts[1]
 
@@ -213,43 +258,36 @@ UNITS = (
 @pytest.mark.parametrize("shape", [*MEETINGS, *OTHER_MEETINGS])
 def test_each_kind_and_number_space_meets_itself_alone(shape: str) -> None:
     """S10: e-mails, phones, the room's numbers and every organisation's own numbers are kept apart."""
-    alike = {name: catalog_of(name) for name in (TNM, FRANCOS)}
-    try:
-        type_query(resolve(parse(shape.format("francos")), alike), {})
-    except Refused:
-        assert shape in OTHER_MEETINGS  # not admitted yet, whatever the kinds
-        return
-    question = parse(shape.format("francos"))
+    question = shape.format("francos")
     for one, other in product(UNITS, repeat=2):
         tables = {name: replace(catalog_of(name), unit=unit) for name, unit in ((TNM, one), (FRANCOS, other))}
-        resolved = resolve(question, tables)
         if one == other:
-            assert type_query(resolved, {})
+            assert bound(question, tables)
             continue
         with pytest.raises(Refused) as caught:
-            type_query(resolved, {})
+            bound(question, tables)
         assert caught.value.code == "kinds_differ"
         assert str(one.token_kind) in caught.value.refusals[0].message.fr
     # Phones written for two countries are one kind: both are E.164.
     regions = {
         name: replace(catalog_of(name), unit=replace(UNITS[1], region=r)) for name, r in ((TNM, "FR"), (FRANCOS, "CA"))
     }
-    assert type_query(resolve(question, regions), {})
+    assert bound(question, regions)
 
 
 def test_kinds_and_epochs_never_meet() -> None:
     """A person's e-mail token and opaque token, or tokens of two epochs, are different strings (S10)."""
     tables = {TNM: catalog_of(TNM), FRANCOS: catalog_of(FRANCOS), MUSEE: catalog_of(MUSEE, kind=IdentifierKind.OPAQUE)}
     old, new = Epoch("2024"), Epoch("2025")
-    for shape in MEETINGS:
-        francos, musee = (resolve(parse(shape.format(owner)), tables) for owner in ("francos", "musee"))
-        assert type_query(francos, {TNM: old, FRANCOS: old})
-        assert type_query(francos, {TNM: old})
+    for shape in (*MEETINGS, *OTHER_MEETINGS):
+        francos, musee = shape.format("francos"), shape.format("musee")
+        assert bound(francos, tables, {TNM: old, FRANCOS: old})
+        assert bound(francos, tables, {TNM: old})
         with pytest.raises(Refused) as caught:
-            type_query(francos, {TNM: old, FRANCOS: new})
+            bound(francos, tables, {TNM: old, FRANCOS: new})
         assert caught.value.code == "epochs_differ"
         with pytest.raises(Refused) as caught:
-            type_query(musee, {TNM: old, MUSEE: old})
+            bound(musee, tables, {TNM: old, MUSEE: old})
         assert caught.value.code == "kinds_differ"
 
 
@@ -257,12 +295,7 @@ def test_kinds_and_epochs_never_meet() -> None:
     "sql",
     [
         # C-3: outputs of a sub-select that cannot be, used outside
-        "SELECT COUNT(*) AS n FROM (SELECT person, date_trunc('month', bought) AS m FROM tnm.visits) AS t WHERE m = DATE '2024-01-01'",
-        "SELECT m, COUNT(*) AS n FROM (SELECT person, date_trunc('month', bought) AS m FROM tnm.visits) AS t GROUP BY m",
-        "SELECT COUNT(*) AS n FROM (SELECT person, 1 AS one, seats FROM tnm.visits) AS t WHERE seats = 2",
         "SELECT COUNT(*) AS n FROM (SELECT person, COUNT(*) AS k FROM tnm.visits) AS t WHERE k = 2",
-        "SELECT COUNT(*) AS n FROM (SELECT person, COUNT(*) AS k FROM tnm.visits GROUP BY person) AS t",
-        "SELECT COUNT(*) AS n FROM (SELECT person, 1, seats FROM tnm.visits UNION ALL SELECT person, 1, seats FROM francos.visits) AS t WHERE seats = 2",
         "SELECT COUNT(*) AS n FROM (SELECT person, person FROM tnm.visits) AS t",
         "SELECT COUNT(*) AS n FROM (SELECT person AS x, person AS y FROM tnm.visits) AS t",
         # W-6: one name for the unit and a column
@@ -279,42 +312,34 @@ def test_kinds_and_epochs_never_meet() -> None:
         # The unit is a key and nothing else
         "SELECT person, COUNT(*) AS n FROM tnm.visits GROUP BY person",
         "SELECT COUNT(*) AS n FROM tnm.visits WHERE person IN ('a')",
-        "SELECT COUNT(*) AS n FROM tnm.visits WHERE person NOT IN (SELECT person FROM tnm.visits)",
-        "SELECT COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person FROM tnm.visits) OR seats = 1",
-        "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (person IN (SELECT person FROM tnm.visits))",
         "SELECT COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT person, seats FROM tnm.visits)",
         "SELECT COUNT(*) AS n FROM tnm.visits WHERE person IN (SELECT region AS person FROM tnm.visits)",
         "SELECT COUNT(*) AS n FROM tnm.visits WHERE seats IN (SELECT seats FROM tnm.visits)",
         "SELECT COUNT(*) AS n FROM tnm.visits AS a WHERE a.person IN (SELECT person FROM tnm.visits AS b WHERE b.seats = a.seats)",
         # Sets
-        "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits UNION SELECT person FROM tnm.visits) AS t",
         "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT ALL SELECT person FROM tnm.visits) AS t",
-        "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits EXCEPT SELECT person FROM tnm.visits) AS t",
-        "SELECT COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits INTERSECT SELECT person, region FROM tnm.visits) AS t",
         "SELECT COUNT(*) AS n FROM (SELECT region FROM tnm.visits INTERSECT SELECT region FROM tnm.visits) AS t",
         "SELECT COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits UNION ALL SELECT region, person FROM tnm.visits) AS t",
         "SELECT COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits UNION ALL SELECT person FROM tnm.visits) AS t",
         "SELECT person FROM tnm.visits UNION ALL SELECT person FROM tnm.visits",
-        "SELECT COUNT(*) AS n FROM tnm.visits UNION ALL SELECT COUNT(*) FROM tnm.visits",
         # Types
-        f"{COUNT} WHERE region < 'a'",
         f"{COUNT} WHERE region = seats",
-        f"{COUNT} WHERE region = discipline",
         f"{COUNT} WHERE channel = region",
-        f"{COUNT} WHERE seats = amount",
         f"{COUNT} WHERE seats = bought",
         f"{COUNT} WHERE bought > 20240101",
-        f"{COUNT} WHERE 1 = 1",
         f"{COUNT} WHERE seats",
         f"{COUNT} WHERE seats = TRUE",
         f"{COUNT} WHERE seats = 1e19",
         f"{COUNT} WHERE seats IN (1, 'a')",
-        f"{COUNT} WHERE date_trunc('month', bought) = DATE '2024-01-01'",
-        f"{COUNT} WHERE date_trunc('month', bought) IS NULL",
     ],
 )
 def test_what_breaks_a_rule_is_refused(sql: str) -> None:
     assert reasons(sql)
+
+
+@pytest.mark.parametrize("sql", ANSWERED)
+def test_what_meets_every_rule_is_admitted(sql: str) -> None:
+    assert bind(sql, None, MADE).releases
 
 
 def test_a_vector_s_entries_are_limited_too() -> None:

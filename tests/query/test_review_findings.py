@@ -12,13 +12,10 @@ from cleanroom.errors import Refused
 from cleanroom.identifiers import IdentifierKind, PartyId, TableName
 from cleanroom.query import algebra, cohort, duckdb_backend
 from cleanroom.query.backend import Slice, SliceTooLarge
-from cleanroom.query.bound import bound
+from cleanroom.query.binding.question import bind_question
 from cleanroom.query.cohort import MOST_ALTERNATIVES, owners_reaching, possible
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.parse import parse
-from cleanroom.query.plan import plan
-from cleanroom.query.resolve import resolve
-from cleanroom.query.unit import type_query
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -79,7 +76,7 @@ def test_using_links_the_relation_that_owns_the_unit() -> None:
         " JOIN tnm.visits AS c USING (person) WHERE a.person = c.person"
     )
     with pytest.raises(Refused) as caught:
-        type_query(resolve(parse(sql), CATALOGS), {})
+        bind_question(parse(sql), CATALOGS, {})
     assert {reason.code for reason in caught.value.refusals} == {"join_without_unit"}
 
 
@@ -89,9 +86,8 @@ def test_memory_that_a_scan_lacks_splits_the_slice(monkeypatch: pytest.MonkeyPat
     def full(*_: object, **__: object) -> NoReturn:
         raise MemoryError
 
-    typed = type_query(resolve(parse("SELECT COUNT(*) AS n FROM tnm.visits"), CATALOGS), {})
-    planned = plan(bound(typed, [CATALOGS[HERE].contribution], 0))
+    (release,) = bind_question(parse("SELECT COUNT(*) AS n FROM tnm.visits"), CATALOGS, {}).releases
     monkeypatch.setattr(duckdb_backend, "scan", full)
     backend = DuckDBBackend({HERE: (CATALOGS[HERE], [])}, 0)
     with pytest.raises(SliceTooLarge):
-        backend.rows(planned.relation, (), Slice(0, 0))
+        backend.rows(release.relation, (), Slice(0, 0))

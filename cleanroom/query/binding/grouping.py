@@ -73,7 +73,7 @@ class PersonGroups:
 
     def scope(self) -> RowScope:
         """Return the names of a SELECT list over the groups: keys, and aggregates of rows."""
-        return replace(self.row_scope, instead=self._instead)
+        return replace(self.row_scope, instead=self._instead, nested=None, grouped=True)
 
     def output(self, node: exp.Expr) -> Typed | None:
         """Bind an expression over the groups."""

@@ -63,7 +63,10 @@ def together(terms: Sequence[Term]) -> Term | None:
 
 @dataclass
 class Joiner:
-    """Joins the relations of one FROM clause, one after the other."""
+    """Joins the relations of one FROM clause, one after the other.
+
+    `later` holds the subqueries of inner joins' ON, for WHERE.
+    """
 
     asking: Asking
     rows: Rows
@@ -72,6 +75,7 @@ class Joiner:
     def __post_init__(self) -> None:
         self._linked: list[set[int]] = [{0}]
         self._inner: list[tuple[int, exp.Expr]] = []
+        self.later: list[exp.Expr] = []
 
     def join(self, item: Item) -> None:
         """Join one relation more."""
@@ -121,6 +125,9 @@ class Joiner:
     def _personal(self, item: Item, right: Personal, side: str, node: exp.Join) -> None:
         kind = algebra.JoinKind[side or "INNER"]
         outer = kind is not algebra.JoinKind.INNER
+        if kind.keeps_right and self.later:
+            # What waits for WHERE would judge rows that this join adds.
+            self.asking.refuse("correlated", node)
         number = len(self.rows.sources)
         combined = self._combined(item, right, kind)
         self._linked.append({number})
@@ -176,6 +183,9 @@ class Joiner:
         scope = self.scope(judged)
         for each in conjuncts(node.args.get("on")):
             pair = unit_pair(scope, each)
+            if pair is None and each.find(exp.Select) is not None:
+                self._subquery(each, node)
+                continue
             if pair is None:
                 bound = condition(scope, each)
                 if bound is not None:
@@ -193,6 +203,13 @@ class Joiner:
                     terms.append(judged.present(other.source))
             self._link_in(judged.sources, a, b)
         return terms, stated
+
+    def _subquery(self, node: exp.Expr, join: exp.Join) -> None:
+        """Leave a subquery of an inner join's ON to WHERE, where it means the same; of other joins, refuse it."""
+        if join.args.get("side") or str(join.args.get("kind") or "").upper() in {"SEMI", "ANTI"}:
+            self.asking.refuse("correlated", node)
+        else:
+            self.later.append(node)
 
     def _semi(self, item: Item, right: Personal, node: exp.Join, *, negated: bool) -> None:
         number = len(self.rows.sources)
@@ -223,7 +240,10 @@ class Joiner:
         places = {name: width + at for at, (name, _) in enumerate(table.columns)}
         joined = Rows(self.rows.relation, columns, [*self.rows.sources, Source(item.label, item.owner, None, places)])
         scope = self.scope(joined)
-        terms = [bound.term for each in conjuncts(node.args.get("on")) if (bound := condition(scope, each)) is not None]
+        stated = conjuncts(node.args.get("on"))
+        if any(each.find(exp.Select) is not None for each in stated):
+            self.asking.stop("correlated", node)
+        terms = [bound.term for each in stated if (bound := condition(scope, each)) is not None]
         joined.relation = algebra.JoinPublic(
             self.rows.relation, table.table(), side == "LEFT", together(terms) or Flag(value=True)
         )

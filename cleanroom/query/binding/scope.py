@@ -44,6 +44,7 @@ class RowScope:
         outer: the scope of the SELECT around, where a subquery may refer to it.
         nested: binds EXISTS, IN (SELECT …) and scalar subqueries in a term.
         instead: what stands for a whole node: aggregates, keys and windows of a grouped SELECT; None binds it itself.
+        grouped: whether terms are over groups, so that nothing of a single row may stand in them.
     """
 
     asking: Asking
@@ -51,6 +52,7 @@ class RowScope:
     outer: RowScope | None = None
     nested: Callable[[RowScope, exp.Expr], Typed | None] | None = None
     instead: Callable[[RowScope, exp.Expr], Typed | bool | None] | None = None
+    grouped: bool = False
 
     @property
     def text(self) -> str:
@@ -75,14 +77,19 @@ class RowScope:
 
     def special(self, node: exp.Expr) -> Typed | bool | None:
         """Return what stands for a node, None if it is refused, or False if it is an ordinary term."""
+        if self.instead is not None:
+            found = self.instead(self, node)
+            if found is not False:
+                return found
         if isinstance(node, exp.Is) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Null):
             unit = self.unit(node.this, quiet=True)
+            if unit is not None and self.grouped:
+                self.refuse("not_grouped", node, name=str(node.this.name)[:80])
+                return None
             if unit is not None:
                 return self._unit_is_null(unit)
         if isinstance(node, (exp.Exists, exp.Subquery)) or (isinstance(node, exp.In) and node.args.get("query")):
             return self.subquery(node)
-        if self.instead is not None:
-            return self.instead(self, node)
         return False
 
     def subquery(self, node: exp.Expr) -> Typed | None:

@@ -121,7 +121,7 @@ class Selects:
         rows = joiner.rows
         scope = scope_of(rows)
         where = node.args.get("where")
-        waiting: list[exp.Expr] = []
+        waiting: list[exp.Expr] = [*joiner.later]
         present: list[Term] = []
         for part in conjuncts(where.this if where is not None else None):
             pair = joiner.pair(scope, part)
