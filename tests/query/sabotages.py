@@ -69,8 +69,8 @@ TOTAL_OF_EACH = "SELECT COUNT(*) AS n FROM (SELECT person, region, SUM(seats) AS
 NUMBERED = "SELECT SUM(seats) AS n FROM (SELECT person, seats, row_number() OVER (PARTITION BY person ORDER BY bought) AS i FROM tnm.visits) AS t WHERE i = 1"
 DIFFERENT = "SELECT COUNT(*) AS n FROM (SELECT DISTINCT person, region FROM tnm.visits) AS t"
 COUNTED_JOIN = (
-    "SELECT COUNT(*) AS n FROM (SELECT a.person, COUNT(*) AS c FROM tnm.visits AS a JOIN francos.visits AS b USING (person)"
-    " GROUP BY a.person) AS t WHERE c = 2"
+    "SELECT COUNT(*) AS n FROM (SELECT a.person, COUNT(*) AS c FROM tnm.visits AS a JOIN tnm.visits AS b USING (person)"
+    " GROUP BY a.person) AS t WHERE c > 3"
 )
 FILTERED = (
     "SELECT COUNT(*) FILTER (WHERE seats > 3) AS n, SUM(seats) FILTER (WHERE region = 'nord') AS s FROM tnm.visits"
@@ -198,8 +198,6 @@ SABOTAGES = (
         "test_sensitivity:test_rows_of_a_person_in_another_order_change_nothing_in_a_join_that_is_cut"),
     Sabotage("first rows of everybody together", PRINTER, 'PARTITION BY t."u"{order}', "PARTITION BY 1{order}",
         "test_sensitivity:test_first_rows_are_each_person_s_own"),
-    Sabotage("IN of nothing forgets NULL", PRINTER, "IS NULL THEN NULL ELSE FALSE END", "IS NULL THEN FALSE ELSE FALSE END",
-        PLAIN, (NOT_EQUAL,)),
     Sabotage("stream not ordered by person", PRINTER, "' ORDER BY r.\"u\"' if ordered else \"\"", '""',
         "test_sensitivity:test_every_person_of_a_union_is_clipped_alone"),
     Sabotage("printed tables not compared", PRINTER, " or tables != expected or seen != expected:", ":",
@@ -219,7 +217,7 @@ SABOTAGES = (
         ("SELECT COUNT(*) AS n FROM tnm.visits AS a, francos.visits AS b",)),
     Sabotage("recode dropped", "cleanroom.query.binding.sets", "recodes.append(tuple(value for value in values if value is not None))",
         "recodes.append(None)", PLAIN, (UNION,)),
-    Sabotage("bounds of the first arm stand for all", "cleanroom.query.terms.alike", "        max(each.upper for each in kinds),", "        kinds[0].upper,", PLAIN, (HULL,)),
+    Sabotage("bounds of the first arm stand for all", "cleanroom.query.terms.alike", "        max(each.usual_upper for each in kinds),", "        kinds[0].usual_upper,", PLAIN, (HULL,)),
     Sabotage("a NULL in a list is a miss", "cleanroom.query.terms.comparing", "                unknown = True", "                missed = True", PLAIN, (NOT_IN_NULL,)),
     Sabotage("anti-join negation lost", PRINTER, '{"NOT " * negated}', "", PLAIN, (NOT_IN,)),
     Sabotage("NOT IN printed as IN's opposite of a NULL", "cleanroom.query.binding.subqueries", "negated ^= isinstance(node, exp.Not)",

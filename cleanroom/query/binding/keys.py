@@ -79,6 +79,27 @@ def key_of(typed: Typed, column: int, columns: Sequence[Typed], filters: Sequenc
     return None
 
 
+def month_key(
+    typed: Typed, columns: Sequence[Typed], filters: Sequence[t.Term]
+) -> tuple[Callable[[int], statistics.Key], Typed] | None:
+    """Return the key of date_trunc('month', column) where no filter narrows it, and the column as it is stored."""
+    match typed.term:
+        case t.StartOf(unit=t.DateUnit.MONTH, day=t.Column(index=place) as column):
+            kind = columns[place].type
+            if not isinstance(kind, DateType) or any(place in t.columns_of(each) for each in filters):
+                return None
+        case _:
+            return None
+    first, last = (day.year * 12 + day.month for day in (day_of(kind.lower), day_of(kind.upper)))
+    months, since = last - first + 1, first - (1970 * 12 + 1)
+    nullable = kind.nullable
+
+    def made(at: int) -> statistics.Key:
+        return statistics.MonthKey(at, since, months, nullable)
+
+    return made, replace(columns[place], term=column)
+
+
 def word_key(typed: Typed, filters: Sequence[t.Term]) -> tuple[Callable[[int], statistics.Key], Typed] | None:
     """Return the key of a text whose values the question itself lists (WHERE text IN (…)), and the term it is of."""
     words: tuple[str, ...] | None = None

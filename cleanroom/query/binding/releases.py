@@ -17,7 +17,7 @@ from cleanroom.query import statistics
 from cleanroom.query.binding.aggregates import Aggregated, Called, argument, calls_in, is_aggregate, taken_apart
 from cleanroom.query.binding.grouping import same_key
 from cleanroom.query.binding.joins import condition
-from cleanroom.query.binding.keys import clamped, key_of, word_key
+from cleanroom.query.binding.keys import clamped, key_of, month_key, word_key
 from cleanroom.query.binding.personal import Release, Rows
 from cleanroom.query.binding.scalars import bind_scalar
 from cleanroom.query.binding.selects import chosen, written_key
@@ -236,6 +236,10 @@ class ReleaseBinder:
                 place, words_fact = words
                 return place(self._column(words_fact))
             return statistics.UnknownKey(self._column(typed), typed.type.nullable)
+        months = month_key(typed, self.rows.columns, self.filters)
+        if months is not None:
+            of_months, day = months
+            return of_months(self._column(day))
         made = key_of(typed, -1, self.rows.columns, self.filters)
         if made is None:
             self.scope.refuse("key_without_domain", node, name=str(getattr(node, "name", "") or "GROUP BY")[:80])
