@@ -116,8 +116,9 @@ class DuckDBBackend:
 
 
 def _codes(column: pa.ChunkedArray) -> Codes:
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
+    if isinstance(column.type, pa.Bool8Type):
+        # DuckDB's lossless booleans are an extension, whose NULLs cannot be filled.
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], pa.int8())
     if column.null_count == 0:
         values = column.to_numpy().astype(np.int64, copy=False)
         return Codes(values, np.ones(len(values), dtype=np.bool_))
