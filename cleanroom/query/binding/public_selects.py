@@ -44,7 +44,8 @@ def over_release(
     table = ReleaseTable(number, release_columns(release.keys, release.outputs, number))
     scope = PublicScope(selects.asking, [PublicSource("", "", table.columns, 0)], replaced, windows=False)
     outputs, columns = _outputs(selects, node, scope)
-    if not any(column.behind for column in columns):
+    shown = {replaced[id(each)] for out in node.expressions for each in out.walk() if id(each) in replaced}
+    if not any(table.columns[place].behind for place in shown):
         hint = ("ajoutez COUNT(DISTINCT person)", "add COUNT(DISTINCT person)")
         selects.asking.stop("row_output", node, hint)
     aliased = replace(scope, aliases=_aliases(node))
