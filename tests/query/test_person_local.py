@@ -1,6 +1,6 @@
 """What is computed within a person's rows looks at nobody else's, and not at their order (S14, S20, S22)."""
 
-# ruff: noqa: S608, E501 - questions, one a line
+# ruff: noqa: E501 - questions, one a line
 from __future__ import annotations
 
 from random import Random
