@@ -102,6 +102,8 @@ def _canonical(value: object) -> object:
             return ["TableName", str(value)]
         case tuple():
             return [_canonical(item) for item in value]
+        case frozenset():
+            return ["set", *sorted((_canonical(item) for item in value), key=repr)]
         case _ if is_dataclass(value) and not isinstance(value, type):
             return [type(value).__name__, *(_canonical(getattr(value, field.name)) for field in fields(value))]
     raise TypeError(f"no canonical form for {type(value).__name__}")
