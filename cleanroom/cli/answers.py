@@ -150,8 +150,10 @@ def _withheld(console: Console, suppressed: int, cells: int) -> list[str]:
 
 
 def _value(console: Console, value: Cell, margin: Cell) -> str:
-    if not isinstance(value, int | float) or not isinstance(margin, int | float):
+    if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN stands for what is withheld
         return console.words("retenu", "withheld")
+    if not isinstance(margin, int | float) or margin != margin:  # noqa: PLR0124 - a quantile has no margin
+        return figures.number(value, 2, console.language)
     return figures.with_margin(value, margin, console.language)
 
 
