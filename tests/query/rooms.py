@@ -233,7 +233,7 @@ def squared_distance(one: Sequence[int], other: Sequence[int]) -> int:
 def squared_diameter(a_plan: Plan) -> int:
     """Return D²: what removing a person from one table may change (S2), stated here apart from the product."""
     square = a_plan.bounds.norm**2
-    one_number = a_plan.bounds.cells * len(a_plan.bounds.components) == 1
+    one_number = a_plan.bounds.cells * len(a_plan.bounds.components) == 1 and not a_plan.bounds.distinct_keys
     signed = any(component.lower < 0 for component in a_plan.bounds.components)
     if len(a_plan.tables) == 1 or (one_number and not signed):
         return square

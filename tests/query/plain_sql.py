@@ -1,0 +1,188 @@
+"""Questions against plain SQL: a room as a member would read it, and answers without noise through the same finish."""
+
+# ruff: noqa: S608 - tables are named by their catalog
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+from rooms import Engine, Room, bind
+
+from cleanroom.catalog import Category, Date, Number, Text
+from cleanroom.query.finishing import answer_columns, answer_rows
+from cleanroom.query.quantiles import best
+from cleanroom.query.release import CellState, NoisedRelease
+from cleanroom.query.statistics import Mean, Quantile, StatisticOutput, Variance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rooms import Catalogs
+
+    from cleanroom.query.parse import Parameters
+    from cleanroom.query.plan import Plan
+    from cleanroom.query.public.language import PublicColumn
+    from cleanroom.query.public.run import PublicRows
+    from cleanroom.query.release import Cell
+
+Answer = list[tuple[Any, ...]]
+
+
+def database(room: Room) -> duckdb.DuckDBPyConnection:
+    """Return a database with the room's rows as a member would read them: texts, dates and decimals."""
+    connection = duckdb.connect(":memory:", config={"threads": 1, "default_null_order": "nulls_last"})
+    types = {Category: pa.string(), Text: pa.string(), Date: pa.date32(), Number: pa.decimal128(18, 2)}
+    for table, catalog in room.catalogs.items():
+        rows = [row for part in room.uploads[table] for row in part]
+        columns = [(catalog.unit.name, pa.array([f"p{person}" for person, _ in rows], pa.string()))]
+        for place, column in enumerate(catalog.columns):
+            values = [plain(column.type, values[place]) for _, values in rows]
+            kind = pa.int32() if column.name in {"seats", "tickets"} else types[type(column.type)]
+            if pa.types.is_integer(kind):
+                values = [None if value is None else int(value) for value in values]
+            columns.append((column.name, pa.array(values, kind)))
+        connection.register("arriving", pa.table(dict(columns)))
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.owner}")
+        connection.execute(f"CREATE TABLE {table} AS SELECT * FROM arriving")
+        connection.unregister("arriving")
+    return connection
+
+
+def plain(kind: object, code: Any) -> Any:
+    """Return a code as the value it stands for."""
+    if code is None:
+        return None
+    match kind:
+        case Date():
+            return date(1970, 1, 1) + timedelta(days=code)
+        case Number(resolution=resolution):
+            return code * resolution
+    return code
+
+
+class _Occupied(NoisedRelease):
+    """A release without noise, without the lines of empty cells: a GROUP BY of plain SQL has none of those."""
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield the cells that somebody is in, and of a question without keys the one cell."""
+        for cell in super().cells():
+            if cell.state is CellState.RELEASED or not self.plan.keys:
+                yield replace(cell, state=CellState.RELEASED)
+
+
+def exact_release(a_plan: Plan, room: Room) -> NoisedRelease:
+    """Return what a release would be without noise; `a_plan` has a threshold of one person."""
+    engine = Engine(a_plan)
+    surviving = engine.keys(room) if a_plan.bounds.distinct_keys else None
+    exact = engine.exact(room, surviving=surviving)
+    chosen = []
+    for bound, weights in zip(a_plan.bounds.quantiles, exact.weights, strict=True):
+        statistic = a_plan.statistics[bound.statistic]
+        assert isinstance(statistic, Quantile)
+        chosen.append(tuple(best(bound, cell, discrete=statistic.discrete) for cell in weights))
+    if not a_plan.keys and a_plan.bounds.threshold:
+        # One line, whether or not anybody is in it.
+        a_plan = replace(a_plan, bounds=replace(a_plan.bounds, threshold=0))
+    return _Occupied(a_plan, 1.0, exact.values, tuple(chosen), surviving)
+
+
+def exact_answer(sql: str, parameters: Parameters, room: Room, catalogs: Catalogs) -> tuple[PublicRows, float]:
+    """Return the answer before noise, and how far a number that hangs on quantiles may be off."""
+    plan = bind(sql, parameters, catalogs, threshold=1)
+    found = answer_rows(plan, tuple(exact_release(each, room) for each in plan.releases), {})
+    assert found.columns == answer_columns(plan)
+    off = 0.0
+    for release in plan.releases:
+        for bound in release.bounds.quantiles:
+            statistic = release.statistics[bound.statistic]
+            assert isinstance(statistic, Quantile)
+            off = max(off, float(bound.step * Fraction(statistic.resolution)))
+    return found, off
+
+
+def neutral(sql: str, catalogs: Catalogs, parameters: Parameters) -> list[bool]:
+    """Return for each column whether it has a declared neutral value where plain SQL has NULL."""
+    plan = bind(sql, parameters, catalogs, threshold=1)
+    averaged = {
+        (number, place)
+        for number, release in enumerate(plan.releases)
+        for place, output in enumerate(release.outputs)
+        if isinstance(output, StatisticOutput)
+        and isinstance(release.statistics[output.statistic], (Mean, Variance, Quantile))
+    }
+    if plan.finish is None:
+        return [(0, place) in averaged for place in range(len(plan.releases[0].outputs))]
+    return [bool(column.behind & averaged) for column in plan.finish.columns]
+
+
+def compare_answer(
+    sql: str, written: str, room: Room, *, parameters: Parameters = None, wide: Catalogs, within: float = 0.0
+) -> int:
+    """Compare a question's answer with plain SQL; return how many lines it has.
+
+    Args:
+        written: what plain SQL is asked.
+        wide: catalogs whose bounds do not bind.
+        within: how far a number may be off besides, where each row is rounded to a resolution.
+    """
+    found, off = exact_answer(sql, parameters, room, wide)
+    with database(room) as connection:
+        theirs = [tuple(native(value) for value in row) for row in connection.execute(written).fetchall()]
+    mine = [tuple(native(cell.value) for cell in row) for row in found.rows]
+    off = max(off, within)
+    lenient = neutral(sql, wide, parameters)
+    # A number that must be a whole line's name: labels and keys.
+    keys = [place for place, column in enumerate(found.columns) if not column.behind]
+    assert Counter(_key(row, keys) for row in mine) == Counter(_key(row, keys) for row in theirs), (sql, mine, theirs)
+    ordered = "order by" in sql.lower().rsplit(")", 1)[-1]
+    if not ordered:
+        mine, theirs = (
+            sorted(mine, key=lambda row: _sortable(row, keys)),
+            sorted(theirs, key=lambda row: _sortable(row, keys)),
+        )
+    for one, other in zip(mine, theirs, strict=True):
+        for place, (got, wanted) in enumerate(zip(one, other, strict=True)):
+            assert _alike(got, wanted, found.columns[place], off, neutral=lenient[place]), (
+                sql,
+                found.columns[place].label,
+                one,
+                other,
+            )
+    return len(theirs)
+
+
+def native(value: Any) -> Any:
+    """Return a value in the one form that both sides are compared in."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, (int, float, Decimal)):
+        return float(value)
+    return value
+
+
+def _key(row: tuple[Any, ...], keys: list[int]) -> tuple[Any, ...]:
+    return tuple(round(row[place], 9) if isinstance(row[place], float) else row[place] for place in keys)
+
+
+def _sortable(row: tuple[Any, ...], keys: list[int]) -> tuple[Any, ...]:
+    first = [(value is not None, str(type(value)), value) for value in _key(row, keys)]
+    rest = [(value is not None, round(value, 6) if isinstance(value, float) else 0) for value in row]
+    return (first, rest)
+
+
+def _alike(got: Any, wanted: Any, column: PublicColumn, off: float, *, neutral: bool) -> bool:
+    if wanted is None:
+        # The aggregate of nothing is the declared neutral value instead of NULL (S34).
+        return got is None or (bool(column.behind) and (neutral or got == 0))
+    if isinstance(wanted, float) and isinstance(got, float):
+        return math.isclose(got, wanted, rel_tol=1e-9, abs_tol=max(1e-9, off if column.behind else 0))
+    return bool(got == wanted)
