@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from cleanroom.cli.drafts import add_drafts
 from cleanroom.cli.parser import Parser
 from cleanroom.cli.presets import add_presets
+from cleanroom.cli.reference_arguments import add_references
 from cleanroom.cli.upload_arguments import add_uploads
 from cleanroom.cli.values import Reader
 from cleanroom.errors import Bilingual, Language
@@ -66,6 +67,7 @@ def build_parser(language: Language) -> Parser:
     add_presets(adder)
     add_drafts(adder)
     add_uploads(adder)
+    add_references(adder)
     _add_questions(adder)
     _add_budget(adder)
     _add_log(adder)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cleanroom.cli.console import Console
     from cleanroom.policies import AnalysisRule
-    from cleanroom.room.views import AccountBudget, CatalogTable
+    from cleanroom.room.views import AccountBudget, CatalogReference, CatalogTable
 
 _WINDOWS: Final = {
     "never": Bilingual("pour toujours", "for life"),
@@ -36,6 +36,8 @@ def catalog(console: Console, arguments: argparse.Namespace) -> int:
     console.say(f"Buts ouverts à {found.party} : {purposes}", f"Purposes open to {found.party}: {purposes}")
     for table in found.tables:
         _table(console, table)
+    for reference in found.references:
+        reference_lines(console, reference)
     return ExitCode.DONE
 
 
@@ -182,3 +184,22 @@ def _rule(console: Console, rule: AnalysisRule) -> None:
             f"  règle « {rule.name} » : {' ; '.join(fr)}", f"  rule {rule.name!r}: {'; '.join(en)}", indent=" " * 6
         )
     )
+
+
+def reference_lines(console: Console, reference: CatalogReference) -> None:
+    """Show a public table: what it holds, and on whose word."""
+    rows = figures.number(reference.rows, 0, console.language)
+    console.say(
+        f"\n{reference.name} — table publique, {rows} lignes, que tous peuvent lire : cleanroom reference show",
+        f"\n{reference.name} — a public table, {rows} rows, which everybody can read: cleanroom reference show",
+    )
+    console.lines(console.wrapped(f"  source : {reference.source}", f"  source: {reference.source}", indent=" " * 8))
+    console.say(f"  {reference.digest}", f"  {reference.digest}")
+    for column in reference.columns:
+        console.lines(
+            console.wrapped(
+                f"    {column.name} : {column.description.fr}",
+                f"    {column.name}: {column.description.en}",
+                indent=" " * 8,
+            )
+        )

@@ -148,6 +148,18 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import catalogs
 
             return catalogs.catalog(console, parsed)
+        case "reference add":
+            from cleanroom.cli import references
+
+            return references.add(console, parsed)
+        case "reference list":
+            from cleanroom.cli import references
+
+            return references.listed(console, parsed)
+        case "reference show":
+            from cleanroom.cli import references
+
+            return references.show(console, parsed)
         case "budget":
             from cleanroom.cli import catalogs
 

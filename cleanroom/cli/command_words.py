@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TWO_WORDS: Final = frozenset({("party", "add"), ("log", "verify"), ("log", "export")})
+TWO_WORDS: Final = frozenset(
+    {
+        ("party", "add"),
+        ("log", "verify"),
+        ("log", "export"),
+        ("reference", "add"),
+        ("reference", "list"),
+        ("reference", "show"),
+    }
+)
 """Commands of two words; `cleanroom log ./verify` reads the log of a room that is called so."""
 
 

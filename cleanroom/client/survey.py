@@ -41,7 +41,8 @@ _TRIED: Final = 2_000
 _ROWS: Final = 1 << 17
 _LARGEST: Final = (1 << 31) - 1
 _RESOLUTIONS: Final = (Decimal(1), Decimal("0.01"), Decimal("0.0001"))
-_EVERY_DAY: Final = Date(date(1, 1, 1), date(9999, 12, 31), nullable=True)
+EVERY_DAY: Final = Date(date(1, 1, 1), date(9999, 12, 31), nullable=True)
+"""Whatever is a date."""
 
 
 @dataclass(slots=True)
@@ -60,9 +61,9 @@ class Numbers:
 
     def see(self, values: pl.Series) -> None:
         """Read the next values."""
-        self.form = written_form(values, _number(self.resolution), self.form)
+        self.form = written_form(values, any_number(self.resolution), self.form)
         while True:
-            kind = _number(self.resolution)
+            kind = any_number(self.resolution)
             read = conform_column(values, kind, self.form)
             finer = [each for each in _RESOLUTIONS if each < self.resolution]
             if not finer or all(reason is not ReasonKind.NOT_A_MULTIPLE for reason, _ in read.faults):
@@ -91,8 +92,8 @@ class Days:
 
     def see(self, values: pl.Series) -> None:
         """Read the next values."""
-        self.form = written_form(values, _EVERY_DAY, self.form)
-        read = conform_column(values, _EVERY_DAY, self.form)
+        self.form = written_form(values, EVERY_DAY, self.form)
+        read = conform_column(values, EVERY_DAY, self.form)
         self.wrong += sum(int(wrong.sum()) for _, wrong in read.faults)
         least, most = read.values.min(), read.values.max()
         if isinstance(least, date) and isinstance(most, date):
@@ -314,7 +315,8 @@ def _joined(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         yield pl.concat(held)
 
 
-def _number(resolution: Decimal) -> Number:
+def any_number(resolution: Decimal) -> Number:
+    """Return the type of a number of this resolution and of no other bound than what fits."""
     return Number(resolution, -_LARGEST, _LARGEST, nullable=True)
 
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cleanroom.catalog import TableCatalog
-    from cleanroom.identifiers import TableName
+    from cleanroom.catalog.reference import ReferenceTable
+    from cleanroom.identifiers import Digest, TableName
 
 DEFAULT_MEMORY: Final = "2GiB"
 DEFAULT_THREADS: Final = 2
@@ -39,6 +40,7 @@ class DuckDBBackend:
     Args:
         tables: for each table its catalog and the readers of its uploads, in the order they were taken in.
         rows: rows of all these uploads together; decides how many slices are made.
+        references: the public tables that plans join, by digest.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class DuckDBBackend:
         rows: int,
         *,
         memory: str = DEFAULT_MEMORY,
+        references: Mapping[Digest, ReferenceTable] | None = None,
     ) -> None:
         self._tables = tables
+        self._references = references or {}
         self._rows = rows
         self._read_again: set[str] = set()
         self._connection = duckdb.connect(
@@ -86,6 +90,8 @@ class DuckDBBackend:
         finally:
             for number in range(len(printed.tables)):
                 self._connection.unregister(f"s{number}")
+            for number in range(len(printed.public)):
+                self._connection.unregister(f"r{number}")
 
     def _register(self, printed: Statement, part: Slice) -> None:
         """Scan the tables of a statement in one slice and hand them to DuckDB, persons numbered."""
@@ -99,6 +105,12 @@ class DuckDBBackend:
             arrays = [pa.array(ranks[each]), *scanned[each].columns.values()]
             names = ["u", *(f"c{place}" for place in range(len(each.columns)))]
             self._connection.register(f"s{number}", pa.Table.from_arrays(arrays, names=names))
+
+        for number, public in enumerate(printed.public):
+            codes = self._references[public.digest].codes.select(public.columns)
+            # A join on nothing reads no column, but needs its rows.
+            columns = {f"c{place}": codes.column(place) for place in range(codes.num_columns)}
+            self._connection.register(f"r{number}", pa.table(columns or {"none": pa.nulls(public.rows, pa.int8())}))
 
     def _run(self, printed: Statement, columns: tuple[int, ...]) -> PersonRows:
         table: pa.Table = self._connection.sql(printed.sql, params=list(printed.parameters)).to_arrow_table()

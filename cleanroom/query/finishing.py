@@ -17,13 +17,15 @@ from cleanroom.query.statistics import GroupingOutput, KeyOutput, StatisticOutpu
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from cleanroom.catalog.reference import ReferenceTable
+    from cleanroom.identifiers import Digest
     from cleanroom.query.mechanisms import Noise
     from cleanroom.query.plan import Plan, QuestionPlan
     from cleanroom.query.public.language import PublicColumn, PublicRelation
     from cleanroom.query.release import NoisedRelease
 
 
-def require_runnable(plan: QuestionPlan) -> None:
+def require_runnable(plan: QuestionPlan, references: Mapping[Digest, ReferenceTable]) -> None:
     """Run what a question says over its releases on tables without rows, before it is charged.
 
     Admission types every term, so nothing should fail; if the engine refuses the statement all the same, it is now.
@@ -38,18 +40,18 @@ def require_runnable(plan: QuestionPlan) -> None:
         for number, release in enumerate(plan.releases)
     }
     try:
-        run(plan.finish, tables, {})
+        run(plan.finish, tables, references)
     except duckdb.Error:
         raise InvariantBroken("a finish that its types allow does not run") from None
 
 
 def answer_rows(
-    plan: QuestionPlan, releases: tuple[NoisedRelease, ...], references: Mapping[str, Sequence[Sequence[object]]]
+    plan: QuestionPlan, releases: tuple[NoisedRelease, ...], references: Mapping[Digest, ReferenceTable]
 ) -> PublicRows:
     """Return the answer's rows.
 
     Args:
-        references: the rows of public tables, by digest.
+        references: the public tables that it reads, by digest.
     """
     tables = {
         number: PublicRows(release_columns(release.plan.keys, release.plan.outputs, number), tuple(_rows(release)))

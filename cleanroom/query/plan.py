@@ -10,10 +10,10 @@ from enum import Enum
 from fractions import Fraction
 
 from cleanroom.identifiers import Digest, TableName
-from cleanroom.query.algebra import Relation, scans
+from cleanroom.query.algebra import PublicTable, Relation, public_tables, scans
 from cleanroom.query.bound import Bounds
 from cleanroom.query.cells import GroupingSets
-from cleanroom.query.public.language import PublicRelation
+from cleanroom.query.public.language import PublicRelation, reference_tables
 from cleanroom.query.statistics import GroupingOutput, Key, KeyOutput, Output, Statistic, StatisticOutput
 
 PLAN_LABEL = "cleanroom/plan/v1"
@@ -68,6 +68,14 @@ class QuestionPlan:
         """The tables that the question reads anywhere, sorted (S1)."""
         return tuple(sorted({table for release in self.releases for table in release.tables}))
 
+    @property
+    def references(self) -> tuple[PublicTable, ...]:
+        """The public tables that the question reads anywhere, by name, each once."""
+        joined = [table for release in self.releases for table in public_tables(release.relation)]
+        finished = reference_tables(self.finish) if self.finish is not None else ()
+        found = {(table.name, table.digest): table for table in (*joined, *finished)}
+        return tuple(found[key] for key in sorted(found, key=str))
+
     def digest(self) -> Digest:
         """Return the digest of what the question computes."""
         if self.finish is None and len(self.releases) == 1:
@@ -98,6 +106,8 @@ def _canonical(value: object) -> object:
             return ["number", str(Fraction(value))]
         case date():
             return ["date", value.isoformat()]
+        case Digest():
+            return ["Digest", str(value)]
         case TableName():
             return ["TableName", str(value)]
         case tuple():

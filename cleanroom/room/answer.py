@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.errors import Bilingual
+    from cleanroom.identifiers import Digest
     from cleanroom.query.gate import ValidatedPlan
     from cleanroom.query.plan import QuestionPlan
     from cleanroom.query.public.run import PublicRows
@@ -99,12 +101,12 @@ class Preview:
 
 
 def answer_table(
-    plan: QuestionPlan, releases: tuple[NoisedRelease, ...], references: Mapping[str, Sequence[Sequence[object]]]
+    plan: QuestionPlan, releases: tuple[NoisedRelease, ...], references: Mapping[Digest, ReferenceTable]
 ) -> tuple[pd.DataFrame, int]:
     """Return the answer as a data frame, and how many public cells were withheld.
 
     Args:
-        references: the rows of public tables that the question joins, by digest.
+        references: the public tables that the question reads, by digest.
     """
     from cleanroom.query.finishing import answer_rows
     from cleanroom.query.release import CellState

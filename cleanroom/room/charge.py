@@ -104,6 +104,7 @@ def charge(
             "plan": str(plan.digest()),
             "rules": [[str(table), rule] for table, rule in validated.rules],
             "versions": [[str(upload.table), upload.number] for upload in uploads],
+            "references": [[table.name, str(table.digest)] for table in plan.references],
             "releases": [
                 _release_details(release, noise) for release, noise in zip(plan.releases, validated.noises, strict=True)
             ],

@@ -30,11 +30,13 @@ CREATE TABLE withdrawal (table_name TEXT NOT NULL, number INTEGER NOT NULL, decl
   log_index INTEGER NOT NULL, PRIMARY KEY (table_name, number)) STRICT;
 CREATE TABLE linkage (epoch TEXT PRIMARY KEY, linkage_check BLOB NOT NULL) STRICT;
 CREATE TABLE request (request TEXT PRIMARY KEY, party TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE reference (name TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
+  content BLOB NOT NULL, request BLOB NOT NULL, log_index INTEGER NOT NULL, PRIMARY KEY (name, version)) STRICT;
 CREATE TABLE cohort (owners TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
 """
 """`declaration` keeps every version, `upload` every upload, also those that a `retirement` took out of the table's
-version `number`; `withdrawal` ends the declarations up to one; `cohort` the owner sets of answered sector questions
-(S43); `request` every id."""
+version `number`; `reference` every content of a public table (S30); `withdrawal` ends the declarations up to one;
+`cohort` the owner sets of answered sector questions (S43); `request` every id."""
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:

@@ -17,6 +17,7 @@ from audit_log import EventType
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId
 from cleanroom.accounting.privacy_loss import Rho, epsilon_of
+from cleanroom.catalog.reference import DAMAGED
 from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.drawing import draw, released_keys
@@ -26,7 +27,7 @@ from cleanroom.query.gate import ValidatedPlan, admit
 from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
-from cleanroom.room import registry
+from cleanroom.room import references, registry
 from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt, answer_table, noise_scales, preview_margins
 from cleanroom.room.charge import Charged, charge, open_data_keys
 from cleanroom.room.database import transaction
@@ -46,8 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cleanroom.accounting.reservation import Reservation
+    from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.errors import Refusal
-    from cleanroom.identifiers import TableName, UploadId
+    from cleanroom.identifiers import Digest, TableName, UploadId
     from cleanroom.room.room import Room
     from cleanroom.room.signed_request import SignedRequest
     from cleanroom.storage.partition_store import PartitionReader
@@ -72,22 +74,23 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         with transaction(connection):
             now = room.take(request)
             validated = admit(question_of(request, party), registry.rulebook(connection))
-            require_runnable(validated.plan)
+            read = references.tables_of(connection, validated.plan)
+            require_runnable(validated.plan, read)
             charged = charge(connection, room.journal, validated, request, at=now)
             _require_partitions(room, charged)
     except Refused as refused:
         log_refusal(room, request, refused)
         raise
     except Fault as fault:
-        if fault.code == PARTITION_MISSING:
+        if fault.code in {PARTITION_MISSING, DAMAGED}:
             log_refusal(room, request, fault)
         raise
     started = time.monotonic()
     try:
         room.remember_log()
         keys = open_data_keys(connection, room.keyring, room.journal, charged, at=room.now())
-        releases = _releases(room, charged, keys)
-        table, suppressed = answer_table(validated.plan, releases, {})
+        releases = _releases(room, charged, keys, read)
+        table, suppressed = answer_table(validated.plan, releases, read)
         wait_for_tick(started)
         index = log_release(room, charged, releases)
     except BaseException as error:
@@ -241,7 +244,9 @@ def described(reason: Refusal) -> dict[str, object]:
     }
 
 
-def _releases(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) -> tuple[NoisedRelease, ...]:
+def _releases(
+    room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey], read: Mapping[Digest, ReferenceTable]
+) -> tuple[NoisedRelease, ...]:
     """Compute, bound and noise the releases of a charged plan; the only use of the exact vectors."""
     validated = charged.validated
     with ExitStack() as opened:
@@ -254,7 +259,7 @@ def _releases(room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey]) 
         for plan, noise, paid in zip(validated.plan.releases, validated.noises, validated.paid, strict=True):
             tables = {table: (charged.catalogs[table], readers[table]) for table in plan.tables}
             rows = sum(upload.manifest.row_count for upload in charged.uploads if upload.table in tables)
-            backend = DuckDBBackend(tables, rows)
+            backend = DuckDBBackend(tables, rows, references=read)
             room_charge = next(each for each in paid if each.account == AccountId(None))
             surviving = released_keys(plan, noise, backend, room_charge)
             exact = exact_vector(plan, backend, surviving)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from audit_log import DetailsErased, EventType
 from cleanroom.errors import Bilingual, CleanroomError
+from cleanroom.identifiers import Digest
 from cleanroom.policies import read_declaration, read_settings
 from cleanroom.room import registry
 from cleanroom.room.creation import budget_of
@@ -66,6 +67,7 @@ class _Recorded:
     destroyed: set[str] = field(default_factory=set)
     linkage: dict[str, str] = field(default_factory=dict)
     cohorts: set[str] = field(default_factory=set)
+    references: dict[tuple[str, int], tuple[str, str, int]] = field(default_factory=dict)
     reservations: dict[str, tuple[str, str, int, str]] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     account_rho: Counter[str] = field(default_factory=Counter)
@@ -129,6 +131,11 @@ def _linkage_registered(found: _Recorded, entry: _Entry) -> None:
     found.linkage[entry.text("epoch")] = entry.text("check")
 
 
+def _reference_added(found: _Recorded, entry: _Entry) -> None:
+    key = entry.text("name"), int(entry.text("version"))
+    found.references[key] = (entry.text("digest"), entry.text("source"), entry.index)
+
+
 def _query_charged(found: _Recorded, entry: _Entry) -> None:
     request, party = entry.text("request"), entry.text("actor")
     found.reservations[request] = (entry.text("plan"), party, entry.at, "reserved")
@@ -160,6 +167,7 @@ _READERS = {
     EventType.DATASET_WITHDRAWN: _dataset_withdrawn,
     EventType.KEY_DESTROYED: _key_destroyed,
     EventType.LINKAGE_REGISTERED: _linkage_registered,
+    EventType.REFERENCE_ADDED: _reference_added,
     EventType.QUERY_CHARGED: _query_charged,
     EventType.KEY_USED: _moved_to("data_read"),
     EventType.QUERY_RELEASED: _moved_to("released"),
@@ -192,6 +200,7 @@ def _differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bil
         yield Bilingual("les clés d'appariement ne sont pas celles du journal", "the linkage keys are not the log's")
     if {owners for (owners,) in connection.execute("SELECT owners FROM cohort")} != log.cohorts:
         yield Bilingual("les cohortes retenues ne sont pas celles du journal", "the cohorts kept are not the log's")
+    yield from _reference_differences(connection, log)
     yield from _ledger_differences(connection, log, {table: each.budget for table, each in declared.items()})
 
 
@@ -212,6 +221,21 @@ def _upload_differences(connection: sqlite3.Connection, log: _Recorded) -> Itera
     withdrawals = set(connection.execute("SELECT table_name, number, log_index FROM withdrawal"))
     if withdrawals != log.withdrawals:
         yield Bilingual("les tables retirées ne sont pas celles du journal", "the withdrawn tables are not the log's")
+
+
+def _reference_differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bilingual]:
+    """Hold every public table against the log, by the digest of what is stored, not of what is said of it (S30)."""
+    held: dict[tuple[str, int], tuple[str, str, int]] = {}
+    for name, version, digest, source, index, content in connection.execute(
+        "SELECT name, version, digest, source, log_index, content FROM reference"
+    ):
+        held[name, version] = (digest if str(Digest.of(content)) == digest else "", source, index)
+    for name, version in sorted(held.keys() | log.references.keys()):
+        if held.get((name, version)) != log.references.get((name, version)):
+            yield Bilingual(
+                f"la version {version} de public.{name} n'est pas celle du journal",
+                f"version {version} of public.{name} is not the log's",
+            )
 
 
 def _key_differences(connection: sqlite3.Connection, keyring: Keyring, log: _Recorded) -> Iterator[Bilingual]:

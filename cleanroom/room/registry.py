@@ -244,6 +244,7 @@ def remember_cohort(connection: sqlite3.Connection, owners: frozenset[PartyId]) 
 def rulebook(connection: sqlite3.Connection) -> Rulebook:
     """Return what the gate reads of the room."""
     from cleanroom.query.gate import Rulebook
+    from cleanroom.room.references import References
 
     epochs = {upload.table: upload.manifest.epoch for upload in uploads(connection)}
     return Rulebook(
@@ -251,4 +252,5 @@ def rulebook(connection: sqlite3.Connection) -> Rulebook:
         epochs,
         tuple(Purpose(purpose) for purpose in room_file(connection).settings.purposes),
         cohorts(connection),
+        References(connection),
     )

@@ -10,13 +10,14 @@ from cleanroom.accounting import ledger
 from cleanroom.accounting.account import ROOM, AccountId
 from cleanroom.accounting.privacy_loss import epsilon_of
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
-from cleanroom.errors import Bilingual
-from cleanroom.room import registry
+from cleanroom.errors import Bilingual, UsageError
+from cleanroom.room import references, registry
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
 
 if TYPE_CHECKING:
     from cleanroom.accounting.reservation import Balance
+    from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.identifiers import PartyId, Purpose, TokenKind
     from cleanroom.policies import AnalysisRule
     from cleanroom.room.room import Room
@@ -52,12 +53,24 @@ class CatalogTable:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogReference:
+    """A public table, which every party may join and read in clear (S30)."""
+
+    name: str
+    source: str
+    digest: str
+    rows: int
+    columns: tuple[CatalogColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PartyCatalog:
     """Everything that a party may ask about."""
 
     party: PartyId
     purposes: tuple[Purpose, ...]
     tables: tuple[CatalogTable, ...]
+    references: tuple[CatalogReference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,45 @@ def catalog(room: Room, request: SignedRequest) -> PartyCatalog:
                 epsilon_of(balance.left, balance.budget.delta_conversion),
             )
         )
-    return PartyCatalog(party.party, tuple(sorted(purposes)), tuple(tables))
+    return PartyCatalog(party.party, tuple(sorted(purposes)), tuple(tables), _references(room))
+
+
+def reference_tables(room: Room) -> tuple[CatalogReference, ...]:
+    """Return the room's public tables; logged as the operator's."""
+    _log_read(room, "references")
+    return _references(room)
+
+
+def reference_values(room: Room, name: str) -> ReferenceTable:
+    """Return a public table's values, in clear to everybody; logged as the operator's."""
+    held = references.in_force(room.connection).get(name)
+    if held is None:
+        raise UsageError(
+            Bilingual(f"aucune table publique « {name} »", f"no public table {name!r}"), code="unknown_reference"
+        )
+    _log_read(room, f"public.{name}")
+    return references.stored(room.connection, held)
+
+
+def _references(room: Room) -> tuple[CatalogReference, ...]:
+    found = []
+    for name, held in references.in_force(room.connection).items():
+        table = references.stored(room.connection, held)
+        columns = tuple(CatalogColumn(each.name, described(each.type)) for each in table.columns)
+        found.append(CatalogReference(f"public.{name}", held.source, str(held.digest), table.rows, columns))
+    return tuple(found)
+
+
+def _log_read(room: Room, what: str) -> None:
+    with transaction(room.connection):
+        room.journal.append(
+            room.connection,
+            EventType.CATALOG_READ,
+            at=registry.advance_clock(room.connection, room.now()),
+            actor=OPERATOR,
+            ordinals=(0,),
+            details={"read": what},
+        )
 
 
 def budgets(room: Room) -> tuple[AccountBudget, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from cleanroom.query.algebra import PublicTable
@@ -278,6 +278,22 @@ class PublicSet:
 
 
 PublicRelation = ReleaseTable | ReferenceRows | PublicJoin | PublicSelect | PublicSet
+
+
+def reference_tables(relation: PublicRelation) -> tuple[PublicTable, ...]:
+    """Return the public tables that a relation reads, from left to right."""
+    match relation:
+        case ReleaseTable():
+            return ()
+        case ReferenceRows(table=table):
+            return (table,)
+        case PublicJoin(left=left, right=right):
+            return (*reference_tables(left), *reference_tables(right))
+        case PublicSelect(source=source):
+            return reference_tables(source)
+        case PublicSet(arms=arms):
+            return tuple(table for arm in arms for table in reference_tables(arm))
+    assert_never(relation)
 
 
 def chosen_columns(relation: PublicRelation) -> tuple[tuple[str, int], ...] | None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from cleanroom.errors import InvariantBroken
@@ -17,6 +18,9 @@ from cleanroom.query.public.printing import public_statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from cleanroom.catalog.reference import ReferenceTable
+    from cleanroom.identifiers import Digest
 
 _TYPES: Final = {
     Kind.NUMBER: pa.float64(),
@@ -62,13 +66,13 @@ class PublicRows:
 def run(
     relation: PublicRelation,
     releases: Mapping[int, PublicRows],
-    references: Mapping[str, Sequence[Sequence[object]]],
+    references: Mapping[Digest, ReferenceTable],
 ) -> PublicRows:
     """Run `relation`.
 
     Args:
         releases: the released tables by number.
-        references: the rows of public tables, by digest, their columns in the table's whole order.
+        references: the public tables that it reads, by digest.
     """
     statement = public_statement(relation)
     connection = duckdb.connect(
@@ -87,7 +91,7 @@ def run(
         for number, release in enumerate(statement.releases):
             connection.register(f"t{number}", _table(releases[release]))
         for number, each in enumerate(statement.references):
-            connection.register(f"r{number}", _reference(each, references[str(each.table.digest)]))
+            connection.register(f"r{number}", _reference(each, references[each.table.digest]))
         connection.execute("SET lock_configuration = true")
         found = connection.execute(statement.sql, list(statement.parameters)).fetchmany(MOST_ROWS + 1)
     finally:
@@ -128,13 +132,13 @@ def _table(rows: PublicRows) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=names)
 
 
-def _reference(rows: ReferenceRows, values: Sequence[Sequence[object]]) -> pa.Table:
+def _reference(rows: ReferenceRows, table: ReferenceTable) -> pa.Table:
     arrays, names = [], []
-    for place, column in enumerate(rows.columns):
+    for place, name in enumerate(rows.table.columns):
         arrays += [
-            pa.array([_native(row[place], column.kind) for row in values], _TYPES[column.kind]),
-            pa.nulls(len(values), pa.float64()),
-            pa.array([False] * len(values), pa.bool_()),
+            table.shown.column(name),
+            pa.nulls(table.rows, pa.float64()),
+            pa.array(np.zeros(table.rows, dtype=np.bool_)),
         ]
         names += [f"v{place}", f"m{place}", f"s{place}"]
     return pa.Table.from_arrays(arrays, names=names)
