@@ -1,4 +1,4 @@
-"""Which of an owner's dimensions a key needs (docs/adr/0007).
+"""Which of an owner's dimensions a key needs (docs/adr/0009).
 
 A key is allowed on a column if the owner lists the column as a dimension; on a date, if the key is a function of a
 listed part of it (quarter and year of `purchased:month`); and if it is *coarse*, with at most half as many values as
