@@ -353,6 +353,14 @@ def _add_log(adder: Adder) -> None:
             "the log's public key, had from elsewhere than the operator",
         ),
     )
+    verify.choices.add_argument(
+        "--balances",
+        action="store_true",
+        help=words.of(
+            "recalcule aussi chaque solde du journal, et le compare au grand livre ; il y faut la clé racine",
+            "also recompute each balance from the log and compare it with the ledger; needs the room's root key",
+        ),
+    )
     export = adder.in_room(
         "log export",
         "écrit le journal en répertoire C2SP tlog-tiles",

@@ -181,9 +181,9 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
 
             return logs.show(console, parsed)
         case "log verify":
-            from cleanroom.cli import logs
+            from cleanroom.cli import balances, logs
 
-            return logs.verify(console, parsed)
+            return balances.verify(console, parsed) if parsed.balances else logs.verify(console, parsed)
         case "log export":
             from cleanroom.cli import logs
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING
 
 from audit_log import DetailsErased, EventType
+from cleanroom.accounting.ledger import DELTA_STEPS
 from cleanroom.errors import Bilingual, CleanroomError
 from cleanroom.identifiers import Digest
 from cleanroom.policies import read_declaration, read_settings
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
     from key_management import Keyring
 
 
-Line = tuple[str, str, str, int, int, int, int]
-"""A line of the ledger: reservation, account, party, time, rho, and the running totals of account and party."""
+Line = tuple[str, str, str, int, int, int, int, str, str]
+"""A line of the ledger: reservation, account, party, time, rho, the running totals of account and party, the delta of
+thresholds in steps, and its running total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class _Recorded:
     lines: list[Line] = field(default_factory=list)
     account_rho: Counter[str] = field(default_factory=Counter)
     party_rho: Counter[tuple[str, str]] = field(default_factory=Counter)
+    account_delta: Counter[str] = field(default_factory=Counter)
 
 
 def contradictions(connection: sqlite3.Connection, journal: Journal, keyring: Keyring) -> tuple[Bilingual, ...]:
@@ -139,14 +143,22 @@ def _reference_added(found: _Recorded, entry: _Entry) -> None:
 def _query_charged(found: _Recorded, entry: _Entry) -> None:
     request, party = entry.text("request"), entry.text("actor")
     found.reservations[request] = (entry.text("plan"), party, entry.at, "reserved")
-    cohorts, charges = entry.details["cohorts"], entry.details["charges"]
+    cohorts, charges, deltas = (entry.details[name] for name in ("cohorts", "charges", "deltas"))
+    thresholds = {name: ceil(Fraction(written) * DELTA_STEPS) for name, written in _pairs(deltas)}
     for cohort in cohorts if isinstance(cohorts, list) else ():
         found.cohorts.add(",".join(cohort))
     for account, steps in charges if isinstance(charges, list) else ():
         found.account_rho[account] += steps
         found.party_rho[account, party] += steps
         totals = found.account_rho[account], found.party_rho[account, party]
-        found.lines.append((request, account, party, entry.at, steps, *totals))
+        delta = thresholds.get(account, 0)
+        found.account_delta[account] += delta
+        added = str(delta), str(found.account_delta[account])
+        found.lines.append((request, account, party, entry.at, steps, *totals, *added))
+
+
+def _pairs(value: object) -> list[tuple[str, str]]:
+    return [(str(name), str(written)) for name, written in value] if isinstance(value, list) else []
 
 
 def _moved_to(state: str) -> Callable[[_Recorded, _Entry], None]:
@@ -265,7 +277,8 @@ def _ledger_differences(
     }
     lines: dict[str, list[Line]] = {}
     for line in connection.execute(
-        "SELECT reservation, account, party, at, rho, account_rho, party_rho FROM ledger_line ORDER BY line"
+        "SELECT reservation, account, party, at, rho, account_rho, party_rho, delta_steps, account_delta_steps"
+        " FROM ledger_line ORDER BY line"
     ):
         lines.setdefault(line[1], []).append(tuple(line))
     for account in sorted(granted.keys() | budgets.keys() | lines.keys() | log.account_rho.keys()):
@@ -278,16 +291,13 @@ def _ledger_differences(
                 f"la dépense de {account} n'est pas la somme des questions du journal",
                 f"what {account} spent is not the sum of the log's questions",
             )
-    spent_delta = connection.execute(
-        "SELECT count(*) FROM ledger_line WHERE delta_steps <> '0' OR account_delta_steps <> '0'"
-    ).fetchone()
     reservations = {
         name: (f"sha256:{plan.hex()}", party, at, state)
         for name, plan, party, at, state in connection.execute(
             "SELECT reservation, plan_digest, party, at, state FROM ledger_reservation"
         )
     }
-    if reservations != log.reservations or spent_delta != (0,):
+    if reservations != log.reservations:
         yield Bilingual("les réservations ne sont pas celles du journal", "the reservations are not the log's")
 
 

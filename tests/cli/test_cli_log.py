@@ -130,3 +130,19 @@ def test_a_reader_that_goes_away_is_no_error(room: Cooperative) -> None:
         err = process.stderr.read()
     assert process.wait() == 141
     assert err == b""
+
+
+def test_balances_are_recomputed_and_an_edited_one_is_shown(room: Cooperative, tmp_path: Path) -> None:
+    said = room("log", "verify", room.room, "--balances", lang="en")
+    assert said.code == 0, said.err
+    assert "recomputed from the log alone" in said.out
+    assert all(line.endswith("yes") for line in said.out.splitlines() if ".visits" in line)
+    assert "recalculé du journal seul" in room("log", "verify", room.room, "--balances").out
+    copy = tmp_path / "copy"
+    shutil.copytree(room.room, copy)
+    with closing(sqlite3.connect(copy / "room.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE ledger_account SET rho_max = rho_max * 2 WHERE account = 'guichet_nord.visits'")
+    found = room("log", "verify", copy, "--balances", lang="en")
+    assert found.code == 4
+    assert "the balance of guichet_nord.visits is not the one that the log gives [balance_contradicts_log]" in found.err
+    assert [line.split()[0] for line in found.out.splitlines() if line.endswith("NO")] == ["guichet_nord.visits"]
