@@ -5,7 +5,7 @@ from audit_log.checkpoint import Checkpoint, open_checkpoint
 from audit_log.cosignature import Cosigned, Cosigner
 from audit_log.cosigned import store_cosigned
 from audit_log.database_verifier import verify_database
-from audit_log.entry import MAX_PARTIES, Envelope, Event, EventType, Outcome, Retention, fresh_id
+from audit_log.entry import MAX_PARTIES, RETENTION_SECONDS, Envelope, Event, EventType, Outcome, Retention, fresh_id
 from audit_log.errors import (
     DetailsErased,
     InsideTransaction,
@@ -29,13 +29,14 @@ from audit_log.errors import (
 )
 from audit_log.export import export_log
 from audit_log.following import Followed, follow
+from audit_log.http_server import HttpServer
 from audit_log.log import Log
 from audit_log.memory import Memory
 from audit_log.note import Algorithm, Signer, Verifier
 from audit_log.policy import KnownWitness, TrustPolicy, Witnessed
 from audit_log.receipt import Receipt, verify_receipt
 from audit_log.reply import Reply
-from audit_log.serving import serve
+from audit_log.serving import DatabaseSource, serve
 from audit_log.source import DirectorySource, HttpPoster, HttpSource, Source
 from audit_log.transaction import require_durable
 from audit_log.verdict import Finding, Verdict, explain
@@ -46,10 +47,12 @@ from audit_log.writer import GroupWriter
 
 __all__ = [
     "MAX_PARTIES",
+    "RETENTION_SECONDS",
     "Algorithm",
     "Checkpoint",
     "Cosigned",
     "Cosigner",
+    "DatabaseSource",
     "Declined",
     "DetailsErased",
     "DirectorySource",
@@ -61,6 +64,7 @@ __all__ = [
     "Gathered",
     "GroupWriter",
     "HttpPoster",
+    "HttpServer",
     "HttpSource",
     "InsideTransaction",
     "KnownWitness",

@@ -49,8 +49,8 @@ def require_ordinary(event: Event) -> None:
     Raises:
         MalformedEntry: an erasure, which is one with what it erases.
     """
-    if event.type is EventType.DETAILS_ERASED:
-        raise MalformedEntry("type", "details.erased is written by Log.erase only")
+    if event.type in {EventType.DETAILS_ERASED, EventType.RETENTION_EXECUTED}:
+        raise MalformedEntry("type", f"{event.type} is written by Log.erase and Log.erase_expired only")
 
 
 def signed_head(connection: sqlite3.Connection, verifier: Verifier) -> Head:

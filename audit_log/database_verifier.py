@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
@@ -10,9 +10,10 @@ from itertools import zip_longest
 from audit_log.checkpoint import Checkpoint
 from audit_log.cosigned import read_cosigned
 from audit_log.details import WRAPPED_BYTES, open_details
-from audit_log.entry import Envelope, EventType
+from audit_log.entry import Envelope
+from audit_log.erasing import erases
 from audit_log.errors import LogDamaged, MalformedEntry, MalformedTile, NotVerified
-from audit_log.judging import check_remembered, judge_note, judge_tree
+from audit_log.judging import check_receipts, check_remembered, judge_note, judge_tree
 from audit_log.merkle import Frontier, NodeReader
 from audit_log.note import Verifier
 from audit_log.policy import TrustPolicy
@@ -29,6 +30,8 @@ def verify_database(
     remembered: Checkpoint | None = None,
     *,
     readers: Mapping[str, bytes] | None = None,
+    receipts: Iterable[bytes] = (),
+    contains: Iterable[Checkpoint] = (),
     policy: TrustPolicy | None = None,
     incremental: bool = False,
     progress: Progress | None = None,
@@ -41,6 +44,8 @@ def verify_database(
         remembered: an earlier checkpoint that the log must contain; finds rollback and rewritten history.
         readers: 32-byte keys of readers by name; details sealed for them are opened and compared with the leaf.
             Without them a damaged wrapped key of the right length cannot be told.
+        receipts: `.tlog-proof` texts that the log must honour.
+        contains: further checkpoints that the log must contain, whoever verified them.
         policy: whose witnesses must have cosigned the last checkpoint that witnesses have seen.
         incremental: verify only what is behind `remembered`, all of which this verifier has verified before. That the
             log contains it still is always proved. Whatever is wrong is then looked for from the beginning.
@@ -58,7 +63,8 @@ def verify_database(
         if own_transaction:
             # One snapshot for all statements, while the room goes on writing.
             connection.execute("BEGIN")
-        return _verify(connection, verifier, remembered, readers or {}, policy, progress, incremental=incremental)
+        found = _verify(connection, verifier, remembered, readers or {}, policy, progress, incremental=incremental)
+        return _check_known(connection, verifier, found, contains, receipts) if found.ok else found
     except sqlite3.DatabaseError:
         return Verdict(Finding.DATABASE_UNREADABLE, "database")
     finally:
@@ -108,6 +114,26 @@ def _verify(
         or _check_cosigned(connection, verifier, policy, opened.size, read)
     )
     return replace(wrong or Verdict(Finding.VERIFIED), checkpoint=opened, since=0 if wrong else since)
+
+
+def _check_known(
+    connection: sqlite3.Connection,
+    verifier: Verifier,
+    found: Verdict,
+    contains: Iterable[Checkpoint],
+    receipts: Iterable[bytes],
+) -> Verdict:
+    """Hold a log whose entries are verified against what is known of it from elsewhere."""
+    head = read_head(connection)
+    present = Checkpoint(verifier.name, head.size, head.root)
+    read = node_reader(connection, head.size)
+    wrong: Verdict | None = None
+    for each in contains:
+        wrong = wrong or check_remembered(present, each, read, "audit_head")
+    wrong = wrong or check_receipts(
+        receipts, verifier, head.size, lambda index: read_leaf(connection, index) or b"", read
+    )
+    return found if wrong is None else replace(wrong, checkpoint=found.checkpoint)
 
 
 def _check_history(
@@ -262,7 +288,7 @@ def _check_details(
             return Verdict(Finding.DETAILS_MISSING, "audit_detail", index)
         envelope = Envelope.parse(read_leaf(connection, index) or b"")
         wraps = dict(connection.execute("SELECT reader, wrapped FROM audit_wrap WHERE idx = ?", (index,)).fetchall())
-        wrong = _check_erased(connection, index, row[2], wraps) if row[1] is None else None
+        wrong = _check_erased(connection, index, envelope, row[2], wraps) if row[1] is None else None
         if row[1] is not None:
             wrong = _check_sealed(index, envelope, bytes(row[1]), wraps, readers)
         if wrong is not None:
@@ -272,7 +298,7 @@ def _check_details(
 
 
 def _check_erased(
-    connection: sqlite3.Connection, index: int, erased_by: int | None, wraps: Mapping[str, bytes]
+    connection: sqlite3.Connection, index: int, envelope: Envelope, erased_by: int | None, wraps: Mapping[str, bytes]
 ) -> Verdict | None:
     if wraps:
         return Verdict(Finding.ROW_EXTRA, "audit_wrap", index)
@@ -281,7 +307,7 @@ def _check_erased(
         event = Envelope.parse(leaf or b"").event
     except MalformedEntry:
         return Verdict(Finding.ERASURE_UNLOGGED, "audit_detail", index)
-    if event.type is not EventType.DETAILS_ERASED or event.caused_by != index:
+    if not erases(event, index, envelope.event):
         return Verdict(Finding.ERASURE_UNLOGGED, "audit_detail", index)
     return None
 

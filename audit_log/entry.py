@@ -60,6 +60,11 @@ class EventType(StrEnum):
     KEY_DESTROYED = "key.destroyed"
     ACCESS_REFUSED = "access.refused"
     DETAILS_ERASED = "details.erased"  # the details of entry `caused_by` were erased
+    # The details of every entry of class `ret` up to `caused_by` whose time was over were erased.
+    RETENTION_EXECUTED = "retention.executed"
+    WITNESSES_SET = "witnesses.set"
+    WITNESS_FAILED = "witness.failed"  # a witness that had cosigned, or was new, did not; once, until it does again
+    WITNESS_RETURNED = "witness.returned"
 
 
 class Outcome(StrEnum):
@@ -77,6 +82,16 @@ class Retention(StrEnum):
     REGISTER_5Y = "register-5y"
     CONTRACT = "contract"
     ANONYMIZATION = "anonymization"
+
+
+_DAY: Final = 86_400
+RETENTION_SECONDS: Final[Mapping[Retention, int | None]] = {
+    Retention.ACCESS_1Y: 365 * _DAY,  # a year at most
+    Retention.REGISTER_5Y: 5 * 366 * _DAY,  # five years at least
+    Retention.CONTRACT: None,
+    Retention.ANONYMIZATION: None,
+}
+"""After how long the details of a class are due to be erased; None for as long as the room lasts."""
 
 
 def fresh_id() -> str:

@@ -1,12 +1,13 @@
 """What makes a verdict: a note, a tree made again, a remembered checkpoint, each held against what was signed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from audit_log.checkpoint import Checkpoint, open_checkpoint
-from audit_log.errors import MalformedCheckpoint, MalformedNote, NotVerified, QuorumMissing
-from audit_log.merkle import NodeReader, consistency_proof, verify_consistency
+from audit_log.errors import MalformedCheckpoint, MalformedNote, MalformedReceipt, NotVerified, QuorumMissing
+from audit_log.merkle import NodeReader, consistency_proof, subtree_hash, verify_consistency
 from audit_log.note import Verifier
 from audit_log.policy import TrustPolicy
+from audit_log.receipt import Receipt, verify_receipt
 from audit_log.rehash import Rehash
 from audit_log.tiles import Tile
 from audit_log.verdict import Finding, Verdict
@@ -64,6 +65,37 @@ def check_remembered(
         )
     except NotVerified:
         return Verdict(Finding.HISTORY_REWRITTEN, place)
+    return None
+
+
+def check_receipts(
+    receipts: Iterable[bytes], verifier: Verifier, size: int, read_leaf: Callable[[int], bytes], read: NodeReader
+) -> Verdict | None:
+    """Check that a log honours receipts: the entry is there, and the log was what the receipt's checkpoint says.
+
+    Args:
+        receipts: `.tlog-proof` texts; the verdict's place is `receipt` and the number, from 0.
+        verifier: the log's key.
+        size: of the log, verified.
+        read_leaf: gives an entry's bytes.
+        read: gives the log's complete subtrees, verified.
+    """
+    for number, receipt in enumerate(receipts):
+        place = f"receipt {number}"
+        try:
+            index = Receipt.parse(receipt).index
+        except MalformedReceipt:
+            return Verdict(Finding.RECEIPT_MALFORMED, place)
+        if index >= size:
+            return Verdict(Finding.ROLLED_BACK, place, size)
+        try:
+            _, then = verify_receipt(receipt, read_leaf(index), verifier)
+        except NotVerified:
+            return Verdict(Finding.RECEIPT_WRONG, place, index)
+        if then.size > size:
+            return Verdict(Finding.ROLLED_BACK, place, size)
+        if then.size == 0 or subtree_hash(0, then.size, read) != then.root:
+            return Verdict(Finding.HISTORY_REWRITTEN, place, index)
     return None
 
 

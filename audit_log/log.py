@@ -7,8 +7,9 @@ from typing import Final
 from audit_log.appending import Prepared, append_prepared, prepare, require_ordinary, signed_head
 from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from audit_log.cosigned import shown_checkpoint
-from audit_log.details import open_details, rewrap, seal
-from audit_log.entry import Envelope, Event, EventType
+from audit_log.details import open_details, rewrap
+from audit_log.entry import Envelope, Event
+from audit_log.erasing import erase_expired, erase_one
 from audit_log.errors import (
     LogDamaged,
     LogFault,
@@ -161,19 +162,33 @@ class Log:
             LogFault: as `append`.
         """
         require_writer(connection, "erase")
-        if event.type is not EventType.DETAILS_ERASED or event.caused_by != index:
-            raise MalformedEntry("type", "an erasure is details.erased, caused by the entry whose details go")
-        self.entry(connection, index)
-        read_ciphertext(connection, index)
-        with all_or_nothing(connection):
-            # Freed pages are overwritten; the WAL keeps the old ones until the caller's next checkpoint of it.
-            connection.execute("PRAGMA secure_delete = ON")
-            (erased_by,) = append_prepared(connection, self._signer, [Prepared(*seal(event, details, readers))])
-            connection.execute(
-                "UPDATE audit_detail SET ciphertext = NULL, erased_by = ? WHERE idx = ?", (erased_by, index)
-            )
-            connection.execute("DELETE FROM audit_wrap WHERE idx = ?", (index,))
-        return erased_by
+        return erase_one(connection, self._signer, index, event, details, readers)
+
+    def erase_expired(
+        self,
+        connection: sqlite3.Connection,
+        indexes: Sequence[int],
+        event: Event,
+        details: Mapping[str, object],
+        readers: Mapping[str, bytes],
+    ) -> int:
+        """Erase the details of entries whose retention is over, under one entry that says which.
+
+        Args:
+            connection: durable, with an open transaction of the caller.
+            indexes: the entries, all of the event's class, each older than its period at the event's time.
+            event: of type `retention.executed`, `ret` the class, `caused_by` the last of the entries.
+            details: on whose decision.
+            readers: who may read that.
+
+        Returns:
+            The index of the new entry.
+
+        Raises:
+            As `erase`; MalformedEntry also where an entry is of another class, or not due.
+        """
+        require_writer(connection, "erase_expired")
+        return erase_expired(connection, self._signer, indexes, event, details, readers)
 
     def rewrap_details(
         self,

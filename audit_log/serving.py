@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -66,3 +67,22 @@ def serve(
     else:
         body = b"".join(hashes_at(connection, asked.level, asked.number, asked.width))
     return Reply(HTTPStatus.OK, body, BINARY, _IMMUTABLE_PUBLIC if public else _IMMUTABLE)
+
+
+class DatabaseSource:
+    """A log's tables, read as the files that they are exported and served as; another process may go on writing."""
+
+    def __init__(self, connection: sqlite3.Connection, vkey: str, *, cosigned: bool = False) -> None:
+        """Name the log.
+
+        Args:
+            connection: to the database, without an open transaction.
+            vkey: the log's public key.
+            cosigned: as of `serve`.
+        """
+        self._serve: Callable[[str], Reply] = lambda path: serve(connection, path, vkey, cosigned=cosigned)
+
+    def read(self, path: str, most: int) -> bytes | None:
+        """Return a file of the log, None if there is none."""
+        reply = self._serve(f"/{path}")
+        return reply.body[: most + 1] if reply.status is HTTPStatus.OK else None

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from audit_log.checkpoint import Checkpoint
 from audit_log.entry import BUNDLED_BYTES, LEAF_BYTES
-from audit_log.errors import MalformedReceipt, NotVerified
+from audit_log.errors import NotVerified
 from audit_log.export import CHECKPOINT_FILE, KEY_FILE
-from audit_log.judging import check_remembered, judge_note, judge_tree
-from audit_log.merkle import HASH_BYTES, NodeReader, subtree_hash
+from audit_log.judging import check_receipts, check_remembered, judge_note, judge_tree
+from audit_log.merkle import HASH_BYTES, NodeReader
 from audit_log.note import MAX_NOTE_BYTES, Verifier
 from audit_log.policy import TrustPolicy
-from audit_log.receipt import Receipt, verify_receipt
 from audit_log.rehash import Rehash
 from audit_log.source import DirectorySource, Source
 from audit_log.tiles import (
@@ -34,6 +33,8 @@ from audit_log.verdict import Finding, Verdict
 
 # Told how many entries were verified, of how many.
 Progress: TypeAlias = Callable[[int, int], None]
+# Handed the index of the first of some entries, and their bytes as they were hashed.
+Seen: TypeAlias = Callable[[int, Sequence[bytes]], None]
 
 _NO_FILE: Final = -1  # the length of what has a name but is no regular file, such as a link out of the directory
 _LENGTH: Final = LEAF_BYTES.to_bytes(2, "big")  # what stands before each entry in a bundle
@@ -53,16 +54,18 @@ def verify_directory(
     *,
     remembered: Checkpoint | None = None,
     receipts: Iterable[bytes] = (),
+    contains: Iterable[Checkpoint] = (),
     policy: TrustPolicy | None = None,
     incremental: bool = False,
     progress: Progress | None = None,
+    seen: Seen | None = None,
 ) -> Verdict:
     """Verify an exported log: signature, every entry, every tile, the root, and that nothing is missing or added.
 
     Args:
         directory: as `export_log` wrote it.
         vkey: the log's public key, from a source that the verifier trusts, not from the directory.
-        remembered, receipts, policy, incremental, progress: as of `verify_source`.
+        remembered, receipts, contains, policy, incremental, progress, seen: as of `verify_source`.
 
     Returns:
         Verified, or the first thing that is wrong and where.
@@ -87,9 +90,8 @@ def verify_directory(
     wrong = _check_files(present, opened)
     if wrong is not None:
         return replace(wrong, checkpoint=opened)
-    return _verify(
-        DirectorySource(directory), verifier, opened, remembered, receipts, incremental=incremental, progress=progress
-    )
+    known = _Known(remembered, tuple(contains), tuple(receipts))
+    return _verify(DirectorySource(directory), verifier, opened, known, progress, seen, incremental=incremental)
 
 
 def verify_source(
@@ -98,9 +100,11 @@ def verify_source(
     *,
     remembered: Checkpoint | None = None,
     receipts: Iterable[bytes] = (),
+    contains: Iterable[Checkpoint] = (),
     policy: TrustPolicy | None = None,
     incremental: bool = False,
     progress: Progress | None = None,
+    seen: Seen | None = None,
 ) -> tuple[Verdict, bytes]:
     """Verify a log where it is served: signature, every entry, every tile, the root.
 
@@ -109,10 +113,13 @@ def verify_source(
         vkey: the log's public key, from elsewhere than the source.
         remembered: an earlier checkpoint that the log must contain; finds rollback and rewritten history.
         receipts: `.tlog-proof` texts that the log must honour.
+        contains: further checkpoints that the log must contain, whoever verified them.
         policy: whose witnesses must have cosigned.
         incremental: verify only entries behind `remembered`, all of whose entries this verifier has verified before.
             That the log contains it still is always proved. Whatever is wrong is then looked for from the beginning.
         progress: told now and then how far it is.
+        seen: handed every entry that is read, in order; what it was handed holds once the verdict does. Where new
+            entries alone did not do, it is handed all of them, from the first on, again.
 
     Returns:
         Verified, or the first thing that is wrong and where; and the checkpoint's bytes as they were read, to remember.
@@ -128,8 +135,8 @@ def verify_source(
     opened = judge_note(note, verifier, CHECKPOINT_FILE, policy)
     if isinstance(opened, Verdict):
         return opened, note
-    verdict = _verify(source, verifier, opened, remembered, receipts, incremental=incremental, progress=progress)
-    return verdict, note
+    known = _Known(remembered, tuple(contains), tuple(receipts))
+    return _verify(source, verifier, opened, known, progress, seen, incremental=incremental), note
 
 
 def nodes_of(source: Source, checkpoint: Checkpoint) -> NodeReader:
@@ -139,27 +146,35 @@ def nodes_of(source: Source, checkpoint: Checkpoint) -> NodeReader:
         source: gives the log's files.
         checkpoint: the log's state, verified.
     """
-    return _Tree(source, checkpoint, None).node
+    return _Tree(source, checkpoint, None, None).node
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a log must agree with beside its own signature."""
+
+    remembered: Checkpoint | None
+    contains: tuple[Checkpoint, ...]
+    receipts: tuple[bytes, ...]
 
 
 def _verify(
     source: Source,
     verifier: Verifier,
     checkpoint: Checkpoint,
-    remembered: Checkpoint | None,
-    receipts: Iterable[bytes],
+    known: _Known,
+    progress: Progress | None,
+    seen: Seen | None,
     *,
     incremental: bool,
-    progress: Progress | None,
 ) -> Verdict:
-    tree = _Tree(source, checkpoint, progress)
+    tree = _Tree(source, checkpoint, progress, seen)
     try:
-        start = _resume(tree, remembered) if incremental else None
-        wrong = (
-            (tree.check() if start is None else None)
-            or check_remembered(checkpoint, remembered, tree.node, CHECKPOINT_FILE)
-            or _check_receipts(tree, verifier, receipts)
-        )
+        start = _resume(tree, known.remembered) if incremental else None
+        wrong = tree.check() if start is None else None
+        for each in (known.remembered, *known.contains):
+            wrong = wrong or check_remembered(checkpoint, each, tree.node, CHECKPOINT_FILE)
+        wrong = wrong or check_receipts(known.receipts, verifier, checkpoint.size, tree.leaf, tree.node)
     except WrongFile as found:
         wrong = found.verdict
         start = None
@@ -211,10 +226,11 @@ def _wrong_length(resource: Resource, found: int, wanted: int) -> Verdict:
 class _Tree:
     """The files of a log of one size, read from a source and held against their checkpoint."""
 
-    def __init__(self, source: Source, checkpoint: Checkpoint, progress: Progress | None) -> None:
+    def __init__(self, source: Source, checkpoint: Checkpoint, progress: Progress | None, seen: Seen | None) -> None:
         self.checkpoint = checkpoint
         self._source = source
         self._progress = progress
+        self._seen = seen
         self._kept: dict[Tile, tuple[bytes, ...]] = {}
 
     def check(self, remembered: Checkpoint | None = None) -> Verdict | None:
@@ -237,9 +253,12 @@ class _Tree:
                 if rehash.frontier.root() != remembered.root:
                     return Verdict(Finding.HISTORY_REWRITTEN, CHECKPOINT_FILE)
                 leaves = leaves[remembered.size - first :]
+                first = remembered.size
             rehash.add_all(leaves)
+            if self._seen is not None:
+                self._seen(first, leaves)
             if self._progress is not None:
-                self._progress(min(first + WIDTH, size) - start, size - start)
+                self._progress(min((number + 1) * WIDTH, size) - start, size - start)
         rehash.finish()
         return judge_tree(
             rehash,
@@ -263,6 +282,10 @@ class _Tree:
             wrong = next(at for at in range(width) if content[at * BUNDLED_BYTES :][:2] != _LENGTH)
             raise WrongFile(Verdict(Finding.ENTRY_MALFORMED, resource.path(), number * WIDTH + wrong))
         return [content[at + 2 : at + BUNDLED_BYTES] for at in range(0, len(content), BUNDLED_BYTES)]
+
+    def leaf(self, index: int) -> bytes:
+        """Return an entry's bytes."""
+        return self.bundle(index // WIDTH)[index % WIDTH]
 
     def node(self, height: int, number: int) -> bytes:
         """Return the hash of a complete subtree, as the tiles have it."""
@@ -289,25 +312,3 @@ class _Tree:
         if len(content) != length:
             raise WrongFile(_wrong_length(resource, len(content), length))
         return content
-
-
-def _check_receipts(tree: _Tree, verifier: Verifier, receipts: Iterable[bytes]) -> Verdict | None:
-    size = tree.checkpoint.size
-    for number, receipt in enumerate(receipts):
-        place = f"receipt {number}"
-        try:
-            index = Receipt.parse(receipt).index
-        except MalformedReceipt:
-            return Verdict(Finding.RECEIPT_MALFORMED, place)
-        if index >= size:
-            return Verdict(Finding.ROLLED_BACK, place, size)
-        leaf = tree.bundle(index // WIDTH)[index % WIDTH]
-        try:
-            _, then = verify_receipt(receipt, leaf, verifier)
-        except NotVerified:
-            return Verdict(Finding.RECEIPT_WRONG, place, index)
-        if then.size > size:
-            return Verdict(Finding.ROLLED_BACK, place, size)
-        if then.size == 0 or subtree_hash(0, then.size, tree.node) != then.root:
-            return Verdict(Finding.HISTORY_REWRITTEN, place, index)
-    return None

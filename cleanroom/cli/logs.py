@@ -50,6 +50,10 @@ EVENTS: Final[Mapping[EventType, Bilingual]] = {
     EventType.KEY_DESTROYED: Bilingual("clé détruite", "key destroyed"),
     EventType.ACCESS_REFUSED: Bilingual("accès refusé", "access refused"),
     EventType.DETAILS_ERASED: Bilingual("détails effacés", "details erased"),
+    EventType.RETENTION_EXECUTED: Bilingual("détails effacés à terme", "details erased by age"),
+    EventType.WITNESSES_SET: Bilingual("témoins fixés", "witnesses set"),
+    EventType.WITNESS_FAILED: Bilingual("témoin sans contresigner", "witness did not cosign"),
+    EventType.WITNESS_RETURNED: Bilingual("témoin de retour", "witness is back"),
 }
 
 _OUTCOMES: Final[Mapping[Outcome, Bilingual]] = {
