@@ -36,7 +36,7 @@ bench: setup
 # For maintainers: resolve again; the file holds versions and hashes, no index address.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --extra room --extra dev pyproject.toml -o requirements.lock
+	  --no-emit-index-url --no-emit-find-links --extra room --extra plot --extra dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,21 +25,18 @@ _MOST_ACCOUNTS: Final = 12
 
 def answer_lines(console: Console, answer: Answer, table: Table) -> list[str]:
     """Return an answer for a terminal: the table, then what its signs mean and what it cost."""
-    values = value_columns(table)
-    keys = [
-        name for name in table.columns if name not in {each + end for each in values for end in ("", MARGIN, STATE)}
-    ]
+    values, keys = value_columns(table), key_columns(table)
     shown = [name for name in table.columns if name in values or name in keys]
-    months = {name for name in keys if _are_months([row[table.at(name)] for row in table.rows])}
+    months = months_of(table, keys)
     rows = []
     for row in table.rows:
         cells = []
         for name in shown:
             value = row[table.at(name)]
             if name in values:
-                cells.append(_value(console, value, row[table.at(name + MARGIN)]))
+                cells.append(shown_value(console, value, row[table.at(name + MARGIN)], row[table.at(name + STATE)]))
             else:
-                cells.append(_key(console, value, month=name in months))
+                cells.append(shown_key(console, value, month=name in months))
         rows.append(cells)
     numeric = {at for at, name in enumerate(shown) if name in values or _are_numbers(table, name)}
     lines = [*grid(shown, rows, right=numeric), ""]
@@ -135,6 +132,17 @@ def value_columns(table: Table) -> tuple[str, ...]:
     return tuple(name for name in table.columns if {name + MARGIN, name + STATE} <= names)
 
 
+def key_columns(table: Table) -> tuple[str, ...]:
+    """Return the columns that hold keys: those that are no value, margin or state."""
+    taken = {each + end for each in value_columns(table) for end in ("", MARGIN, STATE)}
+    return tuple(name for name in table.columns if name not in taken)
+
+
+def months_of(table: Table, keys: Sequence[str]) -> frozenset[str]:
+    """Return the keys whose days are all the first of a month: they are read as months."""
+    return frozenset(name for name in keys if _are_months([row[table.at(name)] for row in table.rows]))
+
+
 def _notes(console: Console, notes: Sequence[Bilingual]) -> list[str]:
     return [line for note in notes for line in console.wrapped(f"· {note.fr}", f"· {note.en}", indent="  ")]
 
@@ -149,15 +157,19 @@ def _withheld(console: Console, suppressed: int, cells: int) -> list[str]:
     )
 
 
-def _value(console: Console, value: Cell, margin: Cell) -> str:
+def shown_value(console: Console, value: Cell, margin: Cell, state: Cell) -> str:
+    """Return a value as people read it, with its margin and its state where that is not simply `released`."""
     if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN stands for what is withheld
-        return console.words("retenu", "withheld")
+        return "—" if state == "released" else console.words("retenu", "withheld")
     if not isinstance(margin, int | float) or margin != margin:  # noqa: PLR0124 - a quantile has no margin
-        return figures.number(value, 2, console.language)
-    return figures.with_margin(value, margin, console.language)
+        written = figures.number(value, 2, console.language)
+    else:
+        written = figures.with_margin(value, margin, console.language)
+    return written if state != "partial" else console.words(f"{written} (partiel)", f"{written} (partial)")
 
 
-def _key(console: Console, value: Cell, *, month: bool) -> str:
+def shown_key(console: Console, value: Cell, *, month: bool) -> str:
+    """Return a key as people read it."""
     match value:
         case None:
             return console.words("(sans valeur)", "(no value)")

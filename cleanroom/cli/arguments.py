@@ -211,6 +211,24 @@ def _add_questions(adder: Adder) -> None:
     )
     for parser in (query, preview):
         _question(adder, parser)
+    query.choices.add_argument(
+        "--plot",
+        metavar="FILE.svg",
+        type=read.path,
+        help=words.of(
+            "dessine la réponse, ses marges en barres d'erreur (.svg, .png, .pdf)",
+            "draw the answer, its margins as error bars (.svg, .png, .pdf)",
+        ),
+    )
+    query.choices.add_argument(
+        "--sheet",
+        metavar="FILE.md|.html",
+        type=read.path,
+        help=words.of(
+            "écrit la fiche de publication : question, méthode, bornes, marges, versions, coût, reçu",
+            "write the publication sheet: question, method, bounds, margins, versions, cost, receipt",
+        ),
+    )
     check = adder.in_room(
         "check",
         "décide de questions lues sur l'entrée standard, une par ligne JSON ; ne lit aucune donnée",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cleanroom.cli import receipts
-from cleanroom.cli.answers import answer_lines, preview_lines
+from cleanroom.cli.answers import answer_lines, preview_lines, value_columns
+from cleanroom.cli.destinations import result, whole_file
 from cleanroom.cli.formats import Table, as_csv, as_json, as_parquet
+from cleanroom.cli.plot import plot, require_plots
+from cleanroom.cli.sheet import require_sheet, sheet
 from cleanroom.cli.text import visible
 from cleanroom.cli.values import read_questions
 from cleanroom.errors import Bilingual, ExitCode, Refused, UsageError
@@ -18,21 +20,27 @@ from cleanroom.room import Room
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from cleanroom.cli.console import Console
     from cleanroom.errors import Language
-    from cleanroom.room import AccountCost
-
-    Write = Callable[[bytes], object]
+    from cleanroom.room import AccountCost, Answer
 
 
 def query(console: Console, arguments: argparse.Namespace) -> int:
     """Ask a question."""
     sql = _sql(arguments.sql)
-    # Where the result goes is opened before the question is charged.
-    with Room.open(arguments.room) as room, _destination(console, arguments) as write:
+    plotted: Path | None = arguments.plot
+    described: Path | None = arguments.sheet
+    _require_files(arguments)
+    # Where results go is opened before the question is charged.
+    with ExitStack() as opened:
+        room = opened.enter_context(Room.open(arguments.room))
+        write = opened.enter_context(result(console, arguments))
+        draw, describe = (
+            None if path is None else opened.enter_context(whole_file(path)) for path in (plotted, described)
+        )
         session = room.session(arguments.party)
         try:
             answer = session.query(
@@ -67,14 +75,39 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
             lines += ["", console.words(*where)]
         else:
             console.note(*where)
+        # The numbers first: they are paid, and what fails after must not lose them.
         write(_rendered(arguments.format, table, facts, lines))
+        if describe is not None and described is not None:
+            describe(sheet(console, answer, table, sql, arguments.params, described.suffix.lower()))
+        if draw is not None and plotted is not None and not value_columns(table):
+            console.note("aucun nombre à dessiner : pas de dessin", "no number to draw: no drawing")
+        elif draw is not None and plotted is not None:
+            draw(plot(console, table, plotted.suffix.lower(), caption=_receipt_line(console, answer)))
     return ExitCode.DONE
+
+
+def _receipt_line(console: Console, answer: Answer) -> str:
+    index, plan = answer.receipt.index, answer.provenance.plan
+    return console.words(
+        f"Reçu : entrée {index} du journal. Plan : {plan}", f"Receipt: log entry {index}. Plan: {plan}"
+    )
+
+
+def _require_files(arguments: argparse.Namespace) -> None:
+    """Refuse files that could not be made of an answer, before it is charged."""
+    if arguments.plot is not None:
+        require_plots(arguments.plot)
+    if arguments.sheet is not None:
+        require_sheet(arguments.sheet)
+    named = [path.absolute() for path in (arguments.output, arguments.plot, arguments.sheet) if path is not None]
+    if len(set(named)) < len(named):
+        raise UsageError(Bilingual("deux résultats dans un même fichier", "two results in one file"), code="usage")
 
 
 def preview(console: Console, arguments: argparse.Namespace) -> int:
     """Say what a question would cost."""
     sql = _sql(arguments.sql)
-    with Room.open(arguments.room) as room, _destination(console, arguments) as write:
+    with Room.open(arguments.room) as room, result(console, arguments) as write:
         session = room.session(arguments.party)
         try:
             preview = session.preview(
@@ -135,43 +168,6 @@ def _rendered(form: str, table: Table, facts: Mapping[str, object], lines: Seque
             document = {"columns": table.columns, "rows": table.rows, **facts}
             return f"{as_json(document)}\n".encode()
     return "".join(f"{visible(line)}\n" for line in lines).encode()
-
-
-@contextmanager
-def _destination(console: Console, arguments: argparse.Namespace) -> Iterator[Write]:
-    """Yield how to write the result: to standard output, or to a file that appears whole or not at all."""
-    path: Path | None = arguments.output
-    if path is None:
-        if arguments.format == "parquet" and sys.stdout.isatty():
-            raise UsageError(
-                Bilingual("Parquet ne s'affiche pas : --output FILE", "Parquet is not for a terminal: --output FILE"),
-                code="usage",
-            )
-        yield console.data
-        return
-    if path.is_dir():
-        raise UsageError(Bilingual(f"{path} est un répertoire", f"{path} is a directory"), code="unwritable_output")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        file = temporary.open("xb")
-    except OSError as error:
-        raise UsageError(
-            Bilingual(f"{path} ne s'écrit pas ({error.strerror})", f"{path} cannot be written ({error.strerror})"),
-            code="unwritable_output",
-        ) from None
-    written = 0
-
-    def write(content: bytes) -> None:
-        nonlocal written
-        written += file.write(content)
-
-    try:
-        with file:
-            yield write
-        if written:
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _costs(costs: Sequence[AccountCost]) -> list[dict[str, object]]:

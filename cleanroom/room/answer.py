@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cleanroom.query.plan import QuestionPlan
     from cleanroom.query.public.run import PublicRows
     from cleanroom.query.release import NoisedRelease
+    from cleanroom.room.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Answer:
         noise_scale: for each value's label the standard deviation of its noise, in its unit; None for means.
         notes: what the numbers count and leave out, in words.
         cost: one line an account, the room's first.
+        provenance: what was computed, from which versions, under whose rules.
     """
 
     table: pd.DataFrame
@@ -76,6 +78,7 @@ class Answer:
     noise_scale: tuple[tuple[str, float | None], ...]
     notes: tuple[Bilingual, ...]
     cost: tuple[AccountCost, ...]
+    provenance: Provenance
     receipt: Receipt
 
 

@@ -31,6 +31,7 @@ from cleanroom.room import references, registry
 from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt, answer_table, noise_scales, preview_margins
 from cleanroom.room.charge import Charged, charge, open_data_keys
 from cleanroom.room.database import transaction
+from cleanroom.room.provenance import provenance
 from cleanroom.room.question_entries import (
     LARGEST_LOGGED_REQUEST,
     check_digest,
@@ -112,6 +113,7 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         noise_scales(validated.plan, releases),
         question_notes(validated.plan),
         costs(room, validated, charged.reservation),
+        provenance(charged),
         Receipt(index, room.journal.log.receipt(connection, index)),
     )
 

@@ -21,6 +21,7 @@ from cleanroom.cli.formats import Table, as_csv, as_json
 from cleanroom.cli.text import grid, visible, width
 from cleanroom.errors import Bilingual, Language, Position
 from cleanroom.room import AccountCost, Answer, Receipt
+from cleanroom.room.provenance import Provenance
 
 FR, EN = Console(Language.FR), Console(Language.EN)
 COST = AccountCost("room", "0.01", 0.6543, "0", "0.01", "4", 0.6543, "20")
@@ -58,6 +59,9 @@ def test_shares_are_rounded_down() -> None:
     assert figures.share("0", "0", Language.EN) == "0%"
 
 
+NOWHERE = Provenance("tnm", "p", 0, "sha256:0", "sha256:0", (), (), (), (), ())
+
+
 def test_an_answer_with_withheld_cells() -> None:
     frame = pd.DataFrame(
         {
@@ -68,7 +72,7 @@ def test_an_answer_with_withheld_cells() -> None:
         }
     )
     note = Bilingual("au plus 10 lignes", "at most 10 rows")
-    answer = Answer(frame, 1, 0.65, (("n", 27.9),), (note,), (COST,), Receipt(7, b""))
+    answer = Answer(frame, 1, 0.65, (("n", 27.9),), (note,), (COST,), NOWHERE, Receipt(7, b""))
     french, english = (answer_lines(console, answer, Table.of(frame)) for console in (FR, EN))
     assert french[0:5] == [
         "mois                    n",
