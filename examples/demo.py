@@ -22,7 +22,7 @@ import cleanroom
 from audit_log import explain
 from cleanroom.errors import Language
 from cleanroom.identifiers import Role, TableName, party_id
-from cleanroom.room import logbook, upload, views
+from cleanroom.room import log_reading, logbook, upload, views
 from examples.demo_questions import (
     HOUSES,
     OBSERVATOIRE,
@@ -255,7 +255,7 @@ def verify_the_log(stage: Stage, entry: int) -> None:
     language: Final = "fr" if story.language is Language.FR else "en"
     story.chapter("Le journal, vérifié, puis falsifié", "The log, verified, then falsified")
     story.command("cleanroom log room")
-    lines = list(logbook.read(stage.room))
+    lines = list(log_reading.read(stage.room))
     story.table(
         (story.words("entrée", "entry"), story.words("qui", "who"), story.words("quoi", "what")),
         (
@@ -294,7 +294,7 @@ def verify_the_log(stage: Stage, entry: int) -> None:
         "An auditor receives an exported copy and the log's public key; her machine knows nothing else of the room.",
     )
     export, auditor = stage.directory / "export", cleanroom.Home(stage.directory / "auditor")
-    logbook.export(stage.room, export)
+    log_reading.export(stage.room, export)
     story.command("cleanroom log export room export", "cleanroom log verify export --vkey log.vkey")
     vkey = stage.directory / "log.vkey"
     shutil.copyfile(stage.room.path / "log.vkey", vkey)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.cli.drafts import add_drafts
+from cleanroom.cli.log_arguments import add_log
 from cleanroom.cli.parser import Parser
 from cleanroom.cli.presets import add_presets
 from cleanroom.cli.reference_arguments import add_references
@@ -70,7 +71,7 @@ def build_parser(language: Language) -> Parser:
     add_references(adder)
     _add_questions(adder)
     _add_budget(adder)
-    _add_log(adder)
+    add_log(adder)
     return parser
 
 
@@ -321,72 +322,4 @@ def _add_budget(adder: Adder) -> None:
         "budget",
         "montre ce qui fut accordé et dépensé, et ce qu'il reste",
         "show what was granted, what is spent and what is left",
-    )
-
-
-def _add_log(adder: Adder) -> None:
-    words, read = adder.words, adder.read
-    log = adder.in_room("log", "montre le journal de la salle", "show the room's log")
-    log.choices.add_argument(
-        "--party",
-        metavar="ID",
-        type=read.party,
-        help=words.of(
-            "ce que cette partie a fait, ou qui touche ses données", "what this party did, or what touches its data"
-        ),
-    )
-    log.choices.add_argument(
-        "--since",
-        metavar="T",
-        type=read.since,
-        default=0,
-        help=words.of(
-            "à partir d'une date, d'un moment ISO 8601 (UTC) ou de secondes Unix",
-            "from a date, an ISO 8601 moment (UTC) or Unix seconds on",
-        ),
-    )
-    log.choices.add_argument(
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help=words.of("la forme du résultat (par défaut, table)", "the form of the result (default: table)"),
-    )
-    verify = adder.command(
-        "log verify",
-        "vérifie le journal d'une salle, ou un journal exporté ; il n'y faut aucune clé de la salle",
-        "verify a room's log, or an exported one; needs no key of the room",
-    )
-    verify.places.add_argument(
-        "target",
-        metavar="ROOM|DIR",
-        type=read.path,
-        help=words.of("la salle, ou le répertoire d'un export", "the room, or an export's directory"),
-    )
-    verify.choices.add_argument(
-        "--vkey",
-        metavar="FILE",
-        type=read.path,
-        help=words.of(
-            "la clé publique du journal, reçue d'ailleurs que de l'opérateur",
-            "the log's public key, had from elsewhere than the operator",
-        ),
-    )
-    verify.choices.add_argument(
-        "--balances",
-        action="store_true",
-        help=words.of(
-            "recalcule aussi chaque solde du journal, et le compare au grand livre ; il y faut la clé racine",
-            "also recompute each balance from the log and compare it with the ledger; needs the room's root key",
-        ),
-    )
-    export = adder.in_room(
-        "log export",
-        "écrit le journal en répertoire C2SP tlog-tiles",
-        "write the log as a C2SP tlog-tiles directory",
-    )
-    export.places.add_argument(
-        "directory",
-        metavar="DIR",
-        type=read.path,
-        help=words.of("un répertoire nouveau, ou d'un export antérieur", "a directory, new or of an earlier export"),
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanroom.accounting.privacy_loss import Rho, epsilon_of
-from cleanroom.cli import figures, logs
+from cleanroom.cli import figures, log_verification
 from cleanroom.cli.answers import account_name
 from cleanroom.errors import Bilingual, ExitCode
 from cleanroom.room import Home, balances
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 def verify(console: Console, arguments: argparse.Namespace) -> int:
     """Verify a room's log, then recompute its balances from it."""
-    verified = logs.verify(console, arguments)
-    found = balances.checked(arguments.target, Home.default())
+    verified = log_verification.verify(console, arguments)
+    found = balances.checked(Path(arguments.target), Home.default())
     console.say()
     console.table(
         [

@@ -176,14 +176,14 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import questions
 
             return questions.check(console, parsed)
-        case "log":
+        case "log" | "log read":
             from cleanroom.cli import logs
 
             return logs.show(console, parsed)
         case "log verify":
-            from cleanroom.cli import balances, logs
+            from cleanroom.cli import balances, log_verification
 
-            return balances.verify(console, parsed) if parsed.balances else logs.verify(console, parsed)
+            return balances.verify(console, parsed) if parsed.balances else log_verification.verify(console, parsed)
         case "log export":
             from cleanroom.cli import logs
 

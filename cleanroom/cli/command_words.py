@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TWO_WORDS: Final = frozenset(
+SEVERAL_WORDS: Final = frozenset(
     {
         ("party", "add"),
-        ("log", "verify"),
         ("log", "export"),
+        ("log", "read"),
+        ("log", "verify"),
         ("reference", "add"),
         ("reference", "list"),
         ("reference", "show"),
     }
 )
-"""Commands of two words; `cleanroom log ./verify` reads the log of a room that is called so."""
+"""Commands of several words; `cleanroom log ./verify` reads the log of a room that is called so."""
 
 
 def command_words(arguments: Sequence[str]) -> list[str]:
     """Join the words of a command into one argument; `upload` from home and again are commands of their own."""
-    if tuple(arguments[:2]) in TWO_WORDS:
-        return [" ".join(arguments[:2]), *arguments[2:]]
+    for words in (3, 2):
+        if tuple(arguments[:words]) in SEVERAL_WORDS:
+            return [" ".join(arguments[:words]), *arguments[words:]]
     options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
     if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--preset" for each in options):
         asks = any(each in {"-h", "--help"} for each in options)

@@ -1,4 +1,4 @@
-"""`log`, `log verify`, `log export`: who did what, and proof that nothing was removed."""
+"""`log`, `log read`, `log export`: who did what."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from audit_log import EventType, Outcome, explain
+from audit_log import EventType, Outcome
 from cleanroom.cli import figures
 from cleanroom.cli.formats import as_json
 from cleanroom.cli.text import visible
 from cleanroom.errors import Bilingual, CleanroomError, ExitCode, Language
 from cleanroom.partition.manifest import Manifest
-from cleanroom.room import Home, Room, logbook, registry
+from cleanroom.room import Room, log_reading, registry
+from cleanroom.room.log_reading import Wanted, sign_log_reading
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
     from cleanroom.cli.console import Console
-    from cleanroom.room.logbook import LogLine
+    from cleanroom.room.log_reading import LogLine
 
 EVENTS: Final[Mapping[EventType, Bilingual]] = {
     EventType.ROOM_CREATED: Bilingual("salle créée", "room made"),
@@ -67,8 +68,10 @@ _WIDEST_SUBJECT: Final = 60
 
 def show(console: Console, arguments: argparse.Namespace) -> int:
     """Show the log's entries."""
+    wanted = wanted_of(arguments)
     with Room.open(arguments.room) as room:
-        lines = logbook.read(room, party=arguments.party, since=arguments.since)
+        request = None if arguments.reader is None else sign_log_reading(room, arguments.reader, wanted)
+        lines = log_reading.read(room, wanted, request=request)
         if arguments.format == "json":
             names = {party.ordinal: name for name, party in registry.parties(room.connection).items()}
             _print_json(console, lines, names)
@@ -77,48 +80,26 @@ def show(console: Console, arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def verify(console: Console, arguments: argparse.Namespace) -> int:
-    """Verify a log."""
-    found = logbook.verify(arguments.target, Home.default(), vkey_file=arguments.vkey)
-    sentence = explain(found.verdict, console.language.value)
-    if not found.verdict.ok:
-        console.error(Bilingual(sentence, sentence), found.verdict.code.value)
-    for damaged in found.damaged:
-        console.error(damaged, "partition_damaged")
-    for difference in found.contradictions:
-        console.error(difference, "state_contradicts_log")
-    if not found.ok:
-        return ExitCode.NOT_VERIFIED
-    console.say(sentence, sentence)
-    checkpoint = found.verdict.checkpoint
-    if checkpoint is not None:
-        size = figures.number(checkpoint.size, 0, console.language)
-        console.say(
-            f"  journal {checkpoint.origin}, {size} entrées, racine {checkpoint.root.hex()}",
-            f"  log {checkpoint.origin}, {size} entries, root {checkpoint.root.hex()}",
-        )
-    console.say(f"  clé publique : {found.vkey}", f"  public key: {found.vkey}")
-    if found.reconciled:
-        console.say(
-            "  budgets, dépenses, déclarations, dépôts et parties : ce que dit le journal",
-            "  budgets, spending, declarations, uploads and parties: what the log says",
-        )
-    if found.first_time:
-        console.lines(
-            console.wrapped(
-                "Cette machine voit ce journal pour la première fois, et sa clé vient de l'endroit vérifié : comparez-"
-                "la à celle qu'un autre membre connaît.",
-                "This machine sees this log for the first time, and its key came from the place verified: compare it "
-                "with the one that another member knows.",
-            )
-        )
-    return ExitCode.DONE
+def wanted_of(arguments: argparse.Namespace) -> Wanted:
+    """Return which entries the filters choose."""
+    first, last = arguments.entries
+    return Wanted(
+        party=arguments.party,
+        member=arguments.member,
+        purpose=arguments.purpose,
+        events=tuple(arguments.events),
+        refused=arguments.refused,
+        since=arguments.since,
+        until=arguments.until,
+        first=first,
+        last=last,
+    )
 
 
 def export(console: Console, arguments: argparse.Namespace) -> int:
     """Export the log."""
     with Room.open(arguments.room) as room:
-        checkpoint = logbook.export(room, arguments.directory)
+        checkpoint = log_reading.export(room, arguments.directory)
     size = figures.number(checkpoint.size, 0, console.language)
     console.say(
         f"{size} entrées écrites dans {arguments.directory} ; cleanroom log verify les vérifie sans la salle.",
@@ -149,7 +130,7 @@ def _print_table(console: Console, lines: Iterator[LogLine]) -> None:
                 EVENTS[event.type].into(console.language),
                 _OUTCOMES[event.outcome].into(console.language),
                 _purpose(event.purpose, details),
-                _subject(event.caused_by, line.details, console.language),
+                _subject(line, console.language),
             )
         )
     console.table(headers, rows, right={0})
@@ -166,12 +147,13 @@ def _print_json(console: Console, lines: Iterator[LogLine], names: Mapping[int, 
             "time": _moment(event.t).isoformat().replace("+00:00", "Z"),
             "type": event.type.value,
             "outcome": event.outcome.value,
-            "actor": line.actor,
+            "actor": line.actor or event.actor,
             "parties": [names.get(ordinal, str(ordinal)) for ordinal in sorted(event.parties)],
             "policy": event.policy,
             "purpose": _purpose(event.purpose, line.details or {}),
             "caused_by": None if event.caused_by < 0 else event.caused_by,
             "details": line.details,
+            "withheld": line.withheld,
         }
         sys.stdout.write(f"{before}\n{as_json(entry)}")
         before = ","
@@ -190,8 +172,11 @@ def _purpose(code: str, details: Mapping[str, object]) -> str:
     return written if isinstance(written, str) else code.replace("-", "_")
 
 
-def _subject(caused_by: int, details: Mapping[str, object] | None, language: Language) -> str:
+def _subject(line: LogLine, language: Language) -> str:
     """Return in a few words what an entry is about."""
+    details, caused_by = line.details, line.envelope.event.caused_by
+    if line.withheld:
+        return Bilingual("(scellé pour d'autres)", "(sealed for others)").into(language)
     if details is None:
         return Bilingual("(détails effacés)", "(details erased)").into(language)
     content = details.get("content")

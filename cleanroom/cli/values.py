@@ -17,9 +17,12 @@ from cleanroom.identifiers import InvalidName, PartyId, TableName, UploadId, fol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from audit_log import EventType
+
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _SHARES: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})", re.ASCII)
+_ENTRIES: Final = re.compile(r"([0-9]{1,15})(-([0-9]{1,15})?)?", re.ASCII)
 _SECONDS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 MOST_SHARES: Final = 99
 
@@ -113,6 +116,29 @@ class Reader:
                 f"« {written} » : une date (2026-01-31), un moment (2026-01-31T12:00Z) ou des secondes Unix",
                 f"{written!r}: a date (2026-01-31), a moment (2026-01-31T12:00Z) or Unix seconds",
             ) from None
+
+    def log_place(self, written: str) -> Path | str:
+        """Return where a log is: a URL as text, anything else as a path."""
+        return written if written.startswith(("http://", "https://")) else self.path(written)
+
+    def event(self, written: str) -> EventType:
+        """Return a kind of event."""
+        from audit_log import EventType
+
+        try:
+            return EventType(written)
+        except ValueError:
+            known = ", ".join(each.value for each in EventType)
+            raise self._wrong(f"« {written} » : au choix, {known}", f"{written!r}: one of {known}") from None
+
+    def entries(self, written: str) -> tuple[int, int | None]:
+        """Return the first and last entry of `A-B`, `A-` or `A`."""
+        found = _ENTRIES.fullmatch(written)
+        first, last = (int(found[1]), found[3]) if found else (0, None)
+        end = first if found and found[2] is None else int(last) if last else None
+        if found is None or (end is not None and end < first):
+            raise self._wrong(f"« {written} » : A-B, A- ou A", f"{written!r}: A-B, A- or A")
+        return first, end
 
     def parameters(self, written: str) -> list[object] | dict[str, object]:
         """Return the parameters of a question: a list for `?`, an object for `$name`."""

@@ -76,19 +76,22 @@ class Journal:
             org=pseudonym,
             parties=frozenset(ordinals),
             policy=str(policy) if policy is not None else "",
-            purpose=_purpose_code(purpose),
+            purpose=self.purpose_code(purpose),
             caused_by=caused_by,
             ret=Retention.ACCESS_1Y,
         )
         readers = {READER: self._details_key.reveal_secret_bytes()}
         return self._log.append(connection, event, {"actor": actor, **details}, readers)
 
+    @staticmethod
+    def purpose_code(purpose: Purpose | None) -> str:
+        """Return a purpose as the leaf writes it, empty where its alphabet has no room for it.
+
+        The details hold it in any case.
+        """
+        code = "" if purpose is None else purpose.replace("_", "-")
+        return code if _CODE.fullmatch(code) else ""
+
     def details(self, connection: sqlite3.Connection, index: int) -> dict[str, object]:
         """Open the details of an entry."""
         return self._log.read_details(connection, index, READER, self._details_key.reveal_secret_bytes())
-
-
-def _purpose_code(purpose: Purpose | None) -> str:
-    """Return the purpose if the leaf's alphabet has room for it; the details hold it in any case."""
-    code = "" if purpose is None else purpose.replace("_", "-")
-    return code if _CODE.fullmatch(code) else ""

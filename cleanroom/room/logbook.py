@@ -1,111 +1,71 @@
-"""Read, export and verify the room's log. Verifying needs no key of the room: the files and a public key are enough."""
+"""Verify a room's log, in place, exported or served. It needs no key of the room: the files and a public key do."""
 
 from __future__ import annotations
 
-import os
-import re
-import secrets
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from audit_log import (
-    Checkpoint,
-    DetailsErased,
-    Envelope,
-    EventType,
+    Cosigned,
+    HttpSource,
     LogFault,
+    LogUnreachable,
+    MalformedPolicy,
+    TrustPolicy,
     Verdict,
     Verifier,
-    export_log,
     open_checkpoint,
+    serve,
     verify_database,
     verify_directory,
+    verify_source,
 )
-from audit_log import NotVerified as LogNotVerified
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
-from cleanroom.identifiers import PartyId, RoomId
 from cleanroom.room import registry
 from cleanroom.room.creation import DATABASE, LOG_DETAILS, LOG_KEY, LOG_SIGNING, PARTITIONS, log_of
-from cleanroom.room.database import connect, transaction
-from cleanroom.room.home import OPERATOR, Home, private_directory
+from cleanroom.room.database import connect
 from cleanroom.room.journal import Journal
-from cleanroom.room.locks import remembering
+from cleanroom.room.log_memory import (
+    read_key,
+    read_key_file,
+    remember,
+    require_known_key,
+    room_of,
+    seen_checkpoint,
+    verified_memory,
+)
 from cleanroom.room.reconciliation import contradictions
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition
 from key_management import KeyManagementError, Keyring
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
 
-    from cleanroom.room.room import Room
+    from audit_log import Checkpoint, Memory
+    from cleanroom.identifiers import RoomId
+    from cleanroom.room.home import Home
 
-_ORIGIN: Final = re.compile(r"cleanroom/(r-[0-9a-f]{16})", re.ASCII)
+_LONGEST_KEY: Final = 1024
+_LARGEST_RECEIPT: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
-    """One entry as the room's own reader sees it; `details` is None when they were erased."""
-
-    index: int
-    envelope: Envelope
-    actor: PartyId | None
-    details: dict[str, object] | None
-
-
-def read(room: Room, *, party: PartyId | None = None, since: int = 0) -> Iterator[LogLine]:
-    """Yield entries with their details; that they were read is itself logged, before the first is shown.
+class Demands:
+    """What a log must satisfy beside its own signature.
 
     Args:
-        party: only entries that this party did, or whose data or rights they touch.
-        since: Unix time in seconds of the earliest entry.
+        policy: whose witnesses must have cosigned.
+        receipts: files that it must honour.
+        incremental: whether entries verified earlier on this machine are read again; None for what is usual: of a
+            directory yes, of a URL no.
     """
-    wanted = registry.party_named(room.connection, party) if party is not None else None
-    with transaction(room.connection):
-        room.journal.append(
-            room.connection,
-            EventType.LOG_READ,
-            at=registry.advance_clock(room.connection, room.now()),
-            actor=OPERATOR,
-            ordinals=(0,),
-            details={"party": party or "", "since": since},
-        )
-    pseudonyms = {room.journal.pseudonym(each): each for each in registry.parties(room.connection)}
-    for index, envelope in room.journal.log.entries(room.connection):
-        event = envelope.event
-        actor = pseudonyms.get(event.actor)
-        if event.t < since or (wanted and actor != wanted.party and wanted.ordinal not in event.parties):
-            continue
-        details: dict[str, object] | None = None
-        with suppress(DetailsErased):
-            details = room.journal.details(room.connection, index)
-        yield LogLine(index, envelope, actor, details)
 
-
-def export(room: Room, directory: Path) -> Checkpoint:
-    """Write the log as a C2SP tlog-tiles directory; the export itself is logged, and in it."""
-    with transaction(room.connection):
-        room.journal.append(
-            room.connection,
-            EventType.LOG_EXPORTED,
-            at=registry.advance_clock(room.connection, room.now()),
-            actor=OPERATOR,
-            ordinals=(0,),
-            details={"format": "c2sp.org/tlog-tiles"},
-        )
-    try:
-        return export_log(room.connection, room.journal.log.verifier, directory)
-    except LogFault as error:
-        raise Fault(
-            Bilingual(f"le journal ne s'exporte pas : {error}", f"the log cannot be exported: {error}"),
-            code="export_failed",
-        ) from None
-    except OSError as error:
-        raise Fault(
-            Bilingual(f"{directory} : {error.strerror}", f"{directory}: {error.strerror}"), code="export_failed"
-        ) from None
+    policy: TrustPolicy | None = None
+    receipts: tuple[Path, ...] = ()
+    incremental: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +73,12 @@ class Verification:
     """What `verify` found.
 
     Args:
+        first_time: the log's key came from the place that was verified, since this machine had not seen the log.
         damaged: of a room, the partitions that are missing or are not the bytes that were taken in.
         contradictions: of a room, what its tables say otherwise than its log.
         reconciled: whether the tables were compared with the log, which needs the room's root key.
-        first_time: the log's key came from the place that was verified, since this machine had not seen the log.
+        cosigned: the witnesses of the policy that cosigned what was verified, and when.
+        known: the size that this machine had seen before, 0 for none.
     """
 
     verdict: Verdict
@@ -125,6 +87,8 @@ class Verification:
     damaged: tuple[Bilingual, ...] = ()
     contradictions: tuple[Bilingual, ...] = ()
     reconciled: bool = False
+    cosigned: tuple[Cosigned, ...] = ()
+    known: int = 0
 
     @property
     def ok(self) -> bool:
@@ -132,66 +96,139 @@ class Verification:
         return self.verdict.ok and not self.damaged and not self.contradictions
 
 
-def verify(target: Path, home: Home, *, vkey_file: Path | None = None) -> Verification:
-    """Verify a room's log, or an exported one, against the last checkpoint that this machine verified.
+def verify(
+    target: Path | str,
+    home: Home,
+    *,
+    vkey_file: Path | None = None,
+    demands: Demands | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Verify a log against what this machine has seen and verified of it, and remember what it is now.
+
+    Args:
+        target: a room's directory, an export's, or the URL (text) of a log that is served.
 
     Raises:
-        UsageError: neither a room nor an export.
+        UsageError: neither a room nor an export nor a URL.
         NotVerified: the key is another than the one this machine knows for this log.
+        Fault: the URL does not answer.
     """
-    database = target / DATABASE
-    vkey_place = target / LOG_KEY
-    if not database.exists() and not (target / "checkpoint").exists():
-        raise UsageError(
-            Bilingual(f"{target} n'est ni une salle ni un journal exporté", f"{target}: neither a room nor a log"),
-            code="no_log",
-        )
-    try:
-        given = (vkey_file or vkey_place).read_text("ascii").strip()
-        verifier = Verifier.from_vkey(given)
-    except (OSError, UnicodeDecodeError, LogNotVerified):
-        raise NotVerified(
-            Bilingual("la clé publique du journal est absente ou mal formée", "the log's public key is not readable"),
-            code="log_key_unreadable",
-        ) from None
-    room = _room_of(verifier)
-    known = home.room(room)
-    seen_key, seen = known / LOG_KEY, known / "checkpoint"
-    first_time = not seen_key.exists() and vkey_file is None
-    if seen_key.exists() and seen_key.read_text("ascii").strip() != given:
-        raise NotVerified(
-            Bilingual(
-                "la clé du journal n'est pas celle que cette machine connaît",
-                "the log's key is not the one this machine knows",
-            ),
-            code="log_key_changed",
-        )
-    try:
-        remembered = open_checkpoint(seen.read_bytes(), verifier) if seen.exists() else None
-    except LogNotVerified:
-        raise NotVerified(
-            Bilingual(
-                f"le dernier point de contrôle retenu est altéré : {seen}",
-                f"the last remembered checkpoint is damaged: {seen}",
-            ),
-            code="remembered_checkpoint_damaged",
-        ) from None
+    wanted = demands or Demands()
+    source = _source(target)
+    verifier = read_key_file(vkey_file) if vkey_file is not None else _found_key(target, source)
+    room = room_of(verifier)
+    first_time = not require_known_key(home, verifier) and vkey_file is None
+    seen = seen_checkpoint(home, verifier)
+    memory = verified_memory(home, room)
+    remembered = _recalled(memory, verifier)
+    incremental = isinstance(source, HttpSource) if wanted.incremental is None else wanted.incremental
+    receipts = tuple(_receipt(path) for path in wanted.receipts)
+    contains = () if seen is None else (seen,)
     damaged: tuple[Bilingual, ...] = ()
     different: tuple[Bilingual, ...] = ()
-    opened: tuple[Journal, Keyring] | None = None
-    if database.exists():
-        with closing(connect(database)) as connection:
-            verdict = verify_database(connection, given, remembered)
-            note = _head(connection) if verdict.ok else b""
-            damaged = damaged_partitions(connection, PartitionStore(target / PARTITIONS))
-            opened = _opened(connection, home, room) if verdict.ok else None
-            different = contradictions(connection, *opened) if opened is not None else ()
-    else:
-        verdict = verify_directory(target, given, remembered=remembered)
-        note = (target / "checkpoint").read_bytes() if verdict.ok else b""
-    if verdict.ok:
-        remember(home, room, given, note)
-    return Verification(verdict, given, first_time, damaged, different, opened is not None)
+    reconciled = False
+    shown = b""
+    match source:
+        case HttpSource():
+            verdict, note = _served(source, verifier, remembered, contains, receipts, wanted, progress, incremental)
+        case Path() if (source / DATABASE).exists():
+            with closing(connect(source / DATABASE)) as connection:
+                verdict = verify_database(
+                    connection,
+                    verifier.vkey,
+                    remembered,
+                    receipts=receipts,
+                    contains=contains,
+                    policy=wanted.policy,
+                    incremental=incremental,
+                    progress=progress,
+                )
+                note = _signed_at(connection, verdict)
+                shown = _shown(connection, verifier)
+                damaged = damaged_partitions(connection, PartitionStore(source / PARTITIONS))
+                opened = _opened(connection, home, room) if verdict.ok else None
+                reconciled = opened is not None
+                different = contradictions(connection, *opened) if opened is not None else ()
+        case _:
+            verdict = verify_directory(
+                source,
+                verifier.vkey,
+                remembered=remembered,
+                receipts=receipts,
+                contains=contains,
+                policy=wanted.policy,
+                incremental=incremental,
+                progress=progress,
+            )
+            note = (source / "checkpoint").read_bytes() if verdict.ok else b""
+    # What another process signed meanwhile was not verified.
+    if verdict.ok and note and open_checkpoint(note, verifier) == verdict.checkpoint:
+        memory.remember(verifier, note)
+        remember(home, room, verifier.vkey, note)
+    cosigned = wanted.policy.open(shown or note, verifier).cosigned if verdict.ok and wanted.policy is not None else ()
+    return Verification(
+        _placed(verdict, wanted.receipts),
+        verifier.vkey,
+        first_time,
+        damaged,
+        different,
+        reconciled,
+        cosigned,
+        0 if seen is None else seen.size,
+    )
+
+
+def read_policy(path: Path) -> TrustPolicy:
+    """Read a tlog-policy file, else raise `UsageError` with the line."""
+    try:
+        return TrustPolicy.parse(path.read_bytes())
+    except OSError as error:
+        raise UsageError(
+            Bilingual(f"{path} ne se lit pas ({error.strerror})", f"{path} cannot be read ({error.strerror})"),
+            code="unreadable_file",
+        ) from None
+    except MalformedPolicy as error:
+        raise UsageError(
+            Bilingual(
+                f"{path}, ligne {error.line} : pas une politique de témoins ({error.reason})",
+                f"{path}, line {error.line}: not a policy of witnesses ({error.reason})",
+            ),
+            code="invalid_policy",
+        ) from None
+
+
+def is_url(target: str) -> bool:
+    """Tell a URL from a path."""
+    return target.startswith(("http://", "https://"))
+
+
+def log_at(url: str) -> HttpSource:
+    """Return a log that is served at a URL, else raise `UsageError`; nothing is sent yet."""
+    try:
+        return HttpSource(url)
+    except LogUnreachable as error:
+        raise UsageError(Bilingual(f"{url} : {error.reason}", f"{url}: {error.reason}"), code="no_log") from None
+
+
+def unreachable(error: LogUnreachable) -> Fault:
+    """Say that a log's server does not answer; it says nothing of the log."""
+    return Fault(
+        Bilingual(
+            f"le journal n'est pas joignable, rien n'en est donc dit : {error.url} ({error.reason})",
+            f"the log cannot be reached, so nothing is said of it: {error.url} ({error.reason})",
+        ),
+        code="log_unreachable",
+    )
+
+
+def served_key(source: HttpSource) -> Verifier:
+    """Return the public key that a served log claims."""
+    try:
+        content = source.read(LOG_KEY, _LONGEST_KEY)
+    except LogUnreachable as error:
+        raise unreachable(error) from None
+    return read_key((content or b"").decode("ascii", "replace"))
 
 
 def damaged_partitions(connection: sqlite3.Connection, store: PartitionStore) -> tuple[Bilingual, ...]:
@@ -205,39 +242,95 @@ def damaged_partitions(connection: sqlite3.Connection, store: PartitionStore) ->
     return tuple(found)
 
 
-def remember(home: Home, room: RoomId, vkey: str, note: bytes) -> None:
-    """Keep a verified checkpoint, so that an older or rewritten log is noticed next time."""
-    directory = home.room(room)
-    private_directory(directory)
-    verifier = Verifier.from_vkey(vkey)
-    size = open_checkpoint(note, verifier).size
-    with remembering(directory):
-        if not (directory / LOG_KEY).exists():
-            _replace(directory / LOG_KEY, f"{vkey}\n".encode("ascii"))
-        seen = directory / "checkpoint"
-        # Of two openers the slower may hold the older checkpoint; the larger one stays.
-        if not seen.exists() or open_checkpoint(seen.read_bytes(), verifier).size < size:
-            _replace(seen, note)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    with temporary.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _room_of(verifier: Verifier) -> RoomId:
-    """Return the room that a log's key names; the name becomes a path of the home, so its form is checked."""
-    named = _ORIGIN.fullmatch(verifier.name)
-    if named is None:
-        raise NotVerified(
-            Bilingual("la clé ne nomme le journal d'aucune salle", "the key names no room's log"),
-            code="log_key_unreadable",
+def _source(target: Path | str) -> HttpSource | Path:
+    if isinstance(target, str) and is_url(target):
+        return log_at(target)
+    path = Path(target)
+    if not (path / DATABASE).exists() and not (path / "checkpoint").exists():
+        raise UsageError(
+            Bilingual(f"{path} n'est ni une salle ni un journal exporté", f"{path}: neither a room nor a log"),
+            code="no_log",
         )
-    return RoomId(named[1])
+    return path
+
+
+def _found_key(target: Path | str, source: HttpSource | Path) -> Verifier:
+    return served_key(source) if isinstance(source, HttpSource) else read_key_file(Path(target) / LOG_KEY)
+
+
+def _receipt(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST_RECEIPT)
+    except OSError as error:
+        raise UsageError(
+            Bilingual(f"{path} ne se lit pas ({error.strerror})", f"{path} cannot be read ({error.strerror})"),
+            code="unreadable_file",
+        ) from None
+
+
+def _served(
+    source: HttpSource,
+    verifier: Verifier,
+    remembered: Checkpoint | None,
+    contains: Sequence[Checkpoint],
+    receipts: Sequence[bytes],
+    wanted: Demands,
+    progress: Callable[[int, int], None] | None,
+    incremental: bool,
+) -> tuple[Verdict, bytes]:
+    try:
+        return verify_source(
+            source,
+            verifier.vkey,
+            remembered=remembered,
+            receipts=receipts,
+            contains=contains,
+            policy=wanted.policy,
+            incremental=incremental,
+            progress=progress,
+        )
+    except LogUnreachable as error:
+        raise unreachable(error) from None
+    finally:
+        source.close()
+
+
+def _recalled(memory: Memory, verifier: Verifier) -> Checkpoint | None:
+    try:
+        return memory.recall(verifier)
+    except LogFault as error:
+        raise NotVerified(
+            Bilingual(
+                f"ce que cette machine a retenu du journal est altéré : {error}",
+                f"what this machine remembers of the log is damaged: {error}",
+            ),
+            code="remembered_checkpoint_damaged",
+        ) from None
+
+
+def _signed_at(connection: sqlite3.Connection, verdict: Verdict) -> bytes:
+    """Return the checkpoint that was verified; the room may have gone on since."""
+    size = -1 if verdict.checkpoint is None else verdict.checkpoint.size
+    row = (
+        connection.execute("SELECT note FROM audit_checkpoint WHERE size = ?", (size,)).fetchone()
+        if verdict.ok
+        else None
+    )
+    return b"" if row is None else bytes(row[0])
+
+
+def _shown(connection: sqlite3.Connection, verifier: Verifier) -> bytes:
+    """Return the checkpoint that a policy is asked about: the last that a quorum cosigned, else the newest."""
+    with suppress(LogFault):
+        return serve(connection, "/checkpoint", verifier.vkey, cosigned=True).body
+    return b""
+
+
+def _placed(verdict: Verdict, receipts: tuple[Path, ...]) -> Verdict:
+    """Name the receipt that a verdict is about by its file."""
+    kind, _, number = verdict.place.partition(" ")
+    return replace(verdict, place=str(receipts[int(number)])) if kind == "receipt" and number.isdecimal() else verdict
 
 
 def _opened(connection: sqlite3.Connection, home: Home, room: RoomId) -> tuple[Journal, Keyring] | None:
@@ -248,8 +341,3 @@ def _opened(connection: sqlite3.Connection, home: Home, room: RoomId) -> tuple[J
         return Journal(room, log, keyring.open(connection, LOG_DETAILS)), keyring
     except (Fault, KeyManagementError):
         return None
-
-
-def _head(connection: sqlite3.Connection) -> bytes:
-    (note,) = connection.execute("SELECT note FROM audit_head").fetchone()
-    return bytes(note)

@@ -253,7 +253,7 @@ def _verified_facts(path: Path, home: Home, signed: SignedRequest, said: dict[st
 
 def _require_log(home: Home, room: RoomId, said: dict[str, str]) -> None:
     """Check that the facts speak of the log that this machine knows; the first that it sees is remembered."""
-    from cleanroom.room.logbook import remember
+    from cleanroom.room.log_memory import remember
 
     directory = home.room(room)
     known = directory / "log.vkey"

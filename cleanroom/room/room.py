@@ -35,7 +35,7 @@ from cleanroom.room.database import connect, transaction
 from cleanroom.room.home import OPERATOR, Home
 from cleanroom.room.journal import Journal
 from cleanroom.room.locks import nobody_asking
-from cleanroom.room.logbook import remember
+from cleanroom.room.log_memory import remember
 from cleanroom.room.retirement import finish_after_crash
 from cleanroom.room.signed_request import SignedRequest
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition

@@ -48,6 +48,7 @@ def test_the_fixed_doors() -> None:
         "check",
         "budget",
         "log",
+        "log read",
         "log verify",
         "log export",
     }

@@ -11,7 +11,7 @@ from room_samples import LATE, MEMBER, OVERLAP, SECTOR, Place, ask, upload_all
 
 from audit_log import EventType
 from cleanroom.errors import Refused, UsageError
-from cleanroom.room import balances, logbook
+from cleanroom.room import balances, log_reading, logbook
 from cleanroom.room.balances import ROOM, Book
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def test_a_party_s_total_is_compared_too(place: Place) -> None:
 
 def test_an_export_has_no_costs(place: Place, tmp_path: Path) -> None:
     with place.open() as room:
-        logbook.export(room, tmp_path / "log")
+        log_reading.export(room, tmp_path / "log")
     with pytest.raises(UsageError) as caught:
         balances.checked(tmp_path / "log", place.home)
     assert caught.value.code == "balances_need_room"

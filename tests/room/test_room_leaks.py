@@ -16,7 +16,7 @@ from cleanroom.client.tokens import token
 from cleanroom.errors import CleanroomError
 from cleanroom.identifiers import Epoch, IdentifierKind
 from cleanroom.query.duckdb_backend import DuckDBBackend
-from cleanroom.room import logbook, registry
+from cleanroom.room import log_reading, registry
 from cleanroom.room.creation import LOG_DETAILS, LOG_SIGNING, TRANSPORT
 from key_management import KeyId, KeyKind, read_key_file
 
@@ -86,7 +86,7 @@ def test_the_room_holds_no_identifier_key_question_or_value(place: Place, tmp_pa
         ask(room, sector("SELECT discipline, COUNT(*) AS lignes FROM GROUP BY 1"))
         with pytest.raises(CleanroomError):
             ask(room, f"SELECT person AS {ALIAS} FROM {MEMBER}.visits")  # noqa: S608
-        logbook.export(room, tmp_path / "export")
+        log_reading.export(room, tmp_path / "export")
         assert (place.path / "room.db-wal").exists(), "the write-ahead log is searched too"
         for what, needles in secrets_of(room, place).items():
             assert found(place.path, needles) == [], what

@@ -13,7 +13,7 @@ from room_samples import MEMBER, Place, ask, spent, visits
 
 from audit_log import Log, Signer, export_log
 from cleanroom.errors import CleanroomError, Fault, NotVerified
-from cleanroom.room import Home, Room, logbook, registry
+from cleanroom.room import Home, Room, log_reading, logbook, registry
 from cleanroom.room.database import connect, transaction
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def test_two_machines_remember_apart(place: Place, tmp_path: Path) -> None:
 
 def test_an_older_export_is_refused_and_does_not_make_the_machine_forget(place: Place, tmp_path: Path) -> None:
     with place.open() as room:
-        logbook.export(room, tmp_path / "first")
+        log_reading.export(room, tmp_path / "first")
         assert logbook.verify(tmp_path / "first", place.home).verdict.ok
         ask(room)
-        logbook.export(room, tmp_path / "second")
+        log_reading.export(room, tmp_path / "second")
     assert logbook.verify(tmp_path / "second", place.home).verdict.ok
     for _ in range(2):
         assert logbook.verify(tmp_path / "first", place.home).verdict.code.value == "rolled-back"
@@ -146,7 +146,7 @@ def test_every_table_of_the_log_is_covered(place: Place) -> None:
 def test_every_byte_of_an_export_is_covered(place: Place, tmp_path: Path) -> None:
     with place.open() as room:
         ask(room)
-        logbook.export(room, tmp_path / "export")
+        log_reading.export(room, tmp_path / "export")
     for path in sorted(p for p in (tmp_path / "export").rglob("*") if p.is_file()):
         content = path.read_bytes()
         for offset in {*range(0, len(content), max(1, len(content) // 12)), len(content) - 1}:

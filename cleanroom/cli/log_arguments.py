@@ -1,0 +1,185 @@
+"""The arguments of `log` and its commands, with their help in French and English."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.errors import Bilingual
+
+if TYPE_CHECKING:
+    from cleanroom.cli.arguments import Adder
+    from cleanroom.cli.parser import Parser
+
+_VKEY: Final = Bilingual(
+    "la clé publique du journal, reçue d'ailleurs que de l'opérateur",
+    "the log's public key, had from elsewhere than the operator",
+)
+_ANY_LOG: Final = Bilingual(
+    "la salle, le répertoire d'un export, ou l'URL d'un journal servi",
+    "the room, an export's directory, or the URL of a log that is served",
+)
+
+
+def add_log(adder: Adder) -> None:
+    """Add `log` and its commands."""
+    for name in ("log", "log read"):
+        reading = adder.in_room(name, "montre le journal de la salle", "show the room's log")
+        add_filters(adder, reading)
+        _reader(adder, reading)
+        reading.choices.add_argument(
+            "--format",
+            choices=("table", "json"),
+            default="table",
+            help=adder.words.of("la forme du résultat (par défaut, table)", "the form of the result (default: table)"),
+        )
+    _add_verify(adder)
+    _add_export(adder)
+
+
+def _reader(adder: Adder, parser: Parser) -> None:
+    parser.choices.add_argument(
+        "--as",
+        dest="reader",
+        metavar="ID",
+        type=adder.read.party,
+        help=adder.words.of(
+            "qui lit, avec sa clé : un auditeur lit tout, un membre ce qui le touche ; sinon, l'opérateur",
+            "who reads, with its key: an auditor reads all, a member what touches it; without it, the operator",
+        ),
+    )
+
+
+def add_filters(adder: Adder, parser: Parser) -> None:
+    """Add what entries are chosen by."""
+    words, read, options = adder.words, adder.read, parser.choices
+    options.add_argument(
+        "--party", metavar="ID", type=read.party, help=words.of("ce que cette partie a fait", "what this party did")
+    )
+    options.add_argument(
+        "--member",
+        metavar="ID",
+        type=read.party,
+        help=words.of("ce qui touche ses données ou ses droits", "what touches its data or its rights"),
+    )
+    options.add_argument("--purpose", metavar="P", type=read.text, help=words.of("pour ce but", "for this purpose"))
+    options.add_argument(
+        "--event",
+        dest="events",
+        metavar="TYPE",
+        action="append",
+        default=[],
+        type=read.event,
+        help=words.of(
+            "ce genre d'événement (query.released, …) ; peut se répéter",
+            "this kind of event (query.released, …); may be repeated",
+        ),
+    )
+    options.add_argument(
+        "--refused",
+        action="store_true",
+        help=words.of("ce qui fut refusé ou tomba en panne, seulement", "only what was refused or failed"),
+    )
+    options.add_argument(
+        "--since",
+        metavar="T",
+        type=read.since,
+        default=0,
+        help=words.of(
+            "à partir d'une date, d'un moment ISO 8601 (UTC) ou de secondes Unix",
+            "from a date, an ISO 8601 moment (UTC) or Unix seconds on",
+        ),
+    )
+    options.add_argument(
+        "--until", metavar="T", type=read.since, help=words.of("avant ce moment", "before this moment")
+    )
+    options.add_argument(
+        "--entries",
+        metavar="A-B",
+        type=read.entries,
+        default=(0, None),
+        help=words.of(
+            "de l'entrée A à l'entrée B comprise ; A-, ou A seule", "from entry A to entry B inclusive; A-, or A alone"
+        ),
+    )
+
+
+def _add_verify(adder: Adder) -> None:
+    words, read = adder.words, adder.read
+    verify = adder.command(
+        "log verify",
+        "vérifie le journal d'une salle, exporté ou servi ; il n'y faut aucune clé de la salle",
+        "verify a room's log, exported or served; needs no key of the room",
+        Bilingual(
+            "cette machine se souvient de ce qu'elle a vérifié ($CLEANROOM_HOME) ;\n"
+            "la fois d'après, elle prouve que le journal n'a fait que croître",
+            "this machine remembers what it verified ($CLEANROOM_HOME);\n"
+            "the next time it proves that the log only grew",
+        ),
+    )
+    verify.places.add_argument("target", metavar="ROOM|DIR|URL", type=read.log_place, help=words.say(_ANY_LOG))
+    options = verify.choices
+    options.add_argument("--vkey", metavar="FILE", type=read.path, help=words.say(_VKEY))
+    options.add_argument(
+        "--policy",
+        metavar="FILE",
+        type=read.path,
+        help=words.of(
+            "quels témoins doivent avoir contresigné (c2sp.org/tlog-policy)",
+            "which witnesses must have cosigned (c2sp.org/tlog-policy)",
+        ),
+    )
+    options.add_argument(
+        "--receipt",
+        dest="receipts",
+        metavar="FILE",
+        action="append",
+        default=[],
+        type=read.path,
+        help=words.of(
+            "un reçu que le journal doit honorer ; peut se répéter",
+            "a receipt that the log must honour; may be repeated",
+        ),
+    )
+    amount = options.add_mutually_exclusive_group()
+    amount.add_argument(
+        "--whole",
+        dest="incremental",
+        action="store_const",
+        const=False,
+        help=words.of(
+            "relit toutes les entrées (ordinaire d'un répertoire)", "read all entries again (usual for a directory)"
+        ),
+    )
+    amount.add_argument(
+        "--new",
+        dest="incremental",
+        action="store_const",
+        const=True,
+        help=words.of(
+            "ne lit que les entrées nouvelles, et prouve que les anciennes n'ont pas changé (ordinaire d'une URL)",
+            "read new entries only, and prove that the old ones did not change (usual for a URL)",
+        ),
+    )
+    options.add_argument(
+        "--balances",
+        action="store_true",
+        help=words.of(
+            "recalcule aussi chaque solde depuis le journal ; il y faut la clé racine de la salle",
+            "also recompute every balance from the log; needs the room's root key",
+        ),
+    )
+
+
+def _add_export(adder: Adder) -> None:
+    words, read = adder.words, adder.read
+    export = adder.in_room(
+        "log export",
+        "écrit le journal en répertoire C2SP tlog-tiles",
+        "write the log as a C2SP tlog-tiles directory",
+    )
+    export.places.add_argument(
+        "directory",
+        metavar="DIR",
+        type=read.path,
+        help=words.of("un répertoire nouveau, ou d'un export antérieur", "a directory, new or of an earlier export"),
+    )
