@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter
-from cleanroom.errors import Bilingual
+from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, PureEpsilon, Rho
+from cleanroom.errors import Bilingual, InvariantBroken
 from cleanroom.identifiers import TableName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cleanroom.accounting.privacy_loss import Rho, Window
+    from cleanroom.accounting.privacy_loss import Loss, Window
     from cleanroom.identifiers import PartyId
 
 _ROOM_TEXT: Final = "room"
@@ -48,22 +48,32 @@ class Charge:
 
     Args:
         account: who pays.
-        rho: how much, more than zero.
-        delta_threshold: what releases of unknown keys add to delta (S8), 0 where there are none.
+        loss: how much, more than zero: a rho, or of a pure account an epsilon (S11).
+        delta_threshold: what releases of unknown keys add to delta (S8); 0 where there are none, and if it is pure.
     """
 
     account: AccountId
-    rho: Rho
+    loss: Loss
     delta_threshold: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
-        if self.rho.pico == 0 or not 0 <= self.delta_threshold < 1:
+        if self.loss.pico == 0 or not 0 <= self.delta_threshold < 1 or (self.pure and self.delta_threshold):
             raise InvalidPrivacyParameter(
                 Bilingual(
-                    "une dépense a un rho supérieur à zéro et un delta de 0 à moins de 1",
-                    "a charge has a rho above zero and a delta from 0 to less than 1",
+                    "une dépense a un rho supérieur à zéro et un delta de 0 à moins de 1, ou un epsilon et aucun delta",
+                    "a charge has a rho above zero and a delta from 0 to less than 1, or an epsilon and no delta",
                 )
             )
+
+    @property
+    def pure(self) -> bool:
+        """Whether a pure account pays."""
+        return isinstance(self.loss, PureEpsilon)
+
+    @property
+    def rho(self) -> Rho:
+        """The loss as zCDP; of a pure charge what it implies."""
+        return self.loss.rho if isinstance(self.loss, PureEpsilon) else self.loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +83,13 @@ class PartyCap:
     Args:
         account: the account.
         party: who is limited.
-        rho_max: the most that the party's questions may be charged in a window.
+        rho_max: the most that the party's questions may be charged in a window, in the account's kind of loss.
         window: when that starts again.
     """
 
     account: AccountId
     party: PartyId
-    rho_max: Rho
+    rho_max: Loss
     window: Window
 
 
@@ -88,9 +98,15 @@ def combined(charges: Iterable[Charge]) -> tuple[Charge, ...]:
     sums: dict[AccountId, Charge] = {}
     for charge in charges:
         before = sums.get(charge.account)
-        sums[charge.account] = (
-            charge
-            if before is None
-            else Charge(charge.account, before.rho + charge.rho, before.delta_threshold + charge.delta_threshold)
-        )
+        sums[charge.account] = charge if before is None else _added(before, charge)
     return tuple(sorted(sums.values(), key=lambda charge: (charge.account != ROOM, str(charge.account))))
+
+
+def _added(one: Charge, other: Charge) -> Charge:
+    delta = one.delta_threshold + other.delta_threshold
+    match one.loss, other.loss:
+        case Rho() as first, Rho() as second:
+            return Charge(one.account, first + second, delta)
+        case PureEpsilon() as first, PureEpsilon() as second:
+            return Charge(one.account, first + second, delta)
+    raise InvariantBroken(f"the account {one.account} is charged in two kinds of loss")

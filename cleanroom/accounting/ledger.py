@@ -4,6 +4,11 @@ The caller owns the SQLite connection and the transaction, so that a charge and 
 carries its account's running total, so a balance is two look-ups however long the room has lived, and an auditor can
 recompute each. Lines are never changed nor deleted; the schema says so too.
 
+What was spent on a table until its owner took it back stays with the owner (S4): it counts against each of the owner's
+other tables, of whatever name, declared before or after, for ever. An account counts rho, or epsilons if it is pure
+(S11): of a pure table taken back a zCDP account counts what its epsilon implies; of a zCDP one, if anything was spent
+on it, a pure account can count nothing, so it has nothing left.
+
 A race cannot overspend: `reserve` writes before it reads, so it holds SQLite's one write lock from before the totals
 are read until the caller commits; a transaction that began on an older snapshot fails with SQLITE_BUSY_SNAPSHOT.
 """
@@ -13,20 +18,23 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cleanroom.accounting.account import ROOM, AccountId, Charge, combined
-from cleanroom.accounting.privacy_loss import Budget, Rho, Window, checked_time
+from cleanroom.accounting.ledger_tables import DELTA_STEPS, SCHEMA
+from cleanroom.accounting.privacy_loss import Budget, Loss, PureEpsilon, Rho, Window, checked_time
 from cleanroom.accounting.reservation import (
     Balance,
     BudgetShortfall,
     InsufficientBudget,
+    KindChanged,
     PartyShortfall,
     Reservation,
     ReservationState,
     Shortfall,
     ThresholdShortfall,
 )
+from cleanroom.accounting.spending import last_seen, spent, steps_of
 from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import Digest, PartyId
 
@@ -36,64 +44,20 @@ if TYPE_CHECKING:
 
     from cleanroom.accounting.account import PartyCap
 
-DELTA_STEPS: Final = 10**30
-"""Threshold deltas are entered in whole steps of 1e-30, rounded up, so that sums stay exact and short."""
-
-SCHEMA: Final = (
-    """
-    CREATE TABLE IF NOT EXISTS ledger_clock (
-        only INTEGER PRIMARY KEY CHECK (only = 1),
-        last INTEGER NOT NULL
-    ) STRICT
-    """,
-    """
-    CREATE TABLE IF NOT EXISTS ledger_account (
-        account TEXT PRIMARY KEY,
-        epsilon TEXT NOT NULL,
-        delta TEXT NOT NULL,
-        spending_window TEXT NOT NULL CHECK (spending_window IN ('never', 'month', 'year')),
-        rho_max INTEGER NOT NULL CHECK (rho_max >= 0)
-    ) STRICT
-    """,
-    """
-    CREATE TABLE IF NOT EXISTS ledger_reservation (
-        reservation TEXT PRIMARY KEY,
-        plan_digest BLOB NOT NULL CHECK (length(plan_digest) = 32),
-        party TEXT NOT NULL,
-        at INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('reserved', 'data_read', 'released', 'failed'))
-    ) STRICT
-    """,
-    """
-    CREATE TABLE IF NOT EXISTS ledger_line (
-        line INTEGER PRIMARY KEY,
-        reservation TEXT NOT NULL REFERENCES ledger_reservation (reservation),
-        account TEXT NOT NULL REFERENCES ledger_account (account),
-        party TEXT NOT NULL,
-        at INTEGER NOT NULL,
-        rho INTEGER NOT NULL CHECK (rho > 0),
-        delta_steps TEXT NOT NULL,
-        account_rho INTEGER NOT NULL,
-        account_delta_steps TEXT NOT NULL,
-        party_rho INTEGER NOT NULL,
-        UNIQUE (reservation, account)
-    ) STRICT
-    """,
-    "CREATE INDEX IF NOT EXISTS ledger_line_of_account ON ledger_line (account, at, line)",
-    "CREATE INDEX IF NOT EXISTS ledger_line_of_party ON ledger_line (account, party, at, line)",
-    """
-    CREATE INDEX IF NOT EXISTS ledger_reservation_unfinished ON ledger_reservation (state)
-    WHERE state IN ('reserved', 'data_read')
-    """,
-    *(
-        f"""
-        CREATE TRIGGER IF NOT EXISTS {table}_never_{verb}d BEFORE {verb.upper()} ON {table}
-        BEGIN SELECT raise(ABORT, 'what was spent stays spent'); END
-        """
-        for table, verb in (("ledger_line", "update"), ("ledger_line", "delete"), ("ledger_reservation", "delete"))
-    ),
-)
-"""`rho`, `account_rho` and `party_rho` are 1e-12 steps; the last two are totals with this line, for ever."""
+__all__ = [
+    "DELTA_STEPS",
+    "balance",
+    "create_schema",
+    "end_account",
+    "mark_data_read",
+    "mark_failed",
+    "mark_released",
+    "open_account",
+    "party_left",
+    "reservation",
+    "reserve",
+    "unfinished",
+]
 
 
 def create_schema(connection: sqlite3.Connection) -> None:
@@ -104,8 +68,15 @@ def create_schema(connection: sqlite3.Connection) -> None:
 
 
 def open_account(connection: sqlite3.Connection, account: AccountId, budget: Budget) -> None:
-    """Open `account` with `budget`, or change its budget; what was spent stays spent, for ever (S4)."""
+    """Open `account` with `budget`, or change its budget; what was spent stays spent, for ever (S4).
+
+    Raises:
+        KindChanged: it was charged in rho and would count epsilons, or the other way round.
+    """
     _in_transaction(connection)
+    before = connection.execute("SELECT delta FROM ledger_account WHERE account = ?", (str(account),)).fetchone()
+    if before is not None and (Fraction(before[0]) == 0) != budget.pure and steps_of(connection, account, None)[0]:
+        raise KindChanged(account)
     connection.execute(
         "INSERT INTO ledger_account (account, epsilon, delta, spending_window, rho_max) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (account) DO UPDATE SET epsilon = excluded.epsilon, delta = excluded.delta,"
@@ -114,38 +85,51 @@ def open_account(connection: sqlite3.Connection, account: AccountId, budget: Bud
     )
 
 
+def end_account(connection: sqlite3.Connection, account: AccountId) -> None:
+    """Enter that an account's table is taken back: what it spent so far counts against the owner's others too (S4)."""
+    _in_transaction(connection)
+    ended = connection.execute(
+        "UPDATE ledger_account SET ended_line = (SELECT coalesce(max(line), 0) FROM ledger_line) WHERE account = ?",
+        (str(account),),
+    )
+    if account == ROOM or ended.rowcount != 1:
+        raise InvariantBroken(f"the account {account} cannot end")
+
+
 def balance(connection: sqlite3.Connection, account: AccountId, at: int) -> Balance:
     """Return the state of `account` at `at`, or at the last time the ledger has seen if that is later."""
-    now = max(checked_time(at), _last_seen(connection))
+    now = max(checked_time(at), last_seen(connection))
     row = connection.execute(
         "SELECT epsilon, delta, spending_window, rho_max FROM ledger_account WHERE account = ?", (str(account),)
     ).fetchone()
     if row is None:
         raise InvariantBroken(f"the account {account} was never opened")
     budget = Budget(Decimal(row[0]), Fraction(row[1]), Window(row[2]))
-    rho_max = Rho(row[3])
-    spent, delta_spent = _totals(connection, account, before=None)
-    earlier, delta_earlier = _totals(connection, account, before=budget.window.start_of(now))
-    in_window = spent.left_after(earlier)
-    delta_in_window = delta_spent - delta_earlier
+    kind = PureEpsilon if budget.pure else Rho
+    rho_max = kind(row[3])
+    lifetime = spent(connection, account, pure=budget.pure, since=None)
+    recent = spent(connection, account, pure=budget.pure, since=budget.window.start_of(now))
+    delta_left = budget.delta_threshold - Fraction(recent.delta_steps, DELTA_STEPS)
     return Balance(
         budget=budget,
         rho_max=rho_max,
-        spent_lifetime=spent,
-        spent_window=in_window,
-        left=rho_max.left_after(in_window),
-        delta_threshold_spent_lifetime=Fraction(delta_spent, DELTA_STEPS),
-        delta_threshold_spent=Fraction(delta_in_window, DELTA_STEPS),
-        delta_threshold_left=max(Fraction(0), budget.delta_threshold - Fraction(delta_in_window, DELTA_STEPS)),
+        spent_lifetime=kind(lifetime.steps),
+        spent_window=kind(recent.steps),
+        left=kind(0 if lifetime.beyond_counting else max(0, rho_max.pico - recent.steps)),
+        delta_threshold_spent_lifetime=Fraction(lifetime.delta_steps, DELTA_STEPS),
+        delta_threshold_spent=Fraction(recent.delta_steps, DELTA_STEPS),
+        delta_threshold_left=max(Fraction(0), delta_left),
+        inherited=kind(lifetime.inherited),
     )
 
 
-def party_left(connection: sqlite3.Connection, cap: PartyCap, at: int) -> Rho:
+def party_left(connection: sqlite3.Connection, cap: PartyCap, at: int) -> Loss:
     """Return what `cap` still lets its party use at `at`."""
-    now = max(checked_time(at), _last_seen(connection))
-    spent = _party_total(connection, cap.account, cap.party, before=None)
-    earlier = _party_total(connection, cap.account, cap.party, before=cap.window.start_of(now))
-    return cap.rho_max.left_after(spent.left_after(earlier))
+    now = max(checked_time(at), last_seen(connection))
+    pure = isinstance(cap.rho_max, PureEpsilon)
+    used = spent(connection, cap.account, pure=pure, since=cap.window.start_of(now), party=cap.party)
+    left = 0 if used.beyond_counting else max(0, cap.rho_max.pico - used.steps)
+    return type(cap.rho_max)(left)
 
 
 def reserve(
@@ -234,11 +218,6 @@ def _in_transaction(connection: sqlite3.Connection) -> None:
         raise InvariantBroken("the ledger is written inside the caller's transaction only")
 
 
-def _last_seen(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT last FROM ledger_clock WHERE only = 1").fetchone()
-    return 0 if row is None else int(row[0])
-
-
 def _advance_clock(connection: sqlite3.Connection, at: int) -> int:
     """Return the later of `at` and the last time seen, and remember it; the first write of `reserve`, see the top."""
     connection.execute(
@@ -246,12 +225,12 @@ def _advance_clock(connection: sqlite3.Connection, at: int) -> int:
         " ON CONFLICT (only) DO UPDATE SET last = max(last, excluded.last)",
         (checked_time(at),),
     )
-    return _last_seen(connection)
+    return last_seen(connection)
 
 
 def _whole_steps(charge: Charge) -> Charge:
     """Round a charge's threshold delta up to the ledger's step."""
-    return Charge(charge.account, charge.rho, Fraction(_delta_steps(charge), DELTA_STEPS))
+    return Charge(charge.account, charge.loss, Fraction(_delta_steps(charge), DELTA_STEPS))
 
 
 def _delta_steps(charge: Charge) -> int:
@@ -264,21 +243,28 @@ def _shortfalls(
     found: list[Shortfall] = []
     for charge in charges:
         account = balance(connection, charge.account, now)
-        if charge.rho > account.left:
-            found.append(BudgetShortfall(charge.account, charge.rho, account.left))
+        if account.budget.pure != charge.pure:
+            raise InvariantBroken(f"the account {charge.account} does not count this kind of loss")
+        if charge.loss.pico > account.left.pico:
+            found.append(BudgetShortfall(charge.account, charge.loss, account.left))
         if charge.delta_threshold > account.delta_threshold_left:
             found.append(ThresholdShortfall(charge.account, charge.delta_threshold, account.delta_threshold_left))
         for cap in caps:
             if cap.party != party:
                 raise InvariantBroken("a cap of another party than the one that asks")
-            if cap.account == charge.account and charge.rho > (left := party_left(connection, cap, now)):
-                found.append(PartyShortfall(charge.account, party, charge.rho, left))
+            if cap.account != charge.account:
+                continue
+            if isinstance(cap.rho_max, PureEpsilon) != charge.pure:
+                raise InvariantBroken(f"a cap on {cap.account} does not count this kind of loss")
+            if charge.loss.pico > (left := party_left(connection, cap, now)).pico:
+                found.append(PartyShortfall(charge.account, party, charge.loss, left))
     return tuple(found)
 
 
 def _enter(connection: sqlite3.Connection, reservation_id: str, party: PartyId, charge: Charge, now: int) -> None:
-    spent, delta_spent = _totals(connection, charge.account, before=None)
-    party_spent = _party_total(connection, charge.account, party, before=None)
+    before, delta_before = steps_of(connection, charge.account, None)
+    party_before, _ = steps_of(connection, charge.account, None, party=party)
+    steps, kind = charge.loss.pico, type(charge.loss)
     connection.execute(
         "INSERT INTO ledger_line (reservation, account, party, at, rho, delta_steps, account_rho, account_delta_steps,"
         " party_rho) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -287,47 +273,28 @@ def _enter(connection: sqlite3.Connection, reservation_id: str, party: PartyId, 
             str(charge.account),
             party,
             now,
-            charge.rho.pico,
+            steps,
             str(_delta_steps(charge)),
-            (spent + charge.rho).pico,
-            str(delta_spent + _delta_steps(charge)),
-            (party_spent + charge.rho).pico,
+            kind(before + steps).pico,
+            str(delta_before + _delta_steps(charge)),
+            kind(party_before + steps).pico,
         ),
     )
 
 
-def _totals(connection: sqlite3.Connection, account: AccountId, *, before: int | None) -> tuple[Rho, int]:
-    """Return the rho and the delta steps ever charged to `account`, or charged before the time `before`.
-
-    Times never go back along the lines, so the last line before a time carries the total up to it.
-    """
-    row = connection.execute(
-        "SELECT account_rho, account_delta_steps FROM ledger_line WHERE account = ? AND at < ?"
-        " ORDER BY at DESC, line DESC LIMIT 1",
-        (str(account), _END_OF_TIME if before is None else before),
-    ).fetchone()
-    return (Rho(0), 0) if row is None else (Rho(row[0]), int(row[1]))
-
-
-def _party_total(connection: sqlite3.Connection, account: AccountId, party: PartyId, *, before: int | None) -> Rho:
-    row = connection.execute(
-        "SELECT party_rho FROM ledger_line WHERE account = ? AND party = ? AND at < ?"
-        " ORDER BY at DESC, line DESC LIMIT 1",
-        (str(account), party, _END_OF_TIME if before is None else before),
-    ).fetchone()
-    return Rho(0) if row is None else Rho(row[0])
-
-
-_END_OF_TIME: Final = 2**63 - 1
-
-
 def _read_reservation(connection: sqlite3.Connection, row: tuple[str, bytes, str, int, str]) -> Reservation:
     lines = connection.execute(
-        "SELECT account, rho, delta_steps FROM ledger_line WHERE reservation = ? ORDER BY line", (row[0],)
+        "SELECT account, rho, delta_steps, delta FROM ledger_line JOIN ledger_account USING (account)"
+        " WHERE reservation = ? ORDER BY line",
+        (row[0],),
     ).fetchall()
     charges = tuple(
-        Charge(AccountId.parse(account), Rho(rho), Fraction(int(delta_steps), DELTA_STEPS))
-        for account, rho, delta_steps in lines
+        Charge(
+            AccountId.parse(account),
+            PureEpsilon(steps) if Fraction(delta) == 0 else Rho(steps),
+            Fraction(int(delta_steps), DELTA_STEPS),
+        )
+        for account, steps, delta_steps, delta in lines
     )
     return Reservation(row[0], Digest(row[1]), PartyId(row[2]), charges, row[3], ReservationState(row[4]))
 

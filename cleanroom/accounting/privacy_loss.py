@@ -14,16 +14,44 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from cleanroom.accounting.steps import (
+    MAX_STEPS,
+    STEPS_PER_RHO,
+    InvalidPrivacyParameter,
+    Loss,
+    PrivacyLossOverflow,
+    PureEpsilon,
+    Rho,
+)
 from cleanroom.errors import Bilingual, InvariantBroken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-STEPS_PER_RHO: Final = 10**12
-"""One step is a rho of 1e-12: a million questions lose at most 1e-6 of a budget to rounding."""
-
-MAX_STEPS: Final = 2**63 - 1
-"""What an INTEGER of SQLite holds; a rho of 9.2 million, an epsilon that protects nobody."""
+__all__ = [
+    "LAST_UNIX_TIME",
+    "MAX_EPSILON",
+    "MAX_STEPS",
+    "MIN_DELTA",
+    "MIN_EPSILON",
+    "STEPS_PER_RHO",
+    "Budget",
+    "InvalidPrivacyParameter",
+    "Loss",
+    "PrivacyLossOverflow",
+    "PureEpsilon",
+    "Rho",
+    "Window",
+    "checked_delta",
+    "checked_epsilon",
+    "checked_time",
+    "epsilon_of",
+    "float_down",
+    "float_up",
+    "loss_for",
+    "rho_for",
+    "shown_epsilon",
+]
 
 MIN_EPSILON: Final = Decimal("1e-12")
 MAX_EPSILON: Final = Decimal("1e6")
@@ -41,71 +69,6 @@ some 7e4 on it overflows there in exp((alpha - 1) * alpha * rho)."""
 
 _OPENDP_DELTA_SLACK: Final = Fraction(1, 2**46)
 """See `epsilon_of`."""
-
-
-class InvalidPrivacyParameter(ValueError):
-    """An epsilon, delta, rho, norm or time that has no meaning here."""
-
-    def __init__(self, message: Bilingual) -> None:
-        super().__init__(str(message))
-        self.message = message
-
-
-class PrivacyLossOverflow(InvalidPrivacyParameter):
-    """A privacy loss beyond what the ledger can hold."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Rho:
-    """A zCDP loss, held as a whole number of 1e-12 steps so that sums are exact.
-
-    Args:
-        pico: the number of steps, 0 to `MAX_STEPS`.
-    """
-
-    pico: int
-
-    def __post_init__(self) -> None:
-        if type(self.pico) is not int or self.pico < 0:
-            raise InvalidPrivacyParameter(
-                Bilingual("rho est un nombre entier de pas, zéro ou plus", "rho is a whole number of steps, at least 0")
-            )
-        if self.pico > MAX_STEPS:
-            raise PrivacyLossOverflow(
-                Bilingual(
-                    "perte de confidentialité trop grande pour être comptée", "privacy loss too large to account for"
-                )
-            )
-
-    @classmethod
-    def at_least(cls, value: Fraction) -> Rho:
-        """Return the least rho that is no smaller than `value`: how a charge is rounded."""
-        return cls(math.ceil(value * STEPS_PER_RHO))
-
-    @classmethod
-    def at_most(cls, value: Fraction) -> Rho:
-        """Return the largest rho that is no larger than `value`: how a budget is rounded."""
-        return cls(math.floor(value * STEPS_PER_RHO))
-
-    @classmethod
-    def total(cls, losses: Iterable[Rho]) -> Rho:
-        """Add up `losses`: fully adaptive composition under zCDP is a sum (Whitehouse et al. 2023)."""
-        return cls(sum(loss.pico for loss in losses))
-
-    def __add__(self, other: Rho) -> Rho:
-        return Rho(self.pico + other.pico)
-
-    def left_after(self, spent: Rho) -> Rho:
-        """Return what of this budget is left once `spent` is gone; zero if more was spent than this."""
-        return Rho(max(0, self.pico - spent.pico))
-
-    def as_fraction(self) -> Fraction:
-        """Return the loss as an exact fraction."""
-        return Fraction(self.pico, STEPS_PER_RHO)
-
-    def __str__(self) -> str:
-        whole, steps = divmod(self.pico, STEPS_PER_RHO)
-        return f"{whole}.{steps:012d}".rstrip("0").rstrip(".")
 
 
 class Window(StrEnum):
@@ -133,7 +96,8 @@ class Budget:
 
     Args:
         epsilon: more than 0, at most `MAX_EPSILON`.
-        delta: at least twice `MIN_DELTA`, less than 1; half pays the conversion, half the thresholds (S11).
+        delta: at least twice `MIN_DELTA`, less than 1; half pays the conversion, half the thresholds (S11). Or 0: then
+            the account is pure, its losses are epsilons, and these add up.
         window: when spending starts again.
     """
 
@@ -143,12 +107,18 @@ class Budget:
 
     def __post_init__(self) -> None:
         checked_epsilon(self.epsilon)
-        checked_delta(self.delta)
-        checked_delta(self.delta_conversion)
+        if not self.pure:
+            checked_delta(self.delta)
+            checked_delta(self.delta_conversion)
         if not isinstance(self.window, Window):
             raise InvalidPrivacyParameter(
                 Bilingual("la période est never, month ou year", "the window is never, month or year")
             )
+
+    @property
+    def pure(self) -> bool:
+        """Whether losses are added up as epsilons, with no delta at all (S11)."""
+        return isinstance(self.delta, Fraction) and self.delta == 0
 
     @property
     def delta_conversion(self) -> Fraction:
@@ -161,9 +131,9 @@ class Budget:
         return self.delta - self.delta_conversion
 
     @property
-    def rho_max(self) -> Rho:
-        """The largest sum of rho whose epsilon at `delta_conversion` is within this budget."""
-        return rho_for(self.epsilon, self.delta_conversion)
+    def rho_max(self) -> Loss:
+        """The largest sum of rho whose epsilon at `delta_conversion` is within this budget; if pure, of epsilons."""
+        return loss_for(self.epsilon, self.delta_conversion)
 
 
 def checked_epsilon(epsilon: Decimal) -> Decimal:
@@ -245,6 +215,16 @@ def _epsilon_of(rho: Rho, delta: Fraction) -> float:
     while float(profile.delta(epsilon)) > at_delta:
         epsilon = math.nextafter(epsilon, math.inf)
     return epsilon
+
+
+def loss_for(epsilon: Decimal, delta: Fraction) -> Loss:
+    """Return the largest loss within `epsilon` at `delta`: a rho, or where delta is 0 that epsilon itself."""
+    return PureEpsilon.at_most(Fraction(checked_epsilon(epsilon))) if delta == 0 else rho_for(epsilon, delta)
+
+
+def shown_epsilon(loss: Loss, delta: Fraction) -> float:
+    """Return a loss as an epsilon at `delta`, never understated; a pure one is its own."""
+    return epsilon_of(loss, delta) if isinstance(loss, Rho) else float_up(loss.as_fraction())
 
 
 def rho_for(epsilon: Decimal, delta: Fraction) -> Rho:

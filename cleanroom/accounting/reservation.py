@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from cleanroom.errors import Bilingual, Refusal, Refused
+from cleanroom.accounting.privacy_loss import Rho
+from cleanroom.errors import Bilingual, CleanroomError, ExitCode, Refusal, Refused
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
     from cleanroom.accounting.account import AccountId, Charge
-    from cleanroom.accounting.privacy_loss import Budget, Rho
+    from cleanroom.accounting.privacy_loss import Budget, Loss
     from cleanroom.identifiers import Digest, PartyId
 
 
@@ -52,23 +53,25 @@ class Balance:
 
     Args:
         budget: what its owner, or the quorum, granted last.
-        rho_max: that budget as rho, fixed when it was granted (S11).
+        rho_max: that budget as rho, fixed when it was granted (S11); of a pure account an epsilon, as all that follows.
         spent_lifetime: everything ever charged: the loss that is promised (S3).
         spent_window: what was charged since the window began.
         left: what may still be charged in this window.
         delta_threshold_spent_lifetime: what thresholds ever added to delta.
         delta_threshold_spent: what they added since the window began.
         delta_threshold_left: what they may still add in this window.
+        inherited: what of `spent_lifetime` was spent on tables that the owner took back (S4).
     """
 
     budget: Budget
-    rho_max: Rho
-    spent_lifetime: Rho
-    spent_window: Rho
-    left: Rho
+    rho_max: Loss
+    spent_lifetime: Loss
+    spent_window: Loss
+    left: Loss
     delta_threshold_spent_lifetime: Fraction
     delta_threshold_spent: Fraction
     delta_threshold_left: Fraction
+    inherited: Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ class BudgetShortfall:
     """An account has less rho left than is asked of it."""
 
     account: AccountId
-    requested: Rho
-    left: Rho
+    requested: Loss
+    left: Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +98,26 @@ class PartyShortfall:
 
     account: AccountId
     party: PartyId
-    requested: Rho
-    left: Rho
+    requested: Loss
+    left: Loss
 
 
 Shortfall = BudgetShortfall | ThresholdShortfall | PartyShortfall
+
+
+class KindChanged(CleanroomError):
+    """An account that was charged cannot begin to count another kind of loss."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, account: AccountId) -> None:
+        super().__init__(
+            Bilingual(
+                f"{account} a déjà été dépensé : son delta ne devient ni ne quitte 0 (budget pur)",
+                f"{account} was spent from: its delta neither becomes nor leaves 0 (pure budget)",
+            ),
+            code="budget_kind_changed",
+        )
 
 
 class InsufficientBudget(Refused):
@@ -114,8 +132,8 @@ def _message(shortfall: Shortfall) -> Bilingual:
     match shortfall:
         case BudgetShortfall(account, requested, left):
             return Bilingual(
-                f"budget insuffisant pour {account} : rho {requested} demandé, {left} disponible",
-                f"insufficient budget for {account}: rho {requested} requested, {left} left",
+                f"budget insuffisant pour {account} : {_kind(requested)} {requested} demandé, {left} disponible",
+                f"insufficient budget for {account}: {_kind(requested)} {requested} requested, {left} left",
             )
         case ThresholdShortfall(account, requested, left):
             return Bilingual(
@@ -124,8 +142,13 @@ def _message(shortfall: Shortfall) -> Bilingual:
             )
         case PartyShortfall(account, party, requested, left):
             return Bilingual(
-                f"limite de {party} atteinte pour {account} : rho {requested} demandé, {left} disponible",
-                f"limit of {party} reached for {account}: rho {requested} requested, {left} left",
+                f"limite de {party} atteinte pour {account} : {_kind(requested)} {requested} demandé, "
+                f"{left} disponible",
+                f"limit of {party} reached for {account}: {_kind(requested)} {requested} requested, {left} left",
             )
         case _:
             assert_never(shortfall)
+
+
+def _kind(loss: Loss) -> str:
+    return "rho" if isinstance(loss, Rho) else "epsilon"

@@ -17,7 +17,7 @@ from audit_log import DetailsErased, EventType, LogFault
 from audit_log import NotVerified as LogNotVerified
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId, PartyCap
-from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, Budget, Window, rho_for
+from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, Budget, PureEpsilon, Window, loss_for
 from cleanroom.errors import Bilingual, CleanroomError, Fault, UsageError
 from cleanroom.identifiers import PartyId
 from cleanroom.policies import read_declaration, read_settings
@@ -124,6 +124,7 @@ class Book:
     Args:
         declared: the last declaration of each table.
         lines: each account's charges.
+        ended: how many charges a table had when its owner last took it back; these count with the owner's others (S4).
         last: the time of the last charge; the ledger's own never goes back (S3).
         faults: charges that no budget allowed, that pay for less noise than was drawn, or that cannot be read.
     """
@@ -131,6 +132,7 @@ class Book:
     budgets: dict[str, Budget] = field(default_factory=dict)
     declared: dict[str, Declaration] = field(default_factory=dict)
     lines: dict[str, list[_Line]] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
     last: int = 0
     faults: list[Bilingual] = field(default_factory=list)
     _recent: dict[str, tuple[int, int, Fraction]] = field(default_factory=dict)
@@ -152,6 +154,10 @@ class Book:
                         declaration = read_declaration(str(details["declaration"]).encode())
                         book.declared[str(declaration.catalog.table)] = declaration
                         book.budgets[str(declaration.catalog.table)] = budget_of(declaration.budget)
+                        book._recent.clear()
+                    case EventType.DATASET_WITHDRAWN:
+                        book.ended[str(details["table"])] = len(book.lines.get(str(details["table"]), ()))
+                        book._recent.clear()
                     case _:
                         book._charge(index, at, details)
             except (KeyError, TypeError, ValueError, CleanroomError):
@@ -203,15 +209,28 @@ class Book:
         """Add up the charges of one account."""
         budget = self.budgets[account]
         since = budget.window.start_of(max(now, self.last))
-        mine = self.lines.get(account, [])
-        recent = [line for line in mine if line.at >= since]
-        return Figures(
-            budget.rho_max.pico,
-            sum(line.steps for line in mine),
-            sum(line.steps for line in recent),
-            sum((line.delta for line in mine), Fraction(0)),
-            sum((line.delta for line in recent), Fraction(0)),
-        )
+        lifetime, delta_lifetime = self._sum(account, budget, 0)
+        in_window, delta_in_window = self._sum(account, budget, since)
+        return Figures(budget.rho_max.pico, lifetime, in_window, delta_lifetime, delta_in_window)
+
+    def _sum(self, account: str, budget: Budget, since: int, party: str | None = None) -> tuple[int, Fraction]:
+        """Add up the charges of an account, and of its owner's tables until these were taken back (S4)."""
+        owner, _, _ = account.partition(".")
+        steps, delta = 0, Fraction(0)
+        for name, lines in self.lines.items():
+            counted = lines if name == account else lines[: self.ended.get(name, 0)]
+            if name != account and (account == ROOM or name.partition(".")[0] != owner):
+                continue
+            mine = [line for line in counted if line.at >= since and party in (None, line.party)]
+            spent = sum(line.steps for line in mine)
+            pure = self.budgets[name].pure
+            # Of a pure table, what its epsilon implies; a pure account cannot count a table charged in rho, see there.
+            if pure == budget.pure:
+                steps += spent
+            elif pure:
+                steps += PureEpsilon(spent).rho.pico
+            delta += sum((line.delta for line in mine), Fraction(0))
+        return steps, delta
 
     def caps(self) -> Iterator[tuple[PartyCap, int]]:
         """Yield each cap of the declarations for each party that ever used the table, and what it used of it."""
@@ -221,14 +240,15 @@ class Book:
             users = sorted({line.party for line in mine})
             for each in sorted(terms, key=str):
                 window = Window(each.window.value)
-                most = rho_for(each.epsilon, declaration.budget.delta / 2)
+                most = loss_for(each.epsilon, declaration.budget.delta / 2)
                 for party in users:
-                    since = window.start_of(self.last)
-                    used = sum(line.steps for line in mine if line.party == party and line.at >= since)
+                    used, _ = self._sum(name, budget_of(declaration.budget), window.start_of(self.last), party)
                     yield PartyCap(AccountId.parse(name), PartyId(party), most, window), used
 
 
-_READ: Final = frozenset({EventType.ROOM_CREATED, EventType.TABLE_DECLARED, EventType.QUERY_CHARGED})
+_READ: Final = frozenset(
+    {EventType.ROOM_CREATED, EventType.TABLE_DECLARED, EventType.DATASET_WITHDRAWN, EventType.QUERY_CHARGED}
+)
 
 
 def _pairs(value: object) -> list[tuple[str, str]]:

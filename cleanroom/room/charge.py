@@ -109,7 +109,7 @@ def charge(
                 _release_details(release, noise) for release, noise in zip(plan.releases, validated.noises, strict=True)
             ],
             "cohorts": [sorted(cohort) for cohort in validated.cohorts],
-            "charges": [[str(each.account), each.rho.pico] for each in reservation.charges],
+            "charges": [[str(each.account), each.loss.pico] for each in reservation.charges],
             "deltas": [
                 [str(each.account), str(each.delta_threshold)] for each in reservation.charges if each.delta_threshold
             ],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from audit_log import EventType
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId
-from cleanroom.accounting.privacy_loss import Rho, epsilon_of
+from cleanroom.accounting.privacy_loss import shown_epsilon
 from cleanroom.catalog.reference import DAMAGED
 from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
 from cleanroom.query.contribution import exact_vector
@@ -149,9 +149,9 @@ def preview(room: Room, request: SignedRequest) -> Preview:
             purpose=validated.purpose,
             details=request_details(request),
         )
-        left = [ledger.balance(connection, each.account, now).left.pico // each.rho.pico for each in validated.charges]
+        left = [ledger.balance(connection, each.account, now).left.pico // each.loss.pico for each in validated.charges]
         left += [
-            ledger.party_left(connection, cap, now).pico // each.rho.pico
+            ledger.party_left(connection, cap, now).pico // each.loss.pico
             for cap in validated.caps
             for each in validated.charges
             if each.account == cap.account
@@ -289,18 +289,19 @@ def costs(room: Room, validated: ValidatedPlan, reservation: Reservation | None)
     for each in validated.charges:
         balance = ledger.balance(room.connection, each.account, room.now())
         entered = reservation is not None
-        before = Rho(max(0, balance.spent_window.pico - each.rho.pico)) if entered else balance.spent_window
-        lifetime = balance.spent_lifetime if entered else balance.spent_lifetime + each.rho
+        kind, own = type(each.loss), 0 if entered else each.loss.pico
+        before = kind(max(0, balance.spent_window.pico - (each.loss.pico if entered else 0)))
+        lifetime = kind(balance.spent_lifetime.pico + own)
         delta: Fraction = balance.budget.delta_conversion
         lines.append(
             AccountCost(
                 str(each.account),
-                str(each.rho),
-                epsilon_of(each.rho, delta),
+                str(each.loss),
+                shown_epsilon(each.loss, delta),
                 str(before),
-                str(before + each.rho),
+                str(kind(before.pico + each.loss.pico)),
                 str(balance.rho_max),
-                epsilon_of(lifetime, delta),
+                shown_epsilon(lifetime, delta),
                 str(balance.budget.epsilon),
             )
         )

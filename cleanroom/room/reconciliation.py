@@ -57,7 +57,8 @@ class _Recorded:
     """What the log recorded, so far as state depends on it.
 
     `budgets` holds each table's last declaration, `declarations` those still in force; `uploads` by id: number, log
-    index, manifest; `retired` by id: the number and log index of the act that did it; `destroyed` whose keys are.
+    index, manifest; `retired` by id: the number and log index of the act that did it; `destroyed` whose keys are;
+    `ended` by table how many lines the ledger had when it was last taken back.
     """
 
     settings: str = ""
@@ -73,6 +74,7 @@ class _Recorded:
     references: dict[tuple[str, int], tuple[str, str, int]] = field(default_factory=dict)
     reservations: dict[str, tuple[str, str, int, str]] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
+    ended: Counter[str] = field(default_factory=Counter)
     account_rho: Counter[str] = field(default_factory=Counter)
     party_rho: Counter[tuple[str, str]] = field(default_factory=Counter)
     account_delta: Counter[str] = field(default_factory=Counter)
@@ -123,6 +125,7 @@ def _dataset_uploaded(found: _Recorded, entry: _Entry) -> None:
 def _dataset_withdrawn(found: _Recorded, entry: _Entry) -> None:
     number = int(entry.text("number"))
     found.declarations.pop(entry.text("table"), None)
+    found.ended[entry.text("table")] = len(found.lines)
     found.withdrawals.add((entry.text("table"), number, entry.index))
     found.retired.update(dict.fromkeys(entry.names("retires"), (number, entry.index)))
 
@@ -272,7 +275,7 @@ def _ledger_differences(
     granted = {
         account: row
         for account, *row in connection.execute(
-            "SELECT account, epsilon, delta, spending_window, rho_max FROM ledger_account"
+            "SELECT account, epsilon, delta, spending_window, rho_max, ended_line FROM ledger_account"
         )
     }
     lines: dict[str, list[Line]] = {}
@@ -282,7 +285,7 @@ def _ledger_differences(
     ):
         lines.setdefault(line[1], []).append(tuple(line))
     for account in sorted(granted.keys() | budgets.keys() | lines.keys() | log.account_rho.keys()):
-        if account not in budgets or granted.get(account) != _account_row(budgets[account]):
+        if account not in budgets or granted.get(account) != [*_account_row(budgets[account]), log.ended[account]]:
             yield Bilingual(
                 f"le budget de {account} n'est pas celui du journal", f"the budget of {account} is not the log's"
             )

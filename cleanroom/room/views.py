@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from audit_log import EventType
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import ROOM, AccountId
-from cleanroom.accounting.privacy_loss import epsilon_of
+from cleanroom.accounting.privacy_loss import shown_epsilon
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
 from cleanroom.errors import Bilingual, UsageError
 from cleanroom.room import references, registry
@@ -121,7 +121,7 @@ def catalog(room: Room, request: SignedRequest) -> PartyCatalog:
                 defaults.max_rows,
                 defaults.max_groups,
                 str(balance.budget.epsilon),
-                epsilon_of(balance.left, balance.budget.delta_conversion),
+                shown_epsilon(balance.left, balance.budget.delta_conversion),
             )
         )
     return PartyCatalog(party.party, tuple(sorted(purposes)), tuple(tables), _references(room))
@@ -187,8 +187,8 @@ def _account(account: AccountId, balance: Balance) -> AccountBudget:
         str(balance.spent_lifetime),
         str(balance.spent_window),
         str(balance.left),
-        epsilon_of(balance.spent_lifetime, delta),
-        epsilon_of(balance.left, delta),
+        shown_epsilon(balance.spent_lifetime, delta),
+        shown_epsilon(balance.left, delta),
     )
 
 

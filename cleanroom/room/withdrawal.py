@@ -1,7 +1,7 @@
 """Take a whole table back: no version has its uploads any more, its declaration ends, its keys are destroyed.
 
 What was spent on it stays spent, and charged answers stay charged: declaring the table again finds its account as it
-was left (S4).
+was left, and meanwhile its spending counts against each of the owner's other tables, of whatever name (S4).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from audit_log import EventType
+from cleanroom.accounting import ledger
+from cleanroom.accounting.account import AccountId
 from cleanroom.errors import Bilingual, NotVerified, UsageError
 from cleanroom.room import registry
 from cleanroom.room.answer import Receipt
@@ -105,6 +107,7 @@ def withdraw(room: Room, request: SignedRequest) -> Withdrawal:
                 " SELECT ?1, ?2, max(version), ?3 FROM declaration WHERE table_name = ?1",
                 (str(table), version + 1, index),
             )
+            ledger.end_account(room.connection, AccountId(table))
             retire(room.connection, uploads, number=version + 1, log_index=index)
         # It is done: that this machine could not note the checkpoint must not lose the receipt.
         with suppress(OSError):

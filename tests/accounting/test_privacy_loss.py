@@ -11,17 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cleanroom.accounting.account import ROOM, Charge, combined
 from cleanroom.accounting.privacy_loss import (
     MAX_STEPS,
     STEPS_PER_RHO,
     Budget,
     InvalidPrivacyParameter,
     PrivacyLossOverflow,
+    PureEpsilon,
     Rho,
     Window,
     epsilon_of,
     rho_for,
+    shown_epsilon,
 )
+from cleanroom.errors import InvariantBroken
 
 ONE_STEP = Fraction(1, STEPS_PER_RHO)
 DELTA = Fraction(1, 10**7)
@@ -208,8 +212,35 @@ def test_a_delta_without_meaning_is_refused(delta: object) -> None:
         epsilon_of(Rho(1), delta)  # type: ignore[arg-type]
     with pytest.raises(InvalidPrivacyParameter):
         rho_for(Decimal(1), delta)  # type: ignore[arg-type]
-    with pytest.raises(InvalidPrivacyParameter):
-        Budget(Decimal(1), delta, Window.NEVER)  # type: ignore[arg-type]
+    if delta != Fraction(0) or type(delta) is not Fraction:
+        with pytest.raises(InvalidPrivacyParameter):
+            Budget(Decimal(1), delta, Window.NEVER)  # type: ignore[arg-type]
+
+
+@given(st.decimals("1e-6", "100", places=9).filter(bool))
+def test_a_budget_without_delta_counts_epsilons_themselves(epsilon: Decimal) -> None:
+    budget = Budget(epsilon, Fraction(0), Window.NEVER)
+    assert budget.pure
+    assert budget.rho_max == PureEpsilon.at_most(Fraction(epsilon))
+    assert budget.rho_max != Rho(budget.rho_max.pico)
+    assert (budget.delta_conversion, budget.delta_threshold) == (0, 0)
+    assert Fraction(shown_epsilon(budget.rho_max, Fraction(0))) >= budget.rho_max.as_fraction()
+
+
+@given(st.integers(1, 10**14))
+def test_an_epsilon_implies_half_its_square_and_no_step_less(pico: int) -> None:
+    exact = Fraction(pico, 10**12) ** 2 / 2
+    implied = PureEpsilon(pico).rho
+    assert isinstance(implied, Rho)
+    assert 0 <= implied.as_fraction() - exact < Fraction(1, 10**12)
+
+
+def test_losses_of_two_kinds_neither_compare_nor_add() -> None:
+    assert Rho(5) != PureEpsilon(5)
+    with pytest.raises(TypeError):
+        _ = Rho(4) < PureEpsilon(5)  # type: ignore[operator]
+    with pytest.raises(InvariantBroken):
+        combined([Charge(ROOM, Rho(1)), Charge(ROOM, PureEpsilon(1))])
 
 
 @settings(deadline=None)

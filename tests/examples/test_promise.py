@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ import pytest
 
 import cleanroom
 from cleanroom.cli.command import main
-from cleanroom.errors import Fault
-from cleanroom.identifiers import TableName
+from cleanroom.errors import Fault, Refused
+from cleanroom.identifiers import PartyId, TableName
 from cleanroom.room import question, upload, views
+from cleanroom.room.withdrawal import sign_withdrawal, withdraw
 from examples.corpus import OBSERVATOIRE, PARTIES, PURPOSE, declaration, make_room, rows
 
 COUNT = "SELECT COUNT(*) AS n FROM tnm.visits"
@@ -157,16 +159,38 @@ def test_new_rows_give_nothing_back(room: cleanroom.Room, tables: dict[str, pl.D
     assert spent(room) == before
 
 
-def test_a_table_under_a_new_name_starts_at_zero_and_the_room_does_not(
+def test_what_a_withdrawn_table_spent_stays_with_its_owner(
     room: cleanroom.Room, tables: dict[str, pl.DataFrame]
 ) -> None:
+    """Under any name, whether that was declared before the withdrawal or after (S4)."""
     room.session("tnm").query(COUNT, purpose=PURPOSE, epsilon=1)
     before = spent(room)
     room.declare(declaration("tnm").replace(b"tnm.visits", b"tnm.again"))
     upload(room, TableName.parse("tnm.again"), tables["tnm"])
     assert spent(room) == {**before, "tnm.again": Decimal(0)}
     room.session("tnm").query(COUNT.replace("visits", "again"), purpose=PURPOSE, epsilon=1)
-    assert spent(room) == {**before, "tnm.again": before["tnm.visits"], "room": 2 * before["room"]}
+    each = before["tnm.visits"]
+    assert spent(room) == {**before, "tnm.again": each, "room": 2 * before["room"]}
+    table = TableName.parse("tnm.visits")
+    withdraw(room, sign_withdrawal(room, PartyId("tnm"), table))
+    assert spent(room)["tnm.again"] == 2 * each
+    room.declare(declaration("tnm").replace(b"tnm.visits", b"tnm.third"))
+    assert spent(room)["tnm.third"] == each
+    room.declare(declaration("tnm"))
+    assert spent(room) == {**before, "tnm.again": 2 * each, "tnm.third": each, "room": 2 * before["room"]}
+    assert spent(room)["francos.visits"] == 0
+
+
+def test_a_budget_used_up_stays_so_under_another_name(room: cleanroom.Room, tables: dict[str, pl.DataFrame]) -> None:
+    small = re.sub(rb"budget: {epsilon: \d+", b"budget: {epsilon: 1.1", declaration("tnm"))
+    room.declare(small)
+    room.session("tnm").query(COUNT, purpose=PURPOSE, epsilon=1)
+    withdraw(room, sign_withdrawal(room, PartyId("tnm"), TableName.parse("tnm.visits")))
+    room.declare(small.replace(b"tnm.visits", b"tnm.again"))
+    upload(room, TableName.parse("tnm.again"), tables["tnm"])
+    with pytest.raises(Refused) as caught:
+        room.session("tnm").query(COUNT.replace("visits", "again"), purpose=PURPOSE, epsilon=1)
+    assert caught.value.code == "budget_insufficient"
 
 
 def test_min_parties_in_every_question(room: cleanroom.Room) -> None:
