@@ -32,13 +32,17 @@ _HINT: Final = ("JOIN … USING (person)", "JOIN … USING (person)")
 
 def conjuncts(node: exp.Expr | None) -> list[exp.Expr]:
     """Return what a condition joins by AND at its top."""
-    if node is None:
-        return []
-    if isinstance(node, exp.Paren):
-        return conjuncts(node.this)
-    if isinstance(node, exp.And):
-        return [*conjuncts(node.this), *conjuncts(node.expression)]
-    return [node]
+    found: list[exp.Expr] = []
+    waiting = [node] if node is not None else []
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, exp.Paren):
+            waiting.append(each.this)
+        elif isinstance(each, exp.And):
+            waiting += [each.expression, each.this]
+        else:
+            found.append(each)
+    return found
 
 
 def condition(scope: RowScope, node: exp.Expr) -> Typed | None:

@@ -86,6 +86,9 @@ class RowScope:
             if unit is not None and self.grouped:
                 self.refuse("not_grouped", node, name=str(node.this.name)[:80])
                 return None
+            if unit is not None and unit.outer:
+                self.refuse("correlated", node)
+                return None
             if unit is not None:
                 return self._unit_is_null(unit)
         if isinstance(node, (exp.Exists, exp.Subquery)) or (isinstance(node, exp.In) and node.args.get("query")):
@@ -100,7 +103,7 @@ class RowScope:
         return self.nested(self, node)
 
     def _unit_is_null(self, unit: UnitName) -> Typed:
-        if unit.source is None or unit.outer:
+        if unit.source is None:
             return Typed(Flag(value=False), BooleanType(nullable=False))
         return self.rows.absent(unit.source)
 

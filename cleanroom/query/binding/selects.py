@@ -70,7 +70,7 @@ class Selects:
         if not any(isinstance(each.bound, Personal) for each in items):
             return public_select(self, node, items, names)
         rows, waiting, scope = self.joined(node, items, names)
-        nested = self.subqueries(node, names)
+        nested = self.subqueries(names)
         filters = self.where(rows, waiting, scope, nested)
         if self.grouped_by_unit(node, scope):
             return self._grouped(node, rows, scope)
@@ -110,7 +110,7 @@ class Selects:
                 first.node,
                 ("écrivez d'abord la table des personnes", "write the table of people first"),
             )
-        nested = self.subqueries(node, names)
+        nested = self.subqueries(names)
 
         def scope_of(rows: Rows) -> RowScope:
             return RowScope(self.asking, rows, around, nested.term)
@@ -134,16 +134,15 @@ class Selects:
         return rows, waiting, scope
 
     def rows(self, node: exp.Select, names: Environment, *, around: RowScope) -> tuple[Rows, list[exp.Expr], RowScope]:
-        """Bind FROM of a subquery inside a term."""
-        names = environment(self.asking, node, names)
+        """Bind FROM of a subquery inside a term, under the names that hold inside it."""
         items = self.items(node, names)
         if not isinstance(items[0].bound, Personal):
             self.asking.stop("release_in_personal", node, ("posez deux questions", "ask in two questions"))
         return self.joined(node, items, names, around)
 
-    def subqueries(self, node: exp.Select, names: Environment) -> Subqueries:
-        """Return what binds the subqueries in the terms of `node`."""
-        return Subqueries(self, environment(self.asking, node, names) if node.args.get("with_") else names)
+    def subqueries(self, names: Environment) -> Subqueries:
+        """Return what binds the subqueries in the terms of a SELECT, under the names that hold inside it."""
+        return Subqueries(self, names)
 
     def where(self, rows: Rows, waiting: Sequence[exp.Expr], scope: RowScope, nested: Subqueries) -> list[Term]:
         """Apply what is left of WHERE; return its conditions on rows."""
@@ -193,7 +192,7 @@ class Selects:
 
     def _grouped(self, node: exp.Select, rows: Rows, scope: RowScope) -> Personal:
         """Bind GROUP BY person: one row for each person and other keys."""
-        self._no_order(node)
+        self.no_order(node)
         group = node.args["group"]
         if any(isinstance(each, (exp.Rollup, exp.Cube, exp.GroupingSets)) for each in group.expressions):
             self.asking.stop("not_admitted", node, what="ROLLUP, CUBE, GROUPING SETS (person)")
@@ -219,7 +218,7 @@ class Selects:
 
     def _plain(self, node: exp.Select, rows: Rows, scope: RowScope) -> Personal:
         """Bind a SELECT of rows of people, windows over each person's rows included."""
-        self._no_order(node)
+        self.no_order(node)
         windows = PersonWindows(self.asking, rows)
 
         def instead(inside: RowScope, each: exp.Expr) -> Typed | bool | None:
@@ -303,7 +302,8 @@ class Selects:
             relation = algebra.Distinct(relation) if columns else algebra.Persons(relation)
         return Personal(relation, tuple(labels), facts, unit, unit_at)
 
-    def _no_order(self, node: exp.Select) -> None:
+    def no_order(self, node: exp.Expr) -> None:
+        """Refuse what would sort or cut rows of people: which are first is decided by others' rows (DESIGN §3)."""
         for part, word in (("order", "ORDER BY"), ("limit", "LIMIT"), ("offset", "OFFSET")):
             if node.args.get(part) is not None:
                 self.asking.refuse("picks_rows", node.args[part], what=word)

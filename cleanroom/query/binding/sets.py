@@ -30,6 +30,7 @@ def set_operation(selects: Selects, node: _SetNode, names: Environment) -> Bound
     people = [arm for arm in arms if isinstance(arm, Personal)]
     if not people:
         return public_set(selects, node, [arm for arm in arms if not isinstance(arm, Personal)])
+    selects.no_order(node)
     if len(people) != len(arms):
         selects.asking.stop("release_in_personal", node, ("posez deux questions", "ask in two questions"))
     name = _name(node)
@@ -61,19 +62,25 @@ def set_operation(selects: Selects, node: _SetNode, names: Environment) -> Bound
 def _arms(node: _SetNode) -> list[exp.Expr]:
     """Return the arms of a chain of one associative operation, from left to right."""
 
-    def inside(side: exp.Expr) -> list[exp.Expr]:
+    def same(side: exp.Expr) -> _SetNode | None:
         bare = side
         while isinstance(bare, (exp.Subquery, exp.Paren)) and not bare.args.get("alias"):
             bare = bare.this
-        same = bool(bare.args.get("distinct")) == bool(node.args.get("distinct"))
-        if same and isinstance(bare, _SetNode) and type(bare) is type(node) and not bare.args.get("with_"):
-            return _arms(bare)
-        return [side]
+        alike = bool(bare.args.get("distinct")) == bool(node.args.get("distinct"))
+        plain = not any(bare.args.get(part) for part in ("with_", "order", "limit", "offset"))
+        return bare if alike and plain and isinstance(bare, _SetNode) and type(bare) is type(node) else None
 
-    # EXCEPT associates to the left only; whether an arm of the same kind may be flattened depends on the side.
-    if isinstance(node, exp.Except):
-        return [*inside(node.this), node.expression]
-    return [*inside(node.this), *inside(node.expression)]
+    found: list[exp.Expr] = []
+    waiting: list[exp.Expr] = [node.expression, node.this]
+    while waiting:
+        side = waiting.pop()
+        # EXCEPT associates to the left only: its right arm stays one.
+        inner = None if isinstance(node, exp.Except) and found else same(side)
+        if inner is None:
+            found.append(side)
+        else:
+            waiting += [inner.expression, inner.this]
+    return found
 
 
 def _name(node: _SetNode) -> str:

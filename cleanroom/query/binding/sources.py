@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from cleanroom.identifiers import InvalidName, TableName, fold
 from cleanroom.query import algebra
-from cleanroom.query.binding.asking import Asking, ReferenceCatalog, near
+from cleanroom.query.binding.asking import Asking, ReferenceCatalog, Unbound, near
 from cleanroom.query.binding.personal import Personal
 from cleanroom.query.public.language import PublicRelation
 from cleanroom.query.terms.language import Column
@@ -29,12 +29,16 @@ PUBLIC = "public"
 
 @dataclass(slots=True)
 class WithName:
-    """A name that WITH gives to a subquery; bound once, when it is first used."""
+    """A name that WITH gives to a subquery; bound once, when it is first used, whether it has a meaning or not.
+
+    Args:
+        failed: it has none. Names that use it twice, and names that use these twice, must not try again each time.
+    """
 
     node: exp.Expr
     environment: Environment
     bound: Bound | None = None
-    busy: bool = False
+    failed: bool = False
 
 
 Environment = Mapping[str, WithName]
@@ -110,8 +114,12 @@ def _named(
         known = [str(table) for table in asking.visible if table.name == name]
         hint = (f"par exemple {known[0]}", f"for example {known[0]}") if known else near(name, sorted(names))
         asking.stop("unqualified_table", node, hint, name=name[:80])
+    if found.failed:
+        raise Unbound
     if found.bound is None:
+        found.failed = True
         found.bound = bind(found.node, found.environment)
+        found.failed = False
     return found.bound
 
 

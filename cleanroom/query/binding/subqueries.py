@@ -15,7 +15,9 @@ from cleanroom.query import algebra
 from cleanroom.query.binding.asking import Unbound
 from cleanroom.query.binding.joins import condition, together, unit_pair
 from cleanroom.query.binding.personal import Personal
+from cleanroom.query.binding.scalars import bind_scalar
 from cleanroom.query.binding.scope import OUTER, RowScope
+from cleanroom.query.binding.sources import environment
 from cleanroom.query.terms.language import Choice, Column, Integer, Term, columns_of
 from cleanroom.query.terms.rewriting import rewritten
 from cleanroom.query.terms.typed import Typed
@@ -93,6 +95,10 @@ class Subqueries:
         if unit is None or not isinstance(other, Personal) or other.unit_at is None or other.names:
             scope.refuse("set_operation", node, operation="IN (SELECT …)", shape=shape[0], shape_en=shape[1])
             return None
+        if unit.outer:
+            # Equal units make it the inner person where the outer one is present; whether it is, only WHERE there says.
+            scope.refuse("correlated", node, _HINT)
+            return None
         present = scope.rows.present(unit.source) if unit.source is not None and not unit.outer else None
         return Met(other.relation, together([present] if present is not None else []))
 
@@ -111,8 +117,17 @@ class Subqueries:
         if not plain or self.selects.aggregates(node):
             scope.refuse("correlated", node, _HINT)
             return None
+        self._named(mine, node)
         width = len(scope.rows.columns)
         return Met(mine.rows.relation, together([*units, *(_across(term, width) for term in correlated)]))
+
+    def _named(self, scope: RowScope, node: exp.Select) -> None:
+        """Bind the SELECT list of EXISTS: nothing looks at it, and yet it names what there is or is refused."""
+        bare = replace(scope, nested=None)
+        for each in node.expressions:
+            inner = each.this if isinstance(each, exp.Alias) else each
+            if not isinstance(inner, exp.Star) and bare.unit(inner, quiet=True) is None:
+                bind_scalar(inner, bare)
 
     def _inner(self, scope: RowScope, node: exp.Select) -> tuple[RowScope, list[Term], list[Term]] | None:
         """Bind FROM and WHERE of a subquery that refers to the SELECT around it by the unit.
@@ -121,15 +136,16 @@ class Subqueries:
             Its names, over its rows; the conjuncts that look at both sides; and that the outer unit meant is present.
         """
         selects = self.selects
+        names = environment(selects.asking, node, self.names)
         try:
-            rows, waiting, inner = selects.rows(node, self.names, around=scope)
+            rows, waiting, inner = selects.rows(node, names, around=scope)
         except Unbound:
             return None
         linked = False
         filters: list[Term] = []
         correlated: list[Term] = []
         present: list[Term] = []
-        nested = selects.subqueries(node, self.names)
+        nested = selects.subqueries(names)
         for each in waiting:
             pair = unit_pair(inner, each)
             if pair is not None and pair[0].outer != pair[1].outer:
