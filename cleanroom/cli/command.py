@@ -184,6 +184,22 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import balances, log_verification
 
             return balances.verify(console, parsed) if parsed.balances else log_verification.verify(console, parsed)
+        case "log serve":
+            from cleanroom.cli import log_services
+
+            return log_services.serve(console, parsed)
+        case "log witness":
+            from cleanroom.cli import log_services
+
+            return log_services.witness(console, parsed)
+        case "log witnesses":
+            from cleanroom.cli import log_witnesses
+
+            return log_witnesses.witnesses(console, parsed)
+        case "log cosign":
+            from cleanroom.cli import log_witnesses
+
+            return log_witnesses.ask(console, parsed)
         case "log export":
             from cleanroom.cli import logs
 

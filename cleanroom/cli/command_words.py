@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 SEVERAL_WORDS: Final = frozenset(
     {
         ("party", "add"),
+        ("log", "cosign"),
         ("log", "export"),
         ("log", "read"),
+        ("log", "serve"),
         ("log", "verify"),
+        ("log", "witness"),
+        ("log", "witnesses"),
         ("reference", "add"),
         ("reference", "list"),
         ("reference", "show"),

@@ -15,7 +15,6 @@ from cleanroom.room.logbook import Demands, read_policy
 if TYPE_CHECKING:
     import argparse
 
-    from audit_log import Cosigned
     from cleanroom.cli.console import Console
     from cleanroom.room.logbook import Verification
 
@@ -84,7 +83,7 @@ def _facts(console: Console, found: Verification, demands: Demands) -> None:
     if demands.receipts:
         count = figures.number(len(demands.receipts), 0, console.language)
         console.say(f"  reçus honorés : {count}", f"  receipts honoured: {count}")
-    _witnesses(console, found.cosigned, demanded=demands.policy is not None)
+    _witnesses(console, found)
     if found.reconciled:
         console.say(
             "  budgets, dépenses, déclarations, dépôts et parties : ce que dit le journal",
@@ -92,15 +91,22 @@ def _facts(console: Console, found: Verification, demands: Demands) -> None:
         )
 
 
-def _witnesses(console: Console, cosigned: tuple[Cosigned, ...], *, demanded: bool) -> None:
-    if not demanded:
+def _witnesses(console: Console, found: Verification) -> None:
+    if found.witnessed is None:
         console.say(
             "  témoins : non vérifiés (--policy FICHIER dit lesquels doivent avoir contresigné)",
             "  witnesses: not verified (--policy FILE says which must have cosigned)",
         )
         return
+    cosigned, checkpoint = found.witnessed.cosigned, found.witnessed.checkpoint
     for each in cosigned:
         at = datetime.fromtimestamp(each.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
         console.say(f"  contresigné par {each.witness.name}, {at} UTC", f"  cosigned by {each.witness.name}, {at} UTC")
     if not cosigned:
         console.say("  témoins : la politique n'en exige aucun", "  witnesses: the policy demands none")
+    elif found.verdict.checkpoint is not None and checkpoint.size < found.verdict.checkpoint.size:
+        size = figures.number(checkpoint.size, 0, console.language)
+        console.say(
+            f"  contresignées : les {size} premières entrées ; les suivantes ne le sont pas encore",
+            f"  cosigned: the first {size} entries; those after are not yet",
+        )

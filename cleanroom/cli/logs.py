@@ -99,7 +99,7 @@ def wanted_of(arguments: argparse.Namespace) -> Wanted:
 def export(console: Console, arguments: argparse.Namespace) -> int:
     """Export the log."""
     with Room.open(arguments.room) as room:
-        checkpoint = log_reading.export(room, arguments.directory)
+        checkpoint = log_reading.export(room, arguments.directory, cosigned=arguments.cosigned)
     size = figures.number(checkpoint.size, 0, console.language)
     console.say(
         f"{size} entrées écrites dans {arguments.directory} ; cleanroom log verify les vérifie sans la salle.",

@@ -25,6 +25,7 @@ _SHARES: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})", re.ASCII)
 _ENTRIES: Final = re.compile(r"([0-9]{1,15})(-([0-9]{1,15})?)?", re.ASCII)
 _SECONDS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 MOST_SHARES: Final = 99
+MOST_PORTS: Final = 65535
 
 
 class MalformedJson(ValueError):
@@ -120,6 +121,13 @@ class Reader:
     def log_place(self, written: str) -> Path | str:
         """Return where a log is: a URL as text, anything else as a path."""
         return written if written.startswith(("http://", "https://")) else self.path(written)
+
+    def address(self, written: str) -> tuple[str, int]:
+        """Return host and port of `HOST:PORT`."""
+        host, colon, port = written.rpartition(":")
+        if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > MOST_PORTS:
+            raise self._wrong(f"« {written} » : HÔTE:PORT", f"{written!r}: HOST:PORT")
+        return host, int(port)
 
     def event(self, written: str) -> EventType:
         """Return a kind of event."""

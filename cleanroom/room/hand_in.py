@@ -21,6 +21,7 @@ from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
 from cleanroom.room.locks import taking_in
 from cleanroom.room.retirement import finish, retire
+from cleanroom.room.witnesses import receipt_of
 from cleanroom.storage.intake import VerifiedPackage, verify_package
 from key_management import KeyId, KeyKind
 
@@ -256,7 +257,7 @@ def _receipt(room: Room, taken: Upload, end: Retirement | None, *, repeated: boo
         taken.number,
         taken.manifest.row_count,
         str(taken.manifest.file.digest),
-        Receipt(taken.log_index, room.journal.log.receipt(room.connection, taken.log_index)),
+        receipt_of(room, taken.log_index),
         repeated,
         retires,
         None if end is None else end.number,

@@ -67,10 +67,9 @@ class Home:
             Fault: it is not on this machine, or others may read it.
         """
         path = self._signing_path(party)
-        lines = read_private(path, _missing_signing_key(party, path)).decode("ascii", "replace").split("\n")
-        if len(lines) != 3 or lines[0] != _SIGNING_LABEL or not _HEX_KEY.fullmatch(lines[1]) or lines[2]:
-            raise _refused(path, "clé de signature mal formée", "malformed signing key")
-        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(lines[1]))
+        return Ed25519PrivateKey.from_private_bytes(
+            read_seed(path, _SIGNING_LABEL, missing=_missing_signing_key(party, path))
+        )
 
     def operator_public_key(self) -> str:
         """Return the public key of this machine's operator, 64 hexadecimal digits."""
@@ -211,6 +210,19 @@ def read_private(path: Path, missing: Fault) -> bytes:
         if os.fstat(file.fileno()).st_mode & 0o077:
             raise _refused(path, "lisible par d'autres (chmod 600)", "readable by others (chmod 600)")
         return file.read(1 << 16)
+
+
+def read_seed(path: Path, label: str, *, missing: Fault | None = None) -> bytes:
+    """Read a key's seed from its file: the label's line, and 64 hexadecimal digits.
+
+    Raises:
+        Fault: it is not there, others may read it, or it is malformed.
+    """
+    content = read_private(path, missing or _refused(path, "absente", "missing"))
+    lines = content.decode("ascii", "replace").split("\n")
+    if len(lines) != 3 or lines[0] != label or not _HEX_KEY.fullmatch(lines[1]) or lines[2]:
+        raise _refused(path, "clé de signature mal formée", "malformed signing key")
+    return bytes.fromhex(lines[1])
 
 
 def _missing_signing_key(party: PartyId, path: Path) -> Fault:

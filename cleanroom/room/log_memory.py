@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cleanroom.room.home import Home
 
 LOG_KEY: Final = "log.vkey"
+NEWEST: Final = "/newest"
+"""Below a served log's URL: the log as it is now, cosigned or not."""
 _SEEN: Final = "checkpoint"
 _VERIFIED: Final = "verified"
 _ORIGIN: Final = re.compile(r"cleanroom/(r-[0-9a-f]{16})", re.ASCII)

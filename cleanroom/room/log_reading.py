@@ -17,6 +17,7 @@ from cleanroom.room import registry
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
 from cleanroom.room.signed_request import SignedRequest
+from cleanroom.room.witnesses import cosign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +167,7 @@ def may_read(reader: Party, actor: PartyId | None, envelope: Envelope) -> bool:
 
 
 def export(room: Room, directory: Path, *, cosigned: bool = False) -> Checkpoint:
-    """Write the log as a C2SP tlog-tiles directory; the export itself is logged, and in it.
+    """Write the log as a C2SP tlog-tiles directory; the export itself is logged, and in it, and shown to the witnesses.
 
     Args:
         cosigned: up to the last checkpoint that a quorum of the room's witnesses cosigned, instead of the newest.
@@ -180,6 +181,7 @@ def export(room: Room, directory: Path, *, cosigned: bool = False) -> Checkpoint
             ordinals=(0,),
             details={"format": "c2sp.org/tlog-tiles"},
         )
+    cosign(room)
     try:
         return export_log(room.connection, room.journal.log.verifier, directory, cosigned=cosigned)
     except LogFault as error:

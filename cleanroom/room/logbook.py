@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from audit_log import (
-    Cosigned,
     HttpSource,
     LogFault,
     LogUnreachable,
@@ -16,18 +15,22 @@ from audit_log import (
     TrustPolicy,
     Verdict,
     Verifier,
+    Witnessed,
     open_checkpoint,
     serve,
     verify_database,
     verify_directory,
     verify_source,
 )
+from audit_log.judging import judge_note
+from audit_log.note import MAX_NOTE_BYTES
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
 from cleanroom.room import registry
 from cleanroom.room.creation import DATABASE, LOG_DETAILS, LOG_KEY, LOG_SIGNING, PARTITIONS, log_of
 from cleanroom.room.database import connect
 from cleanroom.room.journal import Journal
 from cleanroom.room.log_memory import (
+    NEWEST,
     read_key,
     read_key_file,
     remember,
@@ -77,7 +80,7 @@ class Verification:
         damaged: of a room, the partitions that are missing or are not the bytes that were taken in.
         contradictions: of a room, what its tables say otherwise than its log.
         reconciled: whether the tables were compared with the log, which needs the room's root key.
-        cosigned: the witnesses of the policy that cosigned what was verified, and when.
+        witnessed: the last state that the policy's witnesses cosigned, and when; None without a policy.
         known: the size that this machine had seen before, 0 for none.
     """
 
@@ -87,7 +90,7 @@ class Verification:
     damaged: tuple[Bilingual, ...] = ()
     contradictions: tuple[Bilingual, ...] = ()
     reconciled: bool = False
-    cosigned: tuple[Cosigned, ...] = ()
+    witnessed: Witnessed | None = None
     known: int = 0
 
     @property
@@ -131,7 +134,9 @@ def verify(
     shown = b""
     match source:
         case HttpSource():
-            verdict, note = _served(source, verifier, remembered, contains, receipts, wanted, progress, incremental)
+            verdict, note, shown = _served(
+                str(target), verifier, remembered, contains, receipts, wanted, progress, incremental
+            )
         case Path() if (source / DATABASE).exists():
             with closing(connect(source / DATABASE)) as connection:
                 verdict = verify_database(
@@ -166,7 +171,7 @@ def verify(
     if verdict.ok and note and open_checkpoint(note, verifier) == verdict.checkpoint:
         memory.remember(verifier, note)
         remember(home, room, verifier.vkey, note)
-    cosigned = wanted.policy.open(shown or note, verifier).cosigned if verdict.ok and wanted.policy is not None else ()
+    witnessed = wanted.policy.open(shown or note, verifier) if verdict.ok and wanted.policy is not None else None
     return Verification(
         _placed(verdict, wanted.receipts),
         verifier.vkey,
@@ -174,7 +179,7 @@ def verify(
         damaged,
         different,
         reconciled,
-        cosigned,
+        witnessed,
         0 if seen is None else seen.size,
     )
 
@@ -228,6 +233,8 @@ def served_key(source: HttpSource) -> Verifier:
         content = source.read(LOG_KEY, _LONGEST_KEY)
     except LogUnreachable as error:
         raise unreachable(error) from None
+    finally:
+        source.close()
     return read_key((content or b"").decode("ascii", "replace"))
 
 
@@ -270,7 +277,7 @@ def _receipt(path: Path) -> bytes:
 
 
 def _served(
-    source: HttpSource,
+    url: str,
     verifier: Verifier,
     remembered: Checkpoint | None,
     contains: Sequence[Checkpoint],
@@ -278,22 +285,35 @@ def _served(
     wanted: Demands,
     progress: Callable[[int, int], None] | None,
     incremental: bool,
-) -> tuple[Verdict, bytes]:
+) -> tuple[Verdict, bytes, bytes]:
+    """Verify a served log; return the verdict, the checkpoint verified, and the one that the policy accepts.
+
+    A room shows beside its newest state the last one that a quorum cosigned. All entries are verified; the policy
+    judges the cosigned state, which the newest must contain.
+    """
+    plain, newest = log_at(url), log_at(url.rstrip("/") + NEWEST)
     try:
-        return verify_source(
-            source,
+        shown = plain.read("checkpoint", MAX_NOTE_BYTES) or b""
+        two = bool(newest.read("checkpoint", MAX_NOTE_BYTES)) and bool(shown)
+        judged = judge_note(shown, verifier, "checkpoint", wanted.policy) if two else None
+        if isinstance(judged, Verdict):
+            return judged, b"", b""
+        verdict, note = verify_source(
+            newest if two else plain,
             verifier.vkey,
             remembered=remembered,
             receipts=receipts,
-            contains=contains,
-            policy=wanted.policy,
+            contains=contains if judged is None else (*contains, judged),
+            policy=None if two else wanted.policy,
             incremental=incremental,
             progress=progress,
         )
+        return verdict, note, shown if two else note
     except LogUnreachable as error:
         raise unreachable(error) from None
     finally:
-        source.close()
+        plain.close()
+        newest.close()
 
 
 def _recalled(memory: Memory, verifier: Verifier) -> Checkpoint | None:

@@ -28,7 +28,7 @@ from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
 from cleanroom.room import references, registry
-from cleanroom.room.answer import AccountCost, Answer, Preview, Receipt, answer_table, noise_scales, preview_margins
+from cleanroom.room.answer import AccountCost, Answer, Preview, answer_table, noise_scales, preview_margins
 from cleanroom.room.charge import Charged, charge, open_data_keys
 from cleanroom.room.database import transaction
 from cleanroom.room.provenance import provenance
@@ -43,6 +43,7 @@ from cleanroom.room.question_entries import (
     request_details,
 )
 from cleanroom.room.question_reader import question_from, question_of
+from cleanroom.room.witnesses import SILENT, receipt_of, require_witnessed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +72,7 @@ def ask(room: Room, request: SignedRequest) -> Answer:
     connection = room.connection
     party = room.verified(request, "query")
     try:
+        require_witnessed(room)
         # One transaction, so that the rules, versions and balances that admit the question are those it is charged by.
         with transaction(connection):
             now = room.take(request)
@@ -83,7 +85,7 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         log_refusal(room, request, refused)
         raise
     except Fault as fault:
-        if fault.code in {PARTITION_MISSING, DAMAGED}:
+        if fault.code in {PARTITION_MISSING, DAMAGED, SILENT}:
             log_refusal(room, request, fault)
         raise
     started = time.monotonic()
@@ -114,7 +116,7 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         question_notes(validated.plan),
         costs(room, validated, charged.reservation),
         provenance(charged),
-        Receipt(index, room.journal.log.receipt(connection, index)),
+        receipt_of(room, index),
     )
 
 

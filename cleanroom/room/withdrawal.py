@@ -20,6 +20,7 @@ from cleanroom.room.database import transaction
 from cleanroom.room.locks import taking_in
 from cleanroom.room.retirement import finish, retire
 from cleanroom.room.signed_request import SignedRequest
+from cleanroom.room.witnesses import receipt_of
 
 if TYPE_CHECKING:
     from cleanroom.identifiers import PartyId, TableName
@@ -112,5 +113,5 @@ def withdraw(room: Room, request: SignedRequest) -> Withdrawal:
         # It is done: that this machine could not note the checkpoint must not lose the receipt.
         with suppress(OSError):
             room.remember_log()
-        receipt = Receipt(index, room.journal.log.receipt(room.connection, index))
+        receipt = receipt_of(room, index)
         return Withdrawal(table, version + 1, len(uploads), finish(room), receipt)

@@ -48,7 +48,11 @@ def test_the_fixed_doors() -> None:
         "check",
         "budget",
         "log",
+        "log cosign",
         "log read",
+        "log serve",
+        "log witness",
+        "log witnesses",
         "log verify",
         "log export",
     }
