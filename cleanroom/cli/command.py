@@ -188,6 +188,10 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import log_services
 
             return log_services.serve(console, parsed)
+        case "log watch":
+            from cleanroom.cli import log_watch
+
+            return log_watch.watch(console, parsed)
         case "log witness":
             from cleanroom.cli import log_services
 

@@ -15,6 +15,7 @@ SEVERAL_WORDS: Final = frozenset(
         ("log", "read"),
         ("log", "serve"),
         ("log", "verify"),
+        ("log", "watch"),
         ("log", "witness"),
         ("log", "witnesses"),
         ("reference", "add"),

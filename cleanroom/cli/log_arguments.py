@@ -35,6 +35,7 @@ def add_log(adder: Adder) -> None:
     _add_verify(adder)
     _add_export(adder)
     _add_serve(adder)
+    _add_watch(adder)
     _add_witness(adder)
     _add_witnesses(adder)
 
@@ -311,3 +312,54 @@ def _add_witnesses(adder: Adder) -> None:
         "log cosign", "demande aux témoins de contresigner le journal", "ask the witnesses to cosign the log"
     )
     _every(adder, cosign)
+
+
+def _add_watch(adder: Adder) -> None:
+    words, read = adder.words, adder.read
+    watch = adder.command(
+        "log watch",
+        "dit à un membre chaque usage de ses données, numéroté sans lacune",
+        "tell a member of each use of its data, numbered without a gap",
+        Bilingual(
+            "ne montre que ce qui est nouveau sur cette machine ; un fil Atom montre toujours les derniers\n"
+            "avec la salle et ses clés, les détails ; d'une URL ou d'un export, la partie publique de chaque entrée",
+            "shows only what is new on this machine; an Atom feed always shows the last ones\n"
+            "with the room and its keys, the details; from a URL or an export, the public part of each entry",
+        ),
+    )
+    watch.places.add_argument("target", metavar="ROOM|DIR|URL", type=read.log_place, help=words.say(_ANY_LOG))
+    options = watch.choices
+    options.add_argument(
+        "--as",
+        dest="party",
+        required=True,
+        metavar="ID",
+        type=read.party,
+        help=words.of("le membre dont ce sont les données", "the member whose data it is"),
+    )
+    options.add_argument(
+        "--ordinal",
+        metavar="N",
+        type=read.ordinal,
+        help=words.of(
+            "son numéro dans le journal, dit à son inscription ; la première fois, hors de la salle",
+            "its number in the log, told when it was registered; the first time, away from the room",
+        ),
+    )
+    options.add_argument("--vkey", metavar="FILE", type=read.path, help=words.say(_VKEY))
+    options.add_argument(
+        "--format",
+        choices=("text", "jsonl", "atom"),
+        default="text",
+        help=words.of(
+            "texte, une ligne JSON par entrée, ou fil Atom (par défaut, text)",
+            "text, a JSON line for each entry, or an Atom feed (default: text)",
+        ),
+    )
+    options.add_argument(
+        "--all",
+        dest="everything",
+        action="store_true",
+        help=words.of("relit tout, depuis la première entrée", "read everything again, from the first entry on"),
+    )
+    _every(adder, watch)

@@ -52,6 +52,7 @@ def add_party(console: Console, arguments: argparse.Namespace) -> int:
             f"{party.party} ({party.role.value}) est une partie de la salle.",
             f"{party.party} ({party.role.value}) is a party of the room.",
         )
+        console.say(f"  son numéro dans le journal : {party.ordinal}", f"  its number in the log: {party.ordinal}")
         if key is None:
             place = room.home.path / "parties" / party.party / "signing.key"
             console.say(f"  clé de signature : {place}", f"  signing key: {place}")

@@ -129,6 +129,12 @@ class Reader:
             raise self._wrong(f"« {written} » : HÔTE:PORT", f"{written!r}: HOST:PORT")
         return host, int(port)
 
+    def ordinal(self, written: str) -> int:
+        """Return a party's place in the log's map of parties, from 0."""
+        if _COUNT.fullmatch(written) is None and written != "0":
+            raise self._wrong(f"« {written} » n'est pas un numéro", f"{written!r}: a number from 0")
+        return int(written)
+
     def event(self, written: str) -> EventType:
         """Return a kind of event."""
         from audit_log import EventType

@@ -20,7 +20,7 @@ from cleanroom.room.signed_request import SignedRequest
 from cleanroom.room.witnesses import cosign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cleanroom.identifiers import PartyId, Purpose
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cleanroom.room.room import Room
 
 ACTION: Final = "log"
+WATCH: Final = "watch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,46 @@ def _lines(room: Room, wanted: Wanted, reader: Party) -> Iterator[LogLine]:
                 details = room.journal.details(room.connection, index)
         names = whose or reader.role in {Role.OPERATOR, Role.AUDITOR}
         yield LogLine(index, envelope, actor if names else None, details, withheld=not whose)
+
+
+def sign_watching(room: Room, party: PartyId) -> SignedRequest:
+    """Sign, with the party's key on this machine, that it reads what touches it, from now until it stops."""
+    return SignedRequest.sign(
+        room.home.signing_key(party), room=room.room_id, party=party, action=WATCH, content={}, at=room.now()
+    )
+
+
+def details_for(room: Room, request: SignedRequest) -> Callable[[int, Envelope], LogLine]:
+    """Return what reads, for the party that signed, the entries that are its own; entered once, before the first.
+
+    Its own reading touches nobody, or each watch would find the last one.
+    """
+    reader = room.verified(request, WATCH)
+    with transaction(room.connection):
+        room.journal.append(
+            room.connection,
+            EventType.LOG_READ,
+            at=room.take(request),
+            actor=reader.party,
+            details={
+                "read": WATCH,
+                "request": request.request_id,
+                "requested_at": request.at,
+                "signature": request.signature.hex(),
+            },
+        )
+    pseudonyms = {room.journal.pseudonym(each): each for each in registry.parties(room.connection)}
+
+    def line(index: int, envelope: Envelope) -> LogLine:
+        actor = pseudonyms.get(envelope.event.actor)
+        if not may_read(reader, actor, envelope):
+            return LogLine(index, envelope, actor, None, withheld=True)
+        details: dict[str, object] | None = None
+        with suppress(DetailsErased):
+            details = room.journal.details(room.connection, index)
+        return LogLine(index, envelope, actor, details)
+
+    return line
 
 
 def may_read(reader: Party, actor: PartyId | None, envelope: Envelope) -> bool:

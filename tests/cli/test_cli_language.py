@@ -51,6 +51,7 @@ def test_the_fixed_doors() -> None:
         "log cosign",
         "log read",
         "log serve",
+        "log watch",
         "log witness",
         "log witnesses",
         "log verify",

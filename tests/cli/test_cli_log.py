@@ -14,7 +14,7 @@ import pytest
 from cli_room import Cooperative
 
 from audit_log import EventType
-from cleanroom.cli.logs import EVENTS
+from cleanroom.cli.log_words import EVENTS
 
 
 def test_every_event_has_words() -> None:

@@ -1,0 +1,196 @@
+"""`log watch`: each use of a member's data, as text, JSON lines or an Atom feed, numbered without gaps."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+from audit_log import DatabaseSource, DirectorySource, LogUnreachable, explain
+from cleanroom.cli import figures
+from cleanroom.cli.formats import as_json
+from cleanroom.cli.log_verification import READING
+from cleanroom.cli.log_words import EVENTS, OUTCOMES, moment, purpose_of, subject
+from cleanroom.cli.progress_line import ProgressLine
+from cleanroom.errors import Bilingual, ExitCode, Fault
+from cleanroom.room import Home, Room, registry
+from cleanroom.room.creation import DATABASE
+from cleanroom.room.database import connect
+from cleanroom.room.log_memory import NEWEST, read_key_file
+from cleanroom.room.log_reading import LogLine, details_for, sign_watching
+from cleanroom.room.logbook import is_url, log_at, served_key, unreachable
+from cleanroom.room.watching import Watcher
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from audit_log import Source, Verifier
+    from cleanroom.cli.console import Console
+    from cleanroom.room.watching import Touch, Watched
+
+    Details = Callable[[Touch], LogLine]
+
+MOST_IN_FEED: Final = 200
+_ATOM: Final = "http://www.w3.org/2005/Atom"
+
+
+def watch(console: Console, arguments: argparse.Namespace) -> int:
+    """Tell a member what touches its data, once or again and again."""
+    home = Home.default()
+    with ExitStack() as opened:
+        source, log, ordinal, lines = _opened(home, arguments, opened)
+        watcher = Watcher(home, arguments.party, log, ordinal=ordinal)
+        everything = arguments.everything or arguments.format == "atom"
+        while True:
+            with ProgressLine(console) as line:
+                found = watcher.look(source, everything=everything, progress=line.of(READING))
+            if not found.verdict.ok:
+                sentence = explain(found.verdict, console.language.value)
+                console.error(Bilingual(sentence, sentence), found.verdict.code.value)
+                return ExitCode.NOT_VERIFIED
+            _tell(console, arguments, found, [lines(each) for each in found.touches])
+            sys.stdout.flush()
+            watcher.told(found)
+            if arguments.every is None:
+                return ExitCode.DONE
+            everything = arguments.format == "atom"
+            time.sleep(arguments.every)
+
+
+def _opened(
+    home: Home, arguments: argparse.Namespace, opened: ExitStack
+) -> tuple[Source, Verifier, int | None, Details]:
+    """Open the log wherever it is; details are read where the room's root key and the member's key are at hand."""
+    target, given = arguments.target, None if arguments.vkey is None else read_key_file(arguments.vkey)
+    if isinstance(target, str) and is_url(target):
+        newest = opened.enter_context(closing(log_at(target.rstrip("/") + NEWEST)))
+        plain = opened.enter_context(closing(log_at(target)))
+        try:
+            source = newest if newest.read("checkpoint", 1 << 20) is not None else plain
+        except LogUnreachable as error:
+            raise unreachable(error) from None
+        return source, given or served_key(source), arguments.ordinal, _envelope
+    place = Path(target)
+    log = given or read_key_file(place / "log.vkey")
+    if not (place / DATABASE).exists():
+        return DirectorySource(place), log, arguments.ordinal, _envelope
+    connection = opened.enter_context(closing(connect(place / DATABASE)))
+    member = registry.party_named(connection, arguments.party)
+    return DatabaseSource(connection, log.vkey), log, member.ordinal, _details(place, arguments, opened)
+
+
+def _details(place: Path, arguments: argparse.Namespace, opened: ExitStack) -> Details:
+    try:
+        room = opened.enter_context(Room.open(place))
+        request = sign_watching(room, arguments.party)
+    except Fault:  # without the room's root key or the member's, envelopes are what there is to see
+        return _envelope
+    read = details_for(room, request)
+    return lambda touch: read(touch.index, touch.envelope)
+
+
+def _envelope(touch: Touch) -> LogLine:
+    return LogLine(touch.index, touch.envelope, None, None, withheld=True)
+
+
+def _tell(console: Console, arguments: argparse.Namespace, found: Watched, lines: Sequence[LogLine]) -> None:
+    match arguments.format:
+        case "jsonl":
+            for touch, line in zip(found.touches, lines, strict=True):
+                sys.stdout.write(f"{as_json(_object(touch.counter, line))}\n")
+        case "atom":
+            console.data(_feed(console, arguments, found, lines))
+        case _:
+            for touch, line in zip(found.touches, lines, strict=True):
+                console.say(_sentence(console, touch.counter, line), _sentence(console, touch.counter, line))
+            _verified(console, found)
+
+
+def _verified(console: Console, found: Watched) -> None:
+    checkpoint = found.verdict.checkpoint
+    size = figures.number(0 if checkpoint is None else checkpoint.size, 0, console.language)
+    count = figures.number(found.counter, 0, console.language)
+    console.note(
+        f"Journal vérifié : {size} entrées, dont {count} vous touchent, de la n° 1 à la n° {count} sans lacune ; "
+        f"{found.new} nouvelle(s) ; reçus honorés : {found.receipts}.",
+        f"Log verified: {size} entries, of which {count} touch you, from no. 1 to no. {count} without a gap; "
+        f"{found.new} new; receipts honoured: {found.receipts}.",
+    )
+
+
+def _sentence(console: Console, counter: int, line: LogLine) -> str:
+    event = line.envelope.event
+    what = EVENTS[event.type].into(console.language)
+    said = [
+        f"{console.words('n°', 'no.')} {counter}",
+        moment(event.t).strftime("%Y-%m-%d %H:%M:%S"),
+        f"{console.words('entrée', 'entry')} {line.index}",
+        f"{what} ({OUTCOMES[event.outcome].into(console.language)})",
+        f"{console.words('par', 'by')} {line.actor or event.actor}",
+    ]
+    purpose = purpose_of(line)
+    if purpose:
+        said.append(f"{console.words('but', 'purpose')} {purpose}")
+    about = "" if line.withheld else subject(line, console.language)
+    return " · ".join([*said, about] if about else said)
+
+
+def _object(counter: int, line: LogLine) -> dict[str, object]:
+    event = line.envelope.event
+    return {
+        "counter": counter,
+        "index": line.index,
+        "t": event.t,
+        "time": moment(event.t).isoformat().replace("+00:00", "Z"),
+        "type": event.type.value,
+        "outcome": event.outcome.value,
+        "actor": line.actor or event.actor,
+        "purpose": purpose_of(line),
+        "legal": event.legal,
+        "policy": event.policy,
+        "caused_by": None if event.caused_by < 0 else event.caused_by,
+        "details": line.details,
+    }
+
+
+def _feed(console: Console, arguments: argparse.Namespace, found: Watched, lines: Sequence[LogLine]) -> bytes:
+    """Return an Atom feed (RFC 4287) of the last entries; an entry's id holds its number, so that a gap shows."""
+    ET.register_namespace("", _ATOM)
+    origin = "" if found.verdict.checkpoint is None else found.verdict.checkpoint.origin
+    base = f"urn:{origin.replace('/', ':')}:{arguments.party}"
+    feed = ET.Element(f"{{{_ATOM}}}feed")
+    _text(feed, "id", base)
+    _text(
+        feed,
+        "title",
+        console.words(f"Usages des données de {arguments.party}", f"Uses of the data of {arguments.party}"),
+    )
+    last = lines[-1].envelope.event.t if lines else 0
+    _text(feed, "updated", datetime.fromtimestamp(last, UTC).isoformat())
+    author = ET.SubElement(feed, f"{{{_ATOM}}}author")
+    _text(author, "name", origin)
+    pairs = list(zip(found.touches, lines, strict=True))[-MOST_IN_FEED:]
+    for touch, line in reversed(pairs):
+        entry = ET.SubElement(feed, f"{{{_ATOM}}}entry")
+        _text(entry, "id", f"{base}:{touch.counter}")
+        what = EVENTS[line.envelope.event.type].into(console.language)
+        _text(entry, "title", f"{console.words('n°', 'no.')} {touch.counter} · {what}")
+        _text(entry, "updated", moment(line.envelope.event.t).isoformat())
+        _text(entry, "content", _printable(_sentence(console, touch.counter, line)))
+    ET.indent(feed)
+    written: bytes = ET.tostring(feed, encoding="utf-8", xml_declaration=True)
+    return written + b"\n"
+
+
+def _text(parent: ET.Element, name: str, content: str) -> None:
+    ET.SubElement(parent, f"{{{_ATOM}}}{name}").text = content
+
+
+def _printable(text: str) -> str:
+    """Return text without what XML 1.0 cannot hold."""
+    return "".join(char if char.isprintable() else " " for char in text)
