@@ -34,6 +34,8 @@ class EventType(StrEnum):
     """What can happen in a room. A new kind of event is a new member here, and a new line in docs/spec/log.md."""
 
     ROOM_CREATED = "room.created"
+    ROOM_SAVED = "room.saved"  # a backup was made; the entry is in it
+    ROOM_RESTORED = "room.restored"  # a backup was put back; whoever holds a later checkpoint sees that it should not
     PARTY_ADDED = "party.added"
     PARTY_REMOVED = "party.removed"
     TABLE_DECLARED = "table.declared"

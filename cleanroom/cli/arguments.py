@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cleanroom.cli.backup_arguments import add_backups
 from cleanroom.cli.drafts import add_drafts
 from cleanroom.cli.log_arguments import add_log
 from cleanroom.cli.parser import Parser
@@ -71,6 +72,7 @@ def build_parser(language: Language) -> Parser:
     add_references(adder)
     _add_questions(adder)
     _add_budget(adder)
+    add_backups(adder)
     add_log(adder)
     return parser
 

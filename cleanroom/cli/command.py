@@ -180,6 +180,14 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import logs
 
             return logs.show(console, parsed)
+        case "backup":
+            from cleanroom.cli import backups
+
+            return backups.backup(console, parsed)
+        case "restore":
+            from cleanroom.cli import backups
+
+            return backups.restore(console, parsed)
         case "log verify":
             from cleanroom.cli import balances, log_verification
 

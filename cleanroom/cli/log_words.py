@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EVENTS: Final[Mapping[EventType, Bilingual]] = {
     EventType.ROOM_CREATED: Bilingual("salle créée", "room made"),
+    EventType.ROOM_SAVED: Bilingual("salle sauvegardée", "room saved"),
+    EventType.ROOM_RESTORED: Bilingual("sauvegarde remise en place", "backup put back"),
     EventType.PARTY_ADDED: Bilingual("partie inscrite", "party registered"),
     EventType.PARTY_REMOVED: Bilingual("partie retirée", "party removed"),
     EventType.TABLE_DECLARED: Bilingual("table déclarée", "table declared"),

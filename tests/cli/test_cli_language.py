@@ -47,6 +47,8 @@ def test_the_fixed_doors() -> None:
         "preview",
         "check",
         "budget",
+        "backup",
+        "restore",
         "log",
         "log cosign",
         "log read",

@@ -1,0 +1,54 @@
+"""The arguments of `backup` and `restore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cleanroom.errors import Bilingual
+
+if TYPE_CHECKING:
+    from cleanroom.cli.arguments import Adder
+
+
+def add_backups(adder: Adder) -> None:
+    """Add the commands and their arguments."""
+    words, read = adder.words, adder.read
+    backup = adder.in_room(
+        "backup",
+        "enregistre la salle dans un fichier, pendant qu'elle sert",
+        "save the room to one file, while it is used",
+        Bilingual(
+            "la clé racine n'y est pas : sans elle, ce fichier n'ouvre rien ; gardez-la ailleurs",
+            "the root key is not in it: without it, the file opens nothing; keep it elsewhere",
+        ),
+    )
+    backup.places.add_argument(
+        "file", metavar="FILE", type=read.path, help=words.of("le fichier à écrire", "the file to write")
+    )
+    restore = adder.command(
+        "restore",
+        "remet une salle sauvegardée en place, si nul ne tient la preuve d'un journal plus long",
+        "put a saved room back, if nobody holds proof of a longer log",
+        Bilingual(
+            "une sauvegarde plus ancienne que ce qu'un autre peut prouver est refusée : elle rendrait du budget",
+            "a backup older than what somebody else can prove is refused: it would give budget back",
+        ),
+    )
+    restore.places.add_argument("file", metavar="FILE", type=read.path, help=words.of("la sauvegarde", "the backup"))
+    restore.places.add_argument(
+        "room",
+        metavar="ROOM",
+        type=read.path,
+        help=words.of("un répertoire nouveau ou vide", "a directory, new or empty"),
+    )
+    restore.choices.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        action="append",
+        default=[],
+        type=read.path,
+        help=words.of(
+            "le point de contrôle, ou le dernier reçu, d'un membre ; peut se répéter",
+            "a member's checkpoint, or its last receipt; may be repeated",
+        ),
+    )
