@@ -6,6 +6,7 @@ from audit_log.cosignature import Cosigned, Cosigner
 from audit_log.cosigned import store_cosigned
 from audit_log.database_verifier import verify_database
 from audit_log.entry import MAX_PARTIES, RETENTION_SECONDS, Envelope, Event, EventType, Outcome, Retention, fresh_id
+from audit_log.erasing import erased_entries
 from audit_log.errors import (
     DetailsErased,
     InsideTransaction,
@@ -100,6 +101,7 @@ __all__ = [
     "Witness",
     "Witnessed",
     "WriterStopped",
+    "erased_entries",
     "explain",
     "export_log",
     "follow",

@@ -89,3 +89,10 @@ def _erase(
         )
         connection.executemany("DELETE FROM audit_wrap WHERE idx = ?", [(index,) for index in indexes])
     return erased_by
+
+
+def erased_entries(connection: sqlite3.Connection) -> frozenset[int]:
+    """Return the indexes of the entries whose details were erased."""
+    return frozenset(
+        index for (index,) in connection.execute("SELECT idx FROM audit_detail WHERE erased_by IS NOT NULL")
+    )

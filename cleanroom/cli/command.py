@@ -196,6 +196,10 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import log_services
 
             return log_services.serve(console, parsed)
+        case "log retention":
+            from cleanroom.cli import log_retention
+
+            return log_retention.retention(console, parsed)
         case "log watch":
             from cleanroom.cli import log_watch
 

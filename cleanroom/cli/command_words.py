@@ -13,6 +13,7 @@ SEVERAL_WORDS: Final = frozenset(
         ("log", "cosign"),
         ("log", "export"),
         ("log", "read"),
+        ("log", "retention"),
         ("log", "serve"),
         ("log", "verify"),
         ("log", "watch"),

@@ -34,6 +34,7 @@ def add_log(adder: Adder) -> None:
         )
     _add_verify(adder)
     _add_export(adder)
+    _add_retention(adder)
     _add_serve(adder)
     _add_watch(adder)
     _add_witness(adder)
@@ -363,3 +364,16 @@ def _add_watch(adder: Adder) -> None:
         help=words.of("relit tout, depuis la première entrée", "read everything again, from the first entry on"),
     )
     _every(adder, watch)
+
+
+def _add_retention(adder: Adder) -> None:
+    retention = adder.in_room(
+        "log retention",
+        "efface les détails du journal dont le délai de conservation est échu",
+        "erase the log's details whose time is over",
+    )
+    retention.choices.add_argument(
+        "--dry-run",
+        action="store_true",
+        help=adder.words.of("dit ce qui serait effacé, sans rien effacer", "say what would be erased, erasing nothing"),
+    )

@@ -21,6 +21,7 @@ from cleanroom.catalog.strict_yaml import (
 )
 from cleanroom.errors import Bilingual, InvalidDeclaration
 from cleanroom.identifiers import Digest, InvalidName, Purpose, Role, identifier, party_id
+from cleanroom.policies.record import ProcessingRecord, read_record
 from cleanroom.policies.rule import (
     Analysis,
     AnalysisRule,
@@ -92,15 +93,17 @@ def _refuse_notes(content: bytes) -> None:
 
 
 def read_settings(content: bytes) -> RoomSettings:
-    """Read a room's purposes and budget.
+    """Read a room's purposes, its budget, and what registers say of it.
 
     Raises:
         InvalidDeclaration: with the line and what is wrong there.
     """
     root = parse(content)
-    root.only("purposes", "budget")
+    root.only("purposes", "budget", "register")
     purposes = _purposes(expect_sequence(root.required("purposes")))
-    return RoomSettings(tuple(sorted(purposes)), _budget(expect_mapping(root.required("budget"))))
+    said = root.get("register")
+    record = ProcessingRecord() if said is None else read_record(said, purposes)
+    return RoomSettings(tuple(sorted(purposes)), _budget(expect_mapping(root.required("budget"))), record)
 
 
 def _budget(node: Mapping) -> BudgetTerms:

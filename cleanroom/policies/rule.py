@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from cleanroom.catalog import TableCatalog
 from cleanroom.identifiers import Digest, PartyId, Purpose, Role
+from cleanroom.policies.record import ProcessingRecord
 
 
 class Analysis(StrEnum):
@@ -120,7 +121,8 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
-    """What the quorum approved for the whole room: its purposes, a closed list, and its budget."""
+    """What the quorum approved for the whole room: its purposes, a closed list, its budget, and what registers say."""
 
     purposes: tuple[Purpose, ...]
     budget: BudgetTerms
+    record: ProcessingRecord

@@ -112,7 +112,7 @@ def create_room(
                 (OPERATOR, Role.OPERATOR.value, operator_key.public_bytes_raw()),
             )
             ledger.open_account(connection, ROOM, budget_of(terms.budget))
-            journal = Journal(room, log, details)
+            journal = Journal(room, log, details, terms.record)
             journal.append(
                 connection,
                 EventType.ROOM_CREATED,

@@ -5,16 +5,66 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from audit_log import Event, EventType, Log, Outcome, Retention, fresh_id
+from audit_log import DetailsErased, Event, EventType, Log, Outcome, Retention, fresh_id
+from cleanroom.policies.record import ProcessingRecord
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
     from cleanroom.identifiers import Digest, PartyId, Purpose, RoomId
     from key_management import SecretKey
+
+RETENTION: Final[Mapping[EventType, Retention]] = {
+    # What rights, state and the lifelong privacy account rest on is kept as long as the room lasts (S3, S4).
+    **dict.fromkeys(
+        (
+            EventType.ROOM_CREATED,
+            EventType.PARTY_ADDED,
+            EventType.PARTY_REMOVED,
+            EventType.TABLE_DECLARED,
+            EventType.REFERENCE_ADDED,
+            EventType.POLICY_APPROVED,
+            EventType.BUDGET_GRANTED,
+            EventType.LINKAGE_REGISTERED,
+            EventType.DATASET_UPLOADED,
+            EventType.DATASET_WITHDRAWN,
+            EventType.DATASET_ERASED,
+            EventType.QUERY_CHARGED,
+            EventType.KEY_REGISTERED,
+            EventType.KEY_ROTATED,
+            EventType.KEY_DESTROYED,
+            EventType.DETAILS_ERASED,
+            EventType.RETENTION_EXECUTED,
+            EventType.WITNESSES_SET,
+        ),
+        Retention.CONTRACT,
+    ),
+    # What may have been an incident (P-39.1 s. 3.8, A-2.1 r. 3.1 s. 8).
+    **dict.fromkeys((EventType.ACCESS_REFUSED, EventType.UPLOAD_REFUSED), Retention.REGISTER_5Y),
+    # Who asked, read or tried what, beyond what the account needs of it.
+    **dict.fromkeys(
+        (
+            EventType.QUERY_RELEASED,
+            EventType.QUERY_FAILED,
+            EventType.QUERY_REFUSED,
+            EventType.QUERY_PREVIEWED,
+            EventType.CATALOG_READ,
+            EventType.BUDGET_READ,
+            EventType.LOG_READ,
+            EventType.LOG_EXPORTED,
+            EventType.KEY_USED,
+            EventType.WITNESS_FAILED,
+            EventType.WITNESS_RETURNED,
+        ),
+        Retention.ACCESS_1Y,
+    ),
+}
+"""How long the details of each kind of event are kept; the leaf stays."""
 
 READER: Final = "room"
 """Whose key opens the details in this version: the room's own, under the root key."""
@@ -28,12 +78,14 @@ class Journal:
 
     Args:
         details_key: wraps the key of each entry's details, and makes the actors' pseudonyms.
+        record: on which legal ground each purpose stands; nothing is appended for a purpose by whoever only reads.
     """
 
-    def __init__(self, room: RoomId, log: Log, details_key: SecretKey) -> None:
+    def __init__(self, room: RoomId, log: Log, details_key: SecretKey, record: ProcessingRecord | None = None) -> None:
         self._room = room
         self._log = log
         self._details_key = details_key
+        self._record = record or ProcessingRecord()
 
     @property
     def log(self) -> Log:
@@ -65,8 +117,64 @@ class Journal:
             at: Unix time in seconds, from the room's monotone clock.
             ordinals: of the parties whose data or rights are touched.
         """
+        event = self._event(
+            kind,
+            at=at,
+            actor=actor,
+            outcome=outcome,
+            ordinals=ordinals,
+            policy=policy,
+            purpose=purpose,
+            caused_by=caused_by,
+            ret=RETENTION[kind],
+        )
+        return self._log.append(connection, event, {"actor": actor, **details}, self._readers())
+
+    def erase_expired(
+        self,
+        connection: sqlite3.Connection,
+        indexes: Sequence[int],
+        ret: Retention,
+        *,
+        at: int,
+        actor: PartyId,
+        details: Mapping[str, object],
+    ) -> int:
+        """Erase the details of entries of one class whose time is over, under one entry; return its index.
+
+        Args:
+            at: the time that their age is reckoned at.
+        """
+        event = self._event(
+            EventType.RETENTION_EXECUTED, at=at, actor=actor, ordinals=(0,), caused_by=max(indexes), ret=ret
+        )
+        return self._log.erase_expired(connection, indexes, event, {"actor": actor, **details}, self._readers())
+
+    def charge_of(self, connection: sqlite3.Connection, request: str) -> int:
+        """Return the entry with which a question was charged, -1 if there is none; looks from the end."""
+        for index in range(self._log.size(connection) - 1, -1, -1):
+            if self._log.entry(connection, index).event.type is EventType.QUERY_CHARGED:
+                with suppress(DetailsErased):
+                    if self.details(connection, index).get("request") == request:
+                        return index
+        return -1
+
+    def _event(
+        self,
+        kind: EventType,
+        *,
+        at: int,
+        actor: PartyId,
+        ret: Retention,
+        outcome: Outcome = Outcome.OK,
+        ordinals: Iterable[int] = (),
+        policy: Digest | None = None,
+        purpose: Purpose | None = None,
+        caused_by: int = -1,
+    ) -> Event:
         pseudonym = self.pseudonym(actor)
-        event = Event(
+        ground = None if purpose is None else self._record.ground(purpose)
+        return Event(
             room=self._room,
             id=fresh_id(),
             t=at,
@@ -77,11 +185,13 @@ class Journal:
             parties=frozenset(ordinals),
             policy=str(policy) if policy is not None else "",
             purpose=self.purpose_code(purpose),
+            legal="" if ground is None else ground.legal,
             caused_by=caused_by,
-            ret=Retention.ACCESS_1Y,
+            ret=ret,
         )
-        readers = {READER: self._details_key.reveal_secret_bytes()}
-        return self._log.append(connection, event, {"actor": actor, **details}, readers)
+
+    def _readers(self) -> dict[str, bytes]:
+        return {READER: self._details_key.reveal_secret_bytes()}
 
     @staticmethod
     def purpose_code(purpose: Purpose | None) -> str:

@@ -7,6 +7,7 @@ behind the room's back leaves a difference; each is named. It needs the key of t
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -91,15 +92,22 @@ def contradictions(connection: sqlite3.Connection, journal: Journal, keyring: Ke
 
 def _recorded(connection: sqlite3.Connection, journal: Journal) -> _Recorded:
     found = _Recorded()
+    charges: dict[int, str] = {}
     for index, envelope in journal.log.entries(connection):
         kind = envelope.event.type
         if kind not in _READERS:
             continue
-        try:
+        details: dict[str, object] | None = None
+        with suppress(DetailsErased):
             details = journal.details(connection, index)
-        except DetailsErased:
-            continue
-        _READERS[kind](found, _Entry(index, envelope.event.t, details))
+        if kind is EventType.QUERY_CHARGED and details is not None:
+            charges[index] = str(details["request"])
+        elif kind in _STATES:
+            # What became of a question is said by its public part: the details may be erased by age.
+            named = charges.get(envelope.event.caused_by) or (details or {}).get("request", "")
+            details = {"request": named}
+        if details is not None:
+            _READERS[kind](found, _Entry(index, envelope.event.t, details))
     return found
 
 
@@ -173,6 +181,8 @@ def _moved_to(state: str) -> Callable[[_Recorded, _Entry], None]:
 
     return move
 
+
+_STATES = frozenset({EventType.KEY_USED, EventType.QUERY_RELEASED, EventType.QUERY_FAILED})
 
 _READERS = {
     EventType.ROOM_CREATED: _room_created,

@@ -121,10 +121,16 @@ def room_file(connection: sqlite3.Connection) -> RoomFile:
 
 def advance_clock(connection: sqlite3.Connection, now: int) -> int:
     """Return the room's time, which never goes back (S3); inside the caller's transaction."""
-    (last,) = connection.execute("SELECT clock FROM room").fetchone()
+    last = clock(connection)
     if now > last:
         connection.execute("UPDATE room SET clock = ?", (now,))
-    return max(now, int(last))
+    return max(now, last)
+
+
+def clock(connection: sqlite3.Connection) -> int:
+    """Return the room's time as it was last advanced."""
+    (last,) = connection.execute("SELECT clock FROM room").fetchone()
+    return int(last)
 
 
 def parties(connection: sqlite3.Connection) -> dict[PartyId, Party]:

@@ -101,7 +101,7 @@ class Room:
             seen = chosen.room(facts.room) / "checkpoint"
             remembered = open_checkpoint(seen.read_bytes(), log.verifier) if seen.exists() else None
             log.verify_head(connection, remembered)
-            journal = Journal(facts.room, log, keyring.open(connection, LOG_DETAILS))
+            journal = Journal(facts.room, log, keyring.open(connection, LOG_DETAILS), facts.settings.record)
         except (LogFault, LogNotVerified) as error:
             connection.close()
             raise NotVerified(
@@ -339,6 +339,7 @@ class Room:
                     at=registry.advance_clock(self.connection, self.now()),
                     actor=held.party,
                     outcome=Outcome.ERROR,
+                    caused_by=self.journal.charge_of(self.connection, held.reservation_id),
                     details={"request": held.reservation_id, "found": "at start-up"},
                 )
 

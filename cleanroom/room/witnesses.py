@@ -237,7 +237,7 @@ def require_witnessed(room: Room) -> None:
     witnesses = witnesses_of(room.connection)
     if witnesses is None or witnesses.limit is None:
         return
-    if max(room.now(), _clock(room.connection)) - witnesses.quorum_at <= witnesses.limit:
+    if max(room.now(), registry.clock(room.connection)) - witnesses.quorum_at <= witnesses.limit:
         return
     asked = cosign(room)
     if asked is None or not asked.quorum:
@@ -297,8 +297,3 @@ def _enter(room: Room, witness: KnownWitness, gathered: Gathered, *, at: int) ->
 
 def _states(connection: sqlite3.Connection) -> list[tuple[str, int, str, int]]:
     return connection.execute("SELECT vkey, size, failing, tried FROM witness_state").fetchall()
-
-
-def _clock(connection: sqlite3.Connection) -> int:
-    (clock,) = connection.execute("SELECT clock FROM room").fetchone()
-    return int(clock)

@@ -52,6 +52,7 @@ def test_the_fixed_doors() -> None:
         "log",
         "log cosign",
         "log read",
+        "log retention",
         "log serve",
         "log watch",
         "log witness",
