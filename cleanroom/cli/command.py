@@ -196,6 +196,14 @@ def _command(console: Console, parsed: argparse.Namespace) -> int:
             from cleanroom.cli import log_services
 
             return log_services.serve(console, parsed)
+        case "log register access":
+            from cleanroom.cli import log_register
+
+            return log_register.access(console, parsed)
+        case "log register check":
+            from cleanroom.cli import log_register
+
+            return log_register.check(console, parsed)
         case "log retention":
             from cleanroom.cli import log_retention
 

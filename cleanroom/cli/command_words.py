@@ -13,6 +13,8 @@ SEVERAL_WORDS: Final = frozenset(
         ("log", "cosign"),
         ("log", "export"),
         ("log", "read"),
+        ("log", "register", "access"),
+        ("log", "register", "check"),
         ("log", "retention"),
         ("log", "serve"),
         ("log", "verify"),

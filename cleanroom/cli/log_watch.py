@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from audit_log import DatabaseSource, DirectorySource, LogUnreachable, explain
+from audit_log import DatabaseSource, explain
 from cleanroom.cli import figures
 from cleanroom.cli.formats import as_json
+from cleanroom.cli.log_places import source_of
 from cleanroom.cli.log_verification import READING
 from cleanroom.cli.log_words import EVENTS, OUTCOMES, moment, purpose_of, subject
 from cleanroom.cli.progress_line import ProgressLine
@@ -20,9 +21,7 @@ from cleanroom.errors import Bilingual, ExitCode, Fault
 from cleanroom.room import Home, Room, registry
 from cleanroom.room.creation import DATABASE
 from cleanroom.room.database import connect
-from cleanroom.room.log_memory import NEWEST, read_key_file
 from cleanroom.room.log_reading import LogLine, details_for, sign_watching
-from cleanroom.room.logbook import is_url, log_at, served_key, unreachable
 from cleanroom.room.watching import Watcher
 
 if TYPE_CHECKING:
@@ -66,22 +65,13 @@ def _opened(
     home: Home, arguments: argparse.Namespace, opened: ExitStack
 ) -> tuple[Source, Verifier, int | None, Details]:
     """Open the log wherever it is; details are read where the room's root key and the member's key are at hand."""
-    target, given = arguments.target, None if arguments.vkey is None else read_key_file(arguments.vkey)
-    if isinstance(target, str) and is_url(target):
-        newest = opened.enter_context(closing(log_at(target.rstrip("/") + NEWEST)))
-        plain = opened.enter_context(closing(log_at(target)))
-        try:
-            source = newest if newest.read("checkpoint", 1 << 20) is not None else plain
-        except LogUnreachable as error:
-            raise unreachable(error) from None
-        return source, given or served_key(source), arguments.ordinal, _envelope
-    place = Path(target)
-    log = given or read_key_file(place / "log.vkey")
-    if not (place / DATABASE).exists():
-        return DirectorySource(place), log, arguments.ordinal, _envelope
-    connection = opened.enter_context(closing(connect(place / DATABASE)))
-    member = registry.party_named(connection, arguments.party)
-    return DatabaseSource(connection, log.vkey), log, member.ordinal, _details(place, arguments, opened)
+    source, log = source_of(home, arguments.target, arguments.vkey, opened)
+    if not isinstance(source, DatabaseSource):
+        return source, log, arguments.ordinal, _envelope
+    place = Path(arguments.target)
+    with closing(connect(place / DATABASE)) as connection:
+        member = registry.party_named(connection, arguments.party)
+    return source, log, member.ordinal, _details(place, arguments, opened)
 
 
 def _details(place: Path, arguments: argparse.Namespace, opened: ExitStack) -> Details:

@@ -78,13 +78,13 @@ class LogLine:
     withheld: bool = False
 
 
-def sign_log_reading(room: Room, party: PartyId, wanted: Wanted) -> SignedRequest:
-    """Sign, with the party's key on this machine, that it reads the log."""
+def sign_log_reading(room: Room, party: PartyId, wanted: Wanted, *, action: str = ACTION) -> SignedRequest:
+    """Sign, with the party's key on this machine, that it reads the log, or has a register drawn from it."""
     return SignedRequest.sign(
         room.home.signing_key(party),
         room=room.room_id,
         party=party,
-        action=ACTION,
+        action=action,
         content=wanted.content(),
         at=room.now(),
     )
@@ -100,16 +100,25 @@ def read(room: Room, wanted: Wanted | None = None, *, request: SignedRequest | N
     for each in (asked.party, asked.member):
         if each is not None:
             registry.party_named(room.connection, each)
-    reader = _enter(room, asked, request)
+    reader = enter_reading(room, asked, request, what=ACTION)
     yield from _lines(room, asked, reader)
 
 
-def _enter(room: Room, wanted: Wanted, request: SignedRequest | None) -> Party:
+def enter_reading(room: Room, wanted: Wanted, request: SignedRequest | None, *, what: str) -> Party:
+    """Enter that details are about to be read; return by whom.
+
+    Args:
+        request: whose reading it is, signed; None for the operator's.
+        what: `log`, or the register that is drawn.
+
+    Raises:
+        NotVerified: the request is not signed by its party for this.
+    """
     if request is not None and request.content != wanted.content():
         raise UsageError(
             Bilingual("ce n'est pas ce qui a été signé", "this is not what was signed"), code="request_not_signed"
         )
-    reader = registry.party_named(room.connection, OPERATOR) if request is None else room.verified(request, ACTION)
+    reader = registry.party_named(room.connection, OPERATOR) if request is None else room.verified(request, what)
     with transaction(room.connection):
         signed: dict[str, object] = {}
         if request is not None:
@@ -123,7 +132,7 @@ def _enter(room: Room, wanted: Wanted, request: SignedRequest | None) -> Party:
             at=at,
             actor=reader.party,
             ordinals=(reader.ordinal,),
-            details={**signed, "wanted": wanted.content()},
+            details={**signed, "read": what, "wanted": wanted.content()},
         )
     return reader
 

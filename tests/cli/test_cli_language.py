@@ -52,6 +52,8 @@ def test_the_fixed_doors() -> None:
         "log",
         "log cosign",
         "log read",
+        "log register access",
+        "log register check",
         "log retention",
         "log serve",
         "log watch",

@@ -1,0 +1,304 @@
+"""Hold a register of accesses against the log: nothing left out, nothing added, nothing said otherwise.
+
+It needs the log's public part only: every entry is verified, each member's are counted again, and each charge that the
+register's own words cover must be a row of it. What a question said lies in the sealed details; those are the reader's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from audit_log import (
+    Envelope,
+    EventType,
+    Finding,
+    LogUnreachable,
+    NotVerified,
+    Verdict,
+    Verifier,
+    open_checkpoint,
+    verify_receipt,
+    verify_source,
+)
+from cleanroom.errors import Bilingual, UsageError
+from cleanroom.identifiers import Role
+from cleanroom.room.journal import Journal
+from cleanroom.room.logbook import unreachable
+from cleanroom.room.register_document import HEADINGS, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from audit_log import Source
+    from audit_log.entry import Event
+
+MOST_DIFFERENCES: Final = 20
+_LEAF: Final = re.compile(
+    rb'"caused_by":(?P<caused_by>-1|[0-9]{1,16}),.*"parties":"(?P<parties>[0-9a-f]{128})".*"t":(?P<t>[0-9]{1,16}),"type":"(?P<type>[a-z.]+)"',
+    re.DOTALL,
+)
+_OUTCOMES: Final = {"released": EventType.QUERY_RELEASED, "failed": EventType.QUERY_FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `check` found.
+
+    Args:
+        verdict: of the log itself.
+        differences: where register and log differ, the first ones.
+        rows: how many rows the register has.
+        counted: how many entries were counted for its members.
+    """
+
+    verdict: Verdict
+    differences: tuple[Bilingual, ...]
+    rows: int
+    counted: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the log verifies and the register is its own."""
+        return self.verdict.ok and not self.differences
+
+
+def check(
+    content: bytes, source: Source, verifier: Verifier, *, progress: Callable[[int, int], None] | None = None
+) -> Checked:
+    """Verify a log, and a register against it.
+
+    Args:
+        content: the register, as JSON.
+        verifier: the log's key, from elsewhere than the register.
+
+    Raises:
+        UsageError: no register.
+        Fault: the source does not answer.
+    """
+    said = _parsed(content)
+    leaves = _Leaves(said)
+    try:
+        checkpoint = open_checkpoint(said.checkpoint, verifier)
+        verdict, _ = verify_source(source, verifier.vkey, contains=(checkpoint,), progress=progress, seen=leaves)
+    except LogUnreachable as error:
+        raise unreachable(error) from None
+    except NotVerified:
+        return Checked(Verdict(Finding.SIGNATURE_WRONG, "register"), (), 0, 0)
+    if not verdict.ok:
+        return Checked(verdict, (), 0, 0)
+    different = tuple(islice(_differences(said, leaves, verifier), MOST_DIFFERENCES))
+    return Checked(verdict, different, len(said.rows), sum(len(each) for _, each in said.completeness.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Register:
+    """A register as it was read: nothing in it is believed."""
+
+    checkpoint: bytes
+    size: int
+    reader: str
+    wanted: Mapping[str, Any]
+    parties: Mapping[str, tuple[int, str, str]]
+    rows: tuple[Mapping[str, Any], ...]
+    completeness: Mapping[str, tuple[int, list[tuple[int, int, str]]]]
+    receipts: Mapping[int, bytes]
+
+    def within(self, index: int, at: int) -> bool:
+        """Say whether an entry is of the register's period."""
+        wanted = self.wanted
+        return bool(
+            wanted.get("first", 0) <= index < self.size
+            and index <= wanted.get("last", index)
+            and wanted.get("since", 0) <= at < wanted.get("until", at + 1)
+        )
+
+    def covers(self, event: Event, member: str, *, opened: bool) -> bool:
+        """Say whether a charge that touches a member must be a row for it.
+
+        Args:
+            opened: whether the keys of its data were opened for it: a party's own question touches it also where it
+                reads none of its tables.
+        """
+        _, _, pseudonym = self.parties[member]
+        _, role, reader = self.parties[self.reader]
+        own = event.actor == pseudonym
+        asked = self.wanted.get("party")
+        purpose = self.wanted.get("purpose")
+        return (
+            (opened or not own)
+            and (asked is None or event.actor == self.parties[asked][2])
+            and (purpose is None or event.purpose == Journal.purpose_code(purpose))
+            and (role in {Role.OPERATOR, Role.AUDITOR} or self.reader == member or event.actor == reader)
+        )
+
+
+def _parsed(content: bytes) -> _Register:
+    try:
+        said = json.loads(content)
+        if said["register"] != VERSION:
+            raise ValueError(VERSION)
+        return _Register(
+            str(said["checkpoint"]).encode(),
+            int(said["size"]),
+            str(said["reader"]),
+            dict(said["wanted"]),
+            {
+                name: (int(each["ordinal"]), str(each["role"]), str(each["pseudonym"]))
+                for name, each in said["parties"].items()
+            },
+            tuple(dict(each) for each in said["rows"]),
+            {
+                name: (int(each["before"]), [(int(c), int(e), str(k)) for c, e, k in each["entries"]])
+                for name, each in said["completeness"].items()
+            },
+            {int(entry): str(proof).encode() for entry, proof in said["receipts"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UsageError(
+            Bilingual("ce n'est pas un registre des accès en JSON", "this is no register of accesses in JSON"),
+            code="no_register",
+        ) from None
+
+
+class _Leaves:
+    """What verification saw of the register's members and rows, counted as it was read."""
+
+    def __init__(self, register: _Register) -> None:
+        self._register = register
+        self._ordinals = {name: register.parties[name][0] for name in register.completeness if name in register.parties}
+        self._mask = sum(1 << each for each in self._ordinals.values())
+        entries = {row.get(name) for row in register.rows for name in ("entry", "key_entry", "outcome_entry")}
+        self._named = entries - {None}
+        self._clear()
+
+    def _clear(self) -> None:
+        self.counted: dict[str, int] = dict.fromkeys(self._ordinals, 0)
+        self.before: dict[str, int] = dict.fromkeys(self._ordinals, 0)
+        self.found: dict[str, list[tuple[int, int, str]]] = {name: [] for name in self._ordinals}
+        self.kept: dict[int, bytes] = {}
+        self.charges: dict[int, bytes] = {}
+        self.opened: dict[int, int] = {}
+
+    def __call__(self, first: int, leaves: Sequence[bytes]) -> None:
+        if first == 0:
+            self._clear()
+        for index, leaf in enumerate(leaves, first):
+            written = _LEAF.search(leaf)
+            if written is None or index >= self._register.size:
+                continue
+            if index in self._named:
+                self.kept[index] = bytes(leaf)
+            bits = int(written["parties"], 16)
+            if bits & self._mask:
+                self._count(index, bits, int(written["t"]), written["type"].decode(), leaf)
+                if written["type"] == EventType.KEY_USED.value.encode():
+                    charge = int(written["caused_by"])
+                    self.opened[charge] = self.opened.get(charge, 0) | bits
+
+    def _count(self, index: int, bits: int, at: int, kind: str, leaf: bytes) -> None:
+        within = self._register.within(index, at)
+        for name, ordinal in self._ordinals.items():
+            if not bits >> ordinal & 1:
+                continue
+            self.counted[name] += 1
+            if within:
+                self.found[name].append((self.counted[name], index, kind))
+            elif not self.found[name]:
+                self.before[name] = self.counted[name]
+        if within and kind == EventType.QUERY_CHARGED:
+            self.charges[index] = bytes(leaf)
+
+
+def _differences(register: _Register, leaves: _Leaves, verifier: Verifier) -> Iterator[Bilingual]:
+    for name, (before, entries) in register.completeness.items():
+        if (before, entries) != (leaves.before.get(name), leaves.found.get(name)):
+            yield Bilingual(
+                f"les entrées qui touchent {name} ne sont pas celles que le journal compte",
+                f"the entries that touch {name} are not those that the log counts",
+            )
+    rows = {(row.get("entry"), row.get("member")) for row in register.rows}
+    if len(rows) != len(register.rows):
+        yield Bilingual("une ligne est là deux fois", "a row is there twice")
+    for index, leaf in sorted(leaves.charges.items()):
+        event = Envelope.parse_at(index, leaf).event
+        for name in register.completeness:
+            ordinal = register.parties[name][0]
+            opened = bool(leaves.opened.get(index, 0) >> ordinal & 1)
+            touched = ordinal in event.parties and (index, name) not in rows
+            if touched and register.covers(event, name, opened=opened):
+                yield Bilingual(
+                    f"l'accès de l'entrée {index} aux données de {name} manque au registre",
+                    f"the access of entry {index} to the data of {name} is missing from the register",
+                )
+    for number, row in enumerate(register.rows, 1):
+        yield from _row_differences(number, row, register, leaves, verifier)
+
+
+def _row_differences(
+    number: int, row: Mapping[str, Any], register: _Register, leaves: _Leaves, verifier: Verifier
+) -> Iterator[Bilingual]:
+    index, member, party = _number(row.get("entry")), str(row.get("member")), str(row.get("party"))
+    leaf = leaves.charges.get(index)
+    if leaf is None or member not in register.parties or party not in register.parties:
+        yield Bilingual(
+            f"la ligne {number} n'est l'accès d'aucune entrée de la période",
+            f"row {number} is the access of no entry of the period",
+        )
+        return
+    event = Envelope.parse_at(index, leaf).event
+    ordinal, _, _ = register.parties[member]
+    agreed = {
+        "at": row.get("at") == event.t,
+        "party": register.parties[party][2] == event.actor,
+        "purpose": Journal.purpose_code(row.get("purpose")) == event.purpose,
+        "legal": row.get("legal") == event.legal,
+        "policy": row.get("policy") == event.policy,
+        "member": ordinal in event.parties,
+        "counter": (row.get("counter"), index, EventType.QUERY_CHARGED) in leaves.found.get(member, []),
+        "key_entry": _follows(row.get("key_entry"), index, EventType.KEY_USED, leaves),
+        "outcome_entry": row.get("outcome") == "open"
+        or _follows(row.get("outcome_entry"), index, _OUTCOMES.get(row.get("outcome", "")), leaves),
+    }
+    for name, agrees in agreed.items():
+        if not agrees:
+            words = HEADINGS[name]
+            yield Bilingual(
+                f"ligne {number}, « {words.fr} » : ce n'est pas ce que dit l'entrée {index}",
+                f"row {number}, {words.en!r}: not what entry {index} says",
+            )
+    for name in ("entry", "key_entry", "outcome_entry"):
+        entry = row.get(name)
+        if entry is not None and not _proved(entry, register, leaves, verifier):
+            yield Bilingual(
+                f"ligne {number} : le reçu de l'entrée {entry} ne la prouve pas",
+                f"row {number}: the receipt of entry {entry} does not prove it",
+            )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _follows(entry: object, charge: int, kind: EventType | None, leaves: _Leaves) -> bool:
+    """Say whether an entry answers a charge; a row may leave it open, never name another."""
+    if entry is None:
+        return kind is EventType.KEY_USED
+    leaf = leaves.kept.get(entry) if isinstance(entry, int) else None
+    if leaf is None or not isinstance(entry, int):
+        return False
+    event = Envelope.parse_at(entry, leaf).event
+    return event.type is kind and event.caused_by == charge
+
+
+def _proved(entry: object, register: _Register, leaves: _Leaves, verifier: Verifier) -> bool:
+    if not isinstance(entry, int) or entry not in register.receipts or entry not in leaves.kept:
+        return False
+    try:
+        index, _ = verify_receipt(register.receipts[entry], leaves.kept[entry], verifier)
+    except NotVerified:
+        return False
+    return index == entry

@@ -1,0 +1,234 @@
+"""The register of accesses: by member, party, purpose and period; and every way to falsify it is found."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cli_room import Cooperative, run
+
+from cleanroom.errors import InvalidDeclaration
+from cleanroom.policies import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+A, B = "theatre_fleuve", "nuits_claires"
+SETTINGS = b"""\
+purposes: [audience_overlap, statistics]
+budget: {epsilon: 20, delta: 1e-6, window: never}
+register:
+  controller: Cooperative fictive
+  officer: responsable@example.org
+  purposes:
+    audience_overlap: {legal: qc-12, text: Mesurer les publics communs}
+"""
+OVERLAP = "SELECT COUNT(DISTINCT person) AS n FROM theatre_fleuve.visits JOIN nuits_claires.visits USING (person)"
+ALONE = "SELECT region, COUNT(DISTINCT person) AS n FROM theatre_fleuve.visits GROUP BY region"
+
+
+@pytest.fixture(scope="module")
+def own(room: Cooperative, tmp_path_factory: pytest.TempPathFactory) -> Cooperative:
+    """A room whose settings say its legal grounds, with three questions answered and one refused."""
+    base = tmp_path_factory.mktemp("register")
+    made = Cooperative(base / "room", base / "home", room.files, {})
+    (base / "room.yaml").write_bytes(SETTINGS)
+
+    def step(*arguments: object) -> None:
+        ran = made(*arguments)
+        assert ran.code == 0, ran.err
+
+    step("init", made.room, "--settings", base / "room.yaml")
+    for member in (A, B):
+        step("party", "add", made.room, member, "--role", "member")
+        text = (room.files / f"{member}.visits.yaml").read_text()
+        (base / f"{member}.yaml").write_text(text.replace("sector_statistics", "statistics"))
+        step("declare", made.room, base / f"{member}.yaml")
+        step("upload", made.room, f"{member}.visits", room.files / f"{member}.visits.csv")
+    step("party", "add", made.room, "vera", "--role", "auditor")
+    for asker, sql in ((A, OVERLAP), (B, OVERLAP.replace("AS n", "AS m")), (A, ALONE)):
+        purpose = "audience_overlap"
+        ran = made("query", made.room, "--as", asker, "--purpose", purpose, "--epsilon", "0.1", sql)
+        assert ran.code in {0, 3}, ran.err
+    assert made("query", made.room, "--as", B, "--purpose", "audience_overlap", "SELECT nothing").code == 3
+    return made
+
+
+def drawn(own: Cooperative, *arguments: object) -> dict[str, Any]:
+    ran = own("log", "register", "access", own.room, "--format", "json", *arguments)
+    assert ran.code == 0, ran.err
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+def charges(own: Cooperative) -> list[dict[str, Any]]:
+    ran = own("log", "read", own.room, "--event", "query.charged", "--format", "json")
+    found: list[dict[str, Any]] = json.loads(ran.out)
+    return found
+
+
+def test_each_row_says_who_what_why_and_what_came_of_it(own: Cooperative) -> None:
+    register = drawn(own, "--as", "vera")
+    expected = [(each["index"], table.split(".")[0]) for each in charges(own) for table, _ in each["details"]["rules"]]
+    assert sorted((row["entry"], row["member"]) for row in register["rows"]) == sorted(expected)
+    assert expected
+    for row in register["rows"]:
+        assert (row["legal"], row["purpose"]) == ("qc-12", "audience_overlap")
+        assert row["purpose_text"] == "Mesurer les publics communs"
+        assert (row["outcome"], row["recipients"]) == ("released", [row["party"]])
+        assert row["tables"] == [f"{row['member']}.visits v1"]
+        assert {"region", "discipline"} <= set(row["columns"])
+        assert row["entry"] < row["key_entry"] < row["outcome_entry"]
+        assert "visits" in row["question"]
+    assert (register["controller"], register["officer"]) == ("Cooperative fictive", "responsable@example.org")
+    # The counters of the rows are among the member's own, which have no gap.
+    for member, said in register["completeness"].items():
+        counters = [counter for counter, _, _ in said["entries"]]
+        assert counters == list(range(said["before"] + 1, said["before"] + 1 + len(counters)))
+        assert {row["counter"] for row in register["rows"] if row["member"] == member} <= set(counters)
+
+
+def test_filters(own: Cooperative) -> None:
+    everything = drawn(own)["rows"]
+    assert [row for row in everything if row["member"] == B] == drawn(own, "--member", B)["rows"]
+    assert [row for row in everything if row["party"] == B] == drawn(own, "--party", B)["rows"]
+    assert drawn(own, "--purpose", "audience_overlap")["rows"] == everything
+    assert drawn(own, "--purpose", "statistics")["rows"] == []
+    assert drawn(own, "--until", "2020-01-01")["rows"] == []
+    entry = everything[0]["entry"]
+    assert {row["entry"] for row in drawn(own, "--entries", entry)["rows"]} == {entry}
+    mine = drawn(own, "--as", B)["rows"]
+    assert mine == [row for row in everything if B in {row["member"], row["party"]}]
+
+
+@pytest.mark.parametrize(
+    ("lang", "heading", "outcome"),
+    [
+        ("fr", "Base légale", "réponse bruitée communiquée"),
+        ("en", "Legal ground", "noised answer communicated"),
+    ],
+)
+def test_csv_has_headings_in_both_languages(own: Cooperative, lang: str, heading: str, outcome: str) -> None:
+    ran = own("log", "register", "access", own.room, lang=lang)
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert rows[0][heading] == "qc-12"
+    assert outcome in rows[0].values()
+    assert len(rows) == len(drawn(own)["rows"])
+
+
+@pytest.fixture
+def auditor(own: Cooperative, tmp_path: Path) -> tuple[Cooperative, Path, Path]:
+    """An auditor's machine with a register and an export that is newer."""
+    assert own("log", "register", "access", own.room, "--as", "vera", "--output", tmp_path / "out").code == 0
+    assert own("budget", own.room).code == 0
+    assert own("log", "export", own.room, tmp_path / "log").code == 0
+    shutil.copy(own.room / "log.vkey", tmp_path / "given.vkey")
+    return Cooperative(own.room, tmp_path / "auditor", tmp_path, {}), tmp_path / "out" / "register.json", tmp_path
+
+
+def test_a_register_is_verified_without_any_key(auditor: tuple[Cooperative, Path, Path]) -> None:
+    machine, register, place = auditor
+    for lang, words in (("fr", "Le registre est complet"), ("en", "The register is complete")):
+        ran = machine(*("log", "register", "check", register, place / "log", "--vkey", place / "given.vkey"), lang=lang)
+        assert ran.code == 0, ran.err
+        assert words in ran.out
+    assert (place / "out" / "register.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert run(machine.home, "log", "register", "check", place / "given.vkey", place / "log").code == 2
+
+
+def without_row(said: dict[str, Any]) -> None:
+    del said["rows"][0]
+
+
+def without_row_and_counters(said: dict[str, Any]) -> None:
+    """Leave an access out wherever it shows, and count on."""
+    gone = said["rows"].pop(0)
+    for each in said["completeness"].values():
+        kept = [entry for entry in each["entries"] if entry[1] != gone["entry"]]
+        each["entries"] = [[each["before"] + 1 + at, *entry[1:]] for at, entry in enumerate(kept)]
+    said["rows"] = [row for row in said["rows"] if row["entry"] != gone["entry"]]
+
+
+def narrower(said: dict[str, Any]) -> None:
+    said["wanted"]["first"] = said["rows"][-1]["entry"]
+
+
+def smaller(said: dict[str, Any]) -> None:
+    said["size"] = said["rows"][-1]["entry"]
+
+
+def invented(said: dict[str, Any]) -> None:
+    row = deepcopy(said["rows"][0])
+    row["entry"] -= 1
+    said["rows"].append(row)
+
+
+def field(name: str, value: object) -> Callable[[dict[str, Any]], None]:
+    def change(said: dict[str, Any]) -> None:
+        assert said["rows"][0][name] != value
+        said["rows"][0][name] = value
+
+    return change
+
+
+FALSIFIED: dict[str, Callable[[dict[str, Any]], None]] = {
+    "an access left out": without_row,
+    "an access left out of the counters too": without_row_and_counters,
+    "an access told twice": lambda said: said["rows"].append(deepcopy(said["rows"][0])),
+    "an access invented": invented,
+    "another period than was drawn": narrower,
+    "a smaller log": smaller,
+    "another asker": field("party", "vera"),
+    "another member": field("member", "vera"),
+    "another purpose": field("purpose", "statistics"),
+    "another legal ground": field("legal", "qc-21"),
+    "another time": field("at", 1),
+    "other rules": field("policy", "sha256:" + "0" * 64),
+    "another counter": field("counter", 1),
+    "another outcome": field("outcome", "failed"),
+    "another entry of the outcome": lambda said: said["rows"][0].update(outcome_entry=said["rows"][0]["key_entry"]),
+    "another entry of the keys": field("key_entry", 1),
+    "a receipt of another entry": lambda said: said["receipts"].update(
+        {str(said["rows"][0]["entry"]): said["receipts"][str(said["rows"][0]["key_entry"])]}
+    ),
+    "a receipt missing": lambda said: said["receipts"].clear(),
+    "another state of the log": lambda said: said.update(checkpoint=said["checkpoint"].replace("\n", "\n1", 1)),
+}
+
+
+@pytest.mark.parametrize("name", FALSIFIED)
+def test_a_falsified_register_is_found(auditor: tuple[Cooperative, Path, Path], name: str) -> None:
+    machine, register, place = auditor
+    said = json.loads(register.read_bytes())
+    FALSIFIED[name](said)
+    register.write_text(json.dumps(said))
+    ran = machine("log", "register", "check", register, place / "log", "--vkey", place / "given.vkey")
+    assert (ran.code, ran.out) == (4, ""), name
+    assert "[register_differs]" in ran.err or "[signature-wrong]" in ran.err
+
+
+def test_the_drawing_is_entered_first(own: Cooperative) -> None:
+    drawn(own, "--as", "vera", "--member", B)
+    read = json.loads(own("log", "read", own.room, "--event", "log.read", "--party", "vera", "--format", "json").out)
+    assert read[-1]["details"]["read"] == "register access"
+    assert read[-1]["details"]["wanted"] == {"member": B}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"  purposes:\n    other: {legal: qc-12}\n",
+        b"  purposes:\n    statistics: {legal: 'no code'}\n",
+        b"  purposes:\n    statistics: {ground: qc-12}\n",
+        b"  color: red\n",
+    ],
+)
+def test_settings_say_grounds_of_their_own_purposes_only(said: bytes) -> None:
+    with pytest.raises(InvalidDeclaration):
+        read_settings(SETTINGS.split(b"  controller")[0] + said)
