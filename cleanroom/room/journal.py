@@ -24,6 +24,8 @@ RETENTION: Final[Mapping[EventType, Retention]] = {
     **dict.fromkeys(
         (
             EventType.ROOM_CREATED,
+            EventType.ROOM_SAVED,
+            EventType.ROOM_RESTORED,
             EventType.PARTY_ADDED,
             EventType.PARTY_REMOVED,
             EventType.TABLE_DECLARED,
