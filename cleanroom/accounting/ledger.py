@@ -56,6 +56,7 @@ __all__ = [
     "party_left",
     "reservation",
     "reserve",
+    "shortfalls",
     "unfinished",
 ]
 
@@ -165,9 +166,9 @@ def reserve(
         raise InvariantBroken("a question charges the room and at least one table")
     if reservation(connection, reservation_id) is not None:
         raise InvariantBroken(f"the reservation {reservation_id!r} was made before")
-    shortfalls = _shortfalls(connection, summed, party, tuple(caps), now)
-    if shortfalls:
-        raise InsufficientBudget(shortfalls)
+    short = _shortfalls(connection, summed, party, tuple(caps), now)
+    if short:
+        raise InsufficientBudget(short)
     connection.execute(
         "INSERT INTO ledger_reservation (reservation, plan_digest, party, at, state) VALUES (?, ?, ?, ?, ?)",
         (reservation_id, plan_digest.value, party, now, ReservationState.RESERVED.value),
@@ -237,6 +238,14 @@ def _delta_steps(charge: Charge) -> int:
     return math.ceil(charge.delta_threshold * DELTA_STEPS)
 
 
+def shortfalls(
+    connection: sqlite3.Connection, charges: Iterable[Charge], party: PartyId, caps: Iterable[PartyCap], at: int
+) -> tuple[Shortfall, ...]:
+    """Return every account, threshold and cap that could not pay `charges`; none if `reserve` would take them."""
+    summed = tuple(_whole_steps(charge) for charge in combined(charges))
+    return _shortfalls(connection, summed, party, tuple(caps), max(checked_time(at), last_seen(connection)))
+
+
 def _shortfalls(
     connection: sqlite3.Connection, charges: Sequence[Charge], party: PartyId, caps: Sequence[PartyCap], now: int
 ) -> tuple[Shortfall, ...]:
@@ -246,7 +255,7 @@ def _shortfalls(
         if account.budget.pure != charge.pure:
             raise InvariantBroken(f"the account {charge.account} does not count this kind of loss")
         if charge.loss.pico > account.left.pico:
-            found.append(BudgetShortfall(charge.account, charge.loss, account.left))
+            found.append(BudgetShortfall(charge.account, charge.loss, account.left, account.budget.delta_conversion))
         if charge.delta_threshold > account.delta_threshold_left:
             found.append(ThresholdShortfall(charge.account, charge.delta_threshold, account.delta_threshold_left))
         for cap in caps:
@@ -257,7 +266,7 @@ def _shortfalls(
             if isinstance(cap.rho_max, PureEpsilon) != charge.pure:
                 raise InvariantBroken(f"a cap on {cap.account} does not count this kind of loss")
             if charge.loss.pico > (left := party_left(connection, cap, now)).pico:
-                found.append(PartyShortfall(charge.account, party, charge.loss, left))
+                found.append(PartyShortfall(charge.account, party, charge.loss, left, account.budget.delta_conversion))
     return tuple(found)
 
 

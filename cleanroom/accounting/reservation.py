@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from cleanroom.accounting.privacy_loss import Rho
+from cleanroom.accounting.privacy_loss import Rho, shown_epsilon
 from cleanroom.errors import Bilingual, CleanroomError, ExitCode, Refusal, Refused
 
 if TYPE_CHECKING:
@@ -76,11 +76,16 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class BudgetShortfall:
-    """An account has less rho left than is asked of it."""
+    """An account has less left than is asked of it.
+
+    Args:
+        delta: of the account's conversion, at which people read losses as epsilons.
+    """
 
     account: AccountId
     requested: Loss
     left: Loss
+    delta: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +99,17 @@ class ThresholdShortfall:
 
 @dataclass(frozen=True, slots=True)
 class PartyShortfall:
-    """A party may use less of an account than it asks for."""
+    """A party may use less of an account than it asks for.
+
+    Args:
+        delta: of the account's conversion, at which people read losses as epsilons.
+    """
 
     account: AccountId
     party: PartyId
     requested: Loss
     left: Loss
+    delta: Fraction
 
 
 Shortfall = BudgetShortfall | ThresholdShortfall | PartyShortfall
@@ -121,34 +131,44 @@ class KindChanged(CleanroomError):
 
 
 class InsufficientBudget(Refused):
-    """At least one account cannot pay, so none was charged; `shortfalls` holds every one."""
+    """At least one account cannot pay, so none was charged; `shortfalls` holds every one.
 
-    def __init__(self, shortfalls: tuple[Shortfall, ...]) -> None:
-        super().__init__(tuple(Refusal("budget_insufficient", _message(shortfall)) for shortfall in shortfalls))
+    Args:
+        hint: what would fit, where that is known.
+    """
+
+    def __init__(self, shortfalls: tuple[Shortfall, ...], hint: Bilingual | None = None) -> None:
+        super().__init__(
+            tuple(Refusal("budget_insufficient", _message(shortfall), hint=hint) for shortfall in shortfalls)
+        )
         self.shortfalls = shortfalls
 
 
 def _message(shortfall: Shortfall) -> Bilingual:
     match shortfall:
-        case BudgetShortfall(account, requested, left):
-            return Bilingual(
-                f"budget insuffisant pour {account} : {_kind(requested)} {requested} demandé, {left} disponible",
-                f"insufficient budget for {account}: {_kind(requested)} {requested} requested, {left} left",
-            )
+        case BudgetShortfall(account, requested, left, delta):
+            fr, en = _asked(requested, left, delta)
+            return Bilingual(f"budget insuffisant pour {account} : {fr}", f"insufficient budget for {account}: {en}")
         case ThresholdShortfall(account, requested, left):
             return Bilingual(
                 f"delta insuffisant pour {account} : {float(requested):.3g} demandé, {float(left):.3g} disponible",
                 f"insufficient delta for {account}: {float(requested):.3g} requested, {float(left):.3g} left",
             )
-        case PartyShortfall(account, party, requested, left):
+        case PartyShortfall(account, party, requested, left, delta):
+            fr, en = _asked(requested, left, delta)
             return Bilingual(
-                f"limite de {party} atteinte pour {account} : {_kind(requested)} {requested} demandé, "
-                f"{left} disponible",
-                f"limit of {party} reached for {account}: {_kind(requested)} {requested} requested, {left} left",
+                f"limite de {party} atteinte pour {account} : {fr}", f"limit of {party} reached for {account}: {en}"
             )
         case _:
             assert_never(shortfall)
 
 
-def _kind(loss: Loss) -> str:
-    return "rho" if isinstance(loss, Rho) else "epsilon"
+def _asked(requested: Loss, left: Loss, delta: Fraction) -> tuple[str, str]:
+    """Say what is asked and what is left: in epsilons, as people read them, and exactly."""
+    kind = "rho" if isinstance(requested, Rho) else "epsilon"
+    asked, rest = (f"{shown_epsilon(each, delta):.3g}" for each in (requested, left))
+    exact = f"{kind} {requested}, {left}"
+    return (
+        f"ε {asked.replace('.', ',')} demandé, ε {rest.replace('.', ',')} disponible ({exact})",
+        f"ε {asked} requested, ε {rest} left ({exact})",
+    )

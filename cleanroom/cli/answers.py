@@ -1,4 +1,4 @@
-"""Show an answer and a preview to a person: values with their margins, what was withheld, what it cost."""
+"""Show an answer to a person: values with their margins, what was withheld, what it cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cleanroom.cli.console import Console
     from cleanroom.cli.formats import Cell, Table
     from cleanroom.errors import Bilingual
-    from cleanroom.room import AccountCost, Answer, Preview
+    from cleanroom.room import AccountCost, Answer
 
 MARGIN: Final = "_margin95"
 STATE: Final = "_state"
@@ -49,45 +49,7 @@ def answer_lines(console: Console, answer: Answer, table: Table) -> list[str]:
             "±: the margin of error, 19 times out of 20, of the noise added to protect people, and of nothing else: "
             "neither errors in the data nor the effect of bounds are in it.",
         )
-    lines += [*_notes(console, answer.notes), "", *cost_lines(console, answer.cost, asked=True)]
-    return lines
-
-
-def preview_lines(console: Console, preview: Preview) -> list[str]:
-    """Return a preview for a terminal."""
-    lines = []
-    for label, margin in preview.margins:
-        if margin is None:
-            lines.append(
-                console.words(
-                    f"{label} : la marge dépendra du nombre de lignes publié (moyenne)",
-                    f"{label}: the margin will depend on the number of rows released (mean)",
-                )
-            )
-        else:
-            figure = figures.margin(margin, console.language)
-            lines.append(
-                console.words(f"{label} : ±{figure}, 19 fois sur 20", f"{label}: ±{figure}, 19 times out of 20")
-            )
-    count = figures.number(preview.cells, 0, console.language)
-    lines += [
-        "",
-        console.words(f"Cases : {count}", f"Cells: {count}"),
-        *_notes(console, preview.notes),
-        "",
-        *cost_lines(console, preview.cost, asked=False),
-    ]
-    left = figures.number(preview.repetitions, 0, console.language)
-    lines.append(
-        console.words(
-            f"Il reste de quoi poser {left} questions comme celle-ci."
-            if preview.repetitions > 1
-            else f"Il reste de quoi poser {left} question comme celle-ci.",
-            f"{left} such questions can still be asked."
-            if preview.repetitions != 1
-            else "1 such question can still be asked.",
-        )
-    )
+    lines += [*note_lines(console, answer.notes), "", *cost_lines(console, answer.cost, asked=True)]
     return lines
 
 
@@ -143,7 +105,8 @@ def months_of(table: Table, keys: Sequence[str]) -> frozenset[str]:
     return frozenset(name for name in keys if _are_months([row[table.at(name)] for row in table.rows]))
 
 
-def _notes(console: Console, notes: Sequence[Bilingual]) -> list[str]:
+def note_lines(console: Console, notes: Sequence[Bilingual]) -> list[str]:
+    """Return the notes of an answer or a preview, wrapped."""
     return [line for note in notes for line in console.wrapped(f"· {note.fr}", f"· {note.en}", indent="  ")]
 
 

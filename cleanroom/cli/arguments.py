@@ -282,6 +282,15 @@ def _question(adder: Adder, parser: Parser) -> None:
         ),
     )
     options.add_argument(
+        "--weights",
+        metavar="JSON",
+        type=read.weights,
+        help=words.of(
+            'la part du prix de chaque valeur, par son nom : {"persons": 2, "revenue": 1} ; sinon, parts égales',
+            'the part of the price that each value gets, by its name: {"persons": 2, "revenue": 1}; else equal parts',
+        ),
+    )
+    options.add_argument(
         "--params",
         metavar="JSON",
         type=read.parameters,

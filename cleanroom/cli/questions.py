@@ -8,15 +8,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cleanroom.cli import receipts
-from cleanroom.cli.answers import answer_lines, preview_lines, value_columns
+from cleanroom.cli.answers import answer_lines, value_columns
 from cleanroom.cli.destinations import result, whole_file
 from cleanroom.cli.formats import Table, as_csv, as_json, as_parquet
 from cleanroom.cli.plot import plot, require_plots
+from cleanroom.cli.previews import preview_lines
 from cleanroom.cli.sheet import require_sheet, sheet
 from cleanroom.cli.text import visible
 from cleanroom.cli.values import read_questions
 from cleanroom.errors import Bilingual, ExitCode, Refused, UsageError
 from cleanroom.room import Room
+from cleanroom.room.question_entries import described as as_json_has_it
 
 if TYPE_CHECKING:
     import argparse
@@ -51,6 +53,7 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
                 parameters=arguments.params,
                 max_rows_contributed=arguments.max_rows,
                 max_groups_contributed=arguments.max_groups,
+                weights=arguments.weights,
             )
         except Refused as refused:
             console.refused(refused, sql)
@@ -118,6 +121,7 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
                 parameters=arguments.params,
                 max_rows_contributed=arguments.max_rows,
                 max_groups_contributed=arguments.max_groups,
+                weights=arguments.weights,
             )
         except Refused as refused:
             console.refused(refused, sql)
@@ -131,6 +135,11 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
             "notes": [note.into(console.language) for note in preview.notes],
             "cost": _costs(preview.cost),
             "repetitions": preview.repetitions,
+            "possible": [asdict(each) for each in preview.possible],
+            "split": dict(preview.split),
+            "split_threshold": preview.split_threshold,
+            "split_keys": preview.split_keys,
+            "lacking": [_spoken(as_json_has_it(each), console.language) for each in preview.lacking],
         }
         lines = preview_lines(console, preview) if arguments.format == "table" else []
         write(_rendered(arguments.format, table, facts, lines))

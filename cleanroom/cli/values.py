@@ -167,6 +167,19 @@ class Reader:
             )
         return value
 
+    def weights(self, written: str) -> dict[str, object]:
+        """Return the weights of an answer's values, by their names."""
+        try:
+            value = read_json(self.text(written))
+        except MalformedJson:
+            value = None
+        if not isinstance(value, dict):
+            raise self._wrong(
+                "un objet JSON est attendu : le nom d'une valeur, et son poids",
+                "a JSON object is expected: a value's name, and its weight",
+            )
+        return value
+
     def path(self, written: str) -> Path:
         """Return a path."""
         if not written or "\0" in written:

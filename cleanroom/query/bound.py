@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.errors import Refused
@@ -115,6 +116,7 @@ class Bounds:
         threshold: the owners' threshold on noised persons of a cell; 0 for none (S37).
         quantiles: one for each quantile among the statistics.
         distinct_keys: unknown keys that a person keeps (m of S8); 0 where all keys are public.
+        shares: the weight of each statistic, at least 1; none where they weigh the same.
     """
 
     cells: int
@@ -125,6 +127,7 @@ class Bounds:
     threshold: int
     quantiles: tuple[QuantileBound, ...] = ()
     distinct_keys: int = 0
+    shares: tuple[Fraction, ...] = ()
 
     @property
     def signed(self) -> bool:
@@ -168,6 +171,7 @@ def bounds_of(
     statistics: tuple[Statistic, ...],
     contributions: Iterable[Contribution],
     threshold: int,
+    shares: tuple[Fraction, ...] = (),
 ) -> Bounds:
     """Set the bounds of a release.
 
@@ -176,6 +180,7 @@ def bounds_of(
         contributions: the defaults of the tables that it reads; the most generous counts, and only decides what is
             clipped (S6).
         threshold: the largest threshold of the owners' rules, in persons; 0 for none.
+        shares: the weight of each statistic, at least 1; none for equal ones.
 
     Raises:
         Refused: too many cells, or bounds that do not sum exactly.
@@ -192,15 +197,16 @@ def bounds_of(
     wanted = max(default.max_groups for default in defaults)
     # Of each set, as many cells as that set has; of a set with unknown keys, which nobody can count beforehand, m.
     groups = [wanted if unknown else min(size, wanted) for size in sizes]
-    parts: dict[Component, None] = {}
-    for statistic in statistics:
-        parts.update(dict.fromkeys(components_of(statistic, max_rows)))
+    parts: dict[Component, Fraction] = {}
+    for place, statistic in enumerate(statistics):
+        for part in components_of(statistic, max_rows):
+            parts[part] = max(parts.get(part, Fraction(0)), shares[place] if shares else Fraction(1))
     only_persons = unknown and len(unknown_keys(keys)) == len(keys) and set(statistics) == {CountPersons()}
     if only_persons:
         components: tuple[Component, ...] = ()
     else:
         suppression = PERSONS if threshold and PERSONS not in parts else None
-        components = weighted(list(parts), suppression)
+        components = weighted(list(parts), suppression, list(parts.values()) if shares else ())
     if cells * len(components) > MAX_ENTRIES:
         raise _too_many(cells * len(components), MAX_ENTRIES)
     square = sum(component.reach**2 for component in components)
@@ -214,6 +220,7 @@ def bounds_of(
         threshold,
         _quantiles(statistics, cells, sum(groups), max_rows, unknown=unknown),
         wanted if unknown else 0,
+        shares,
     )
 
 

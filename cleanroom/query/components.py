@@ -7,14 +7,18 @@ scale s serve all statistics.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.errors import Refused
 from cleanroom.query.refusals import refusal
 from cleanroom.query.statistics import CountPersons, CountRows, Mean, Quantile, Statistic, Sum, Variance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LATTICE_BITS: Final = 10
 SIZE_BITS: Final = 24
@@ -142,21 +146,27 @@ def components_of(statistic: Statistic, max_rows: int) -> tuple[Component, ...]:
     assert_never(statistic)
 
 
-def weighted(parts: list[Component], suppression: Component | None) -> tuple[Component, ...]:
-    """Return components with multipliers, chosen so that a full contribution moves each about equally (S31).
+def weighted(
+    parts: list[Component], suppression: Component | None, weights: Sequence[Fraction] = ()
+) -> tuple[Component, ...]:
+    """Return components with multipliers, such that a full contribution moves each by about its part (S31).
 
-    k_j·size_j ≈ 16·max size; the weight of S31 is w_j = 1/k_j.
+    What one component costs of a release goes with the square of its size times its multiplier, so
+    k_j·size_j ≈ 16·max size·√weight_j; the w_j of S31 is 1/k_j. Values are made as much shorter as the largest root is
+    longer, so that sums fit as they do without weights.
 
     Args:
         parts: what the statistics add up.
         suppression: the count of persons that only the owners' threshold asks for, last; or None.
+        weights: of the parts, at least 1 each; none for equal parts.
     """
     every = [*parts, suppression] if suppression is not None else parts
-    shifted = [replace(part, shift=max(0, part.natural.bit_length() - SIZE_BITS)) for part in every]
+    shares = [*(weights or [Fraction(1)] * len(parts)), Fraction(1, SUPPRESSION_SHARE**2)]
+    longer = math.isqrt(math.ceil(max(weights, default=Fraction(1))) - 1).bit_length()
+    shifted = [replace(part, shift=max(0, part.natural.bit_length() - SIZE_BITS + longer)) for part in every]
     largest = max((part.size for part in shifted), default=1)
-    shares = [1] * len(parts) + [SUPPRESSION_SHARE]
     return tuple(
-        replace(part, multiplier=max(1, largest * SPREAD // (part.size * share)))
+        replace(part, multiplier=max(1, math.isqrt(int((largest * SPREAD) ** 2 * share / part.size**2))))
         for part, share in zip(shifted, shares, strict=False)
     )
 

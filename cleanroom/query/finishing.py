@@ -9,8 +9,8 @@ import duckdb
 
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.binding.public_columns import release_columns
-from cleanroom.query.public.language import PublicJoin, PublicSelect, Ref, ReleaseTable
 from cleanroom.query.public.run import PublicRows, Shown, empty, run
+from cleanroom.query.public.sources import source_of
 from cleanroom.query.release import CellState, margins_before, scales_of
 from cleanroom.query.statistics import GroupingOutput, KeyOutput, StatisticOutput
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from cleanroom.identifiers import Digest
     from cleanroom.query.mechanisms import Noise
     from cleanroom.query.plan import Plan, QuestionPlan
-    from cleanroom.query.public.language import PublicColumn, PublicRelation
+    from cleanroom.query.public.language import PublicColumn
     from cleanroom.query.release import NoisedRelease
+    from cleanroom.query.sharing import Split
 
 
 def require_runnable(plan: QuestionPlan, references: Mapping[Digest, ReferenceTable]) -> None:
@@ -80,6 +81,19 @@ def margins_before_finish(plan: QuestionPlan, noises: tuple[Noise, ...]) -> list
     return _of_values(plan, margins)
 
 
+def shares_before_finish(plan: QuestionPlan, split: Split) -> list[tuple[int, float | None]]:
+    """Return place and part of the price of each value of the answer that is a released one."""
+    shares: list[dict[int, float | None]] = [
+        {
+            place: float(split.statistics[number, output.statistic])
+            for place, output in enumerate(release.outputs)
+            if isinstance(output, StatisticOutput)
+        }
+        for number, release in enumerate(plan.releases)
+    ]
+    return _of_values(plan, shares)
+
+
 def scales_after(plan: QuestionPlan, releases: tuple[NoisedRelease, ...]) -> list[tuple[int, float | None]]:
     """Return place and the noise's standard deviation of each value of the answer that is a released one."""
     scales = [_by_output(release.plan, scales_of(release.plan, release.scale)) for release in releases]
@@ -96,23 +110,9 @@ def _of_values(plan: QuestionPlan, known: list[dict[int, float | None]]) -> list
     for place, column in enumerate(answer_columns(plan)):
         if not column.behind:
             continue
-        source = (0, place) if plan.finish is None else _source(plan.finish, place)
+        source = (0, place) if plan.finish is None else source_of(plan.finish, place)
         found.append((place, known[source[0]].get(source[1]) if source is not None else None))
     return found
-
-
-def _source(relation: PublicRelation, place: int) -> tuple[int, int] | None:
-    """Return the release and its output that a column is, unchanged; None for what is computed."""
-    match relation:
-        case ReleaseTable(release=release):
-            return release, place
-        case PublicSelect(source=source, outputs=outputs, groups=None):
-            term = outputs[place]
-            return _source(source, term.index) if isinstance(term, Ref) else None
-        case PublicJoin(left=left, right=right):
-            width = len(left.columns)
-            return _source(left, place) if place < width else _source(right, place - width)
-    return None
 
 
 def _rows(release: NoisedRelease) -> Iterator[tuple[Shown, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Final, NoReturn, final
 from weakref import WeakKeyDictionary
 
@@ -29,7 +30,7 @@ from cleanroom.query.dimensions import refused_dimensions
 from cleanroom.query.mechanisms import Noise
 from cleanroom.query.parse import Parameters, parse
 from cleanroom.query.plan import Plan, QuestionPlan
-from cleanroom.query.precision import Precision
+from cleanroom.query.precision import Precision, require_contribution
 from cleanroom.query.pricing import price
 from cleanroom.query.refusals import refusal
 from cleanroom.query.usage import (
@@ -40,6 +41,7 @@ from cleanroom.query.usage import (
     plain_unions,
     united_owners,
 )
+from cleanroom.query.weights import Weights, shares_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Question:
     Args:
         max_rows_contributed: rows of a person that count in a cell, or None for the tables' default.
         max_groups_contributed: cells of a person that count in full, or None for the tables' default.
+        weights: which values of the answer get which part of the price; none for equal parts.
     """
 
     sql: str
@@ -59,6 +62,7 @@ class Question:
     precision: Precision
     max_rows_contributed: int | None = None
     max_groups_contributed: int | None = None
+    weights: Weights = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
     if not opened:
         raise Refused((refusal("nothing_allowed", party=question.party, purpose=question.purpose[:80]),))
     parsed = parse(question.sql, question.parameters)
-    _require_contribution(question)
+    require_contribution(question.max_rows_contributed, question.max_groups_contributed)
     bound = bind_question(
         parsed,
         {table: room.declarations[table].catalog for table in opened},
@@ -165,8 +169,13 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
     if reasons:
         raise Refused(reasons)
     chosen = {table: rule for table, (rule, _) in judged.items()}
+    shares = shares_of(question.weights, bound.releases, bound.finish)
     planned = QuestionPlan(
-        tuple(_planned(release, question, catalogs, chosen) for release in bound.releases), bound.finish
+        tuple(
+            _planned(release, question, catalogs, chosen, weights)
+            for release, weights in zip(bound.releases, shares, strict=True)
+        ),
+        bound.finish,
     )
     cohorts = _require_cohorts(planned.releases, chosen, question.party, room)
     budgets = {table: room.declarations[table].budget for table in tables}
@@ -226,6 +235,7 @@ def _planned(
     question: Question,
     catalogs: Mapping[TableName, TableCatalog],
     chosen: Mapping[TableName, AnalysisRule],
+    shares: tuple[Fraction, ...],
 ) -> Plan:
     """Set the bounds of a release: what the question says of a person's part, else the tables' defaults (S29)."""
     require_depth(release.relation)
@@ -238,22 +248,8 @@ def _planned(
         for table in sorted(tables)
     ]
     threshold = max(chosen[table].threshold for table in tables)
-    bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold)
+    bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold, shares)
     return Plan(release.relation, release.keys, release.statistics, release.outputs, bounds, release.sets)
-
-
-def _require_contribution(question: Question) -> None:
-    for value in (question.max_rows_contributed, question.max_groups_contributed):
-        if value is not None and (type(value) is not int or not 1 <= value <= 65_535):
-            raise Refused(
-                (
-                    refusal(
-                        "precision",
-                        why_fr="max_rows_contributed et max_groups_contributed sont des entiers de 1 à 65 535",
-                        why_en="max_rows_contributed and max_groups_contributed are integers from 1 to 65,535",
-                    ),
-                )
-            )
 
 
 def _rule_for(

@@ -104,6 +104,32 @@ def margin95(scale: float) -> float:
     return float(math.ceil(NORMAL_975 * scale))
 
 
+def largest_scale(most: Fraction) -> float:
+    """Return the largest scale whose `margin95` is at most `most` lattice steps, to 2^-30 of it; 0 if there is none.
+
+    The margin never falls as the scale grows, so the scale is found between one that keeps it and one that does not.
+    """
+    whole = math.floor(most)
+    if whole < 1 or whole > CLAMP:
+        return 0.0
+
+    def keeps(scale: float) -> bool:
+        return margin95(scale) <= whole
+
+    low, high = whole / NORMAL_975, (whole + 1) / NORMAL_975
+    while low > 0 and not keeps(low):
+        low *= 1 - 2.0**-16
+    while keeps(high):
+        high *= 1 + 2.0**-10
+    while high - low > low * 2.0**-30:
+        middle = (low + high) / 2
+        if keeps(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 def _float_up(value: int) -> float:
     near = float(value)
     return near if int(near) >= value else math.nextafter(near, math.inf)

@@ -60,6 +60,16 @@ def precision(*, epsilon: object = None, margin: object = None) -> Precision:
     return Default()
 
 
+def require_contribution(*values: int | None) -> None:
+    """Refuse numbers of rows or of cells that a person may count in, unless they are whole numbers of a sane size."""
+    for value in values:
+        if value is not None and (type(value) is not int or not 1 <= value <= 65_535):
+            raise not_precise(
+                "max_rows_contributed et max_groups_contributed sont des entiers de 1 à 65 535",
+                "max_rows_contributed and max_groups_contributed are integers from 1 to 65,535",
+            )
+
+
 def _number(value: object, name: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise not_precise(f"{name} est un nombre", f"{name} is a number")

@@ -4,8 +4,9 @@
 tables touched (docs/adr/0003). `margin` asks for the least such charge at which every count and sum has a 95 % margin
 of at most so many of its unit. Without either, the strictest default of the rules.
 
-That charge is shared out equally: each statistic of the vector, each quantile and the threshold on unknown keys gets
-the same part, and the vector the parts of its statistics together, since one vector serves them all at once.
+That charge is shared out by weights (`query.weights`), equally if none are given: each statistic of the vector, each
+quantile and the threshold on unknown keys, which weighs 1, gets its part, and the vector the parts of its statistics
+together, since one vector serves them all at once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cleanroom.policies import AnalysisRule, BudgetTerms
 from cleanroom.query.estimates import places_of, resolutions_of, unit_of
 from cleanroom.query.key_threshold import least_threshold
 from cleanroom.query.mechanisms import KeyNoise, Noise, draws, keys_reach, quantile_reaches, vector_reach
-from cleanroom.query.noise import NORMAL_975, margin95
+from cleanroom.query.noise import largest_scale
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin, Precision, not_precise
 from cleanroom.query.refusals import refusal
@@ -100,16 +101,21 @@ def price(
     return Priced(noises, each, paid, epsilon_of(largest, delta))
 
 
+def _weight(plan: Plan, statistic: int) -> Fraction:
+    return plan.bounds.shares[statistic] if plan.bounds.shares else Fraction(1)
+
+
 def _vector_share(plan: Plan) -> Fraction:
-    """Return how many parts the vector gets: one a statistic, half a one where only the owners' threshold needs it."""
+    """Return the vector's parts: its statistics' weights, half a one if only the owners' threshold needs it."""
     if not plan.bounds.components:
         return Fraction(0)
-    summed = sum(not isinstance(statistic, Quantile) for statistic in plan.statistics)
-    return Fraction(summed) if summed else Fraction(1, 2)
+    summed = [_weight(plan, place) for place, each in enumerate(plan.statistics) if not isinstance(each, Quantile)]
+    return sum(summed, Fraction(0)) if summed else Fraction(1, 2)
 
 
 def _parts(plan: Plan) -> Fraction:
-    return _vector_share(plan) + len(plan.bounds.quantiles) + bool(plan.bounds.distinct_keys)
+    quantiles = sum((_weight(plan, each.statistic) for each in plan.bounds.quantiles), Fraction(0))
+    return _vector_share(plan) + quantiles + bool(plan.bounds.distinct_keys)
 
 
 def _noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:
@@ -133,7 +139,11 @@ def _noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:
                 "the delta of these tables is too small for keys without a domain",
             )
         keys = KeyNoise(noise, threshold)
-    return Noise(vector, tuple(scale(reach) for reach in quantile_reaches(bounds)), keys)
+    quantiles = tuple(
+        scale(reach, _weight(plan, each.statistic))
+        for reach, each in zip(quantile_reaches(bounds), bounds.quantiles, strict=True)
+    )
+    return Noise(vector, quantiles, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +179,7 @@ def _share_for_margin(plan: Plan, margin: Fraction) -> _Share:
             "the margin of a mean or a quantile depends on the rows; give epsilon, or ask for a count as well",
         )
     least = margin / max(units)
-    scale = float(least) / NORMAL_975
-    while scale > 0 and margin95(scale) > least:
-        scale *= 1 - 2.0**-16
+    scale = largest_scale(least)
     if scale < 1e-3 or not math.isfinite(scale):
         raise not_precise("cette marge est trop petite", "this margin is too small")
     alone = len(plan.tables) == 1

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cleanroom.catalog.reference import ReferenceTable
-    from cleanroom.errors import Bilingual
+    from cleanroom.errors import Bilingual, Refusal
     from cleanroom.identifiers import Digest
     from cleanroom.query.gate import ValidatedPlan
     from cleanroom.query.plan import QuestionPlan
     from cleanroom.query.public.run import PublicRows
     from cleanroom.query.release import NoisedRelease
+    from cleanroom.room.affordability import Possible
     from cleanroom.room.provenance import Provenance
 
 
@@ -91,6 +92,11 @@ class Preview:
         notes: what the numbers would count and leave out, in words.
         cells: number of cells of the answer.
         repetitions: how many such questions the budgets still allow.
+        possible: the same for each account, and for each cap of the party.
+        split: for each value's label its part of the price, or None where it is computed from others.
+        split_threshold: the part of the count that only the owners' threshold asks for.
+        split_keys: the part of the threshold on keys without a domain.
+        lacking: why it would be refused as it is for want of budget, each with the precision that would fit.
     """
 
     margins: tuple[tuple[str, float | None], ...]
@@ -101,6 +107,11 @@ class Preview:
     epsilon: float
     cost: tuple[AccountCost, ...]
     repetitions: int
+    possible: tuple[Possible, ...]
+    split: tuple[tuple[str, float | None], ...]
+    split_threshold: float
+    split_keys: float
+    lacking: tuple[Refusal, ...]
 
 
 def answer_table(
@@ -155,6 +166,16 @@ def preview_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None],
     from cleanroom.query.finishing import margins_before_finish
 
     return _labelled(validated.plan, margins_before_finish(validated.plan, validated.noises))
+
+
+def preview_split(validated: ValidatedPlan) -> tuple[tuple[tuple[str, float | None], ...], float, float]:
+    """Return each value's label and its part of the price; that of the owners' threshold; that of open keys."""
+    from cleanroom.query.finishing import shares_before_finish
+    from cleanroom.query.sharing import split_of
+
+    split = split_of(validated.plan.releases, validated.noises)
+    shares = _labelled(validated.plan, shares_before_finish(validated.plan, split))
+    return shares, float(split.threshold), float(split.keys)
 
 
 def noise_scales(plan: QuestionPlan, releases: tuple[NoisedRelease, ...]) -> tuple[tuple[str, float | None], ...]:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, NoReturn, final
 
 from audit_log import EventType
 from cleanroom.accounting import ledger
-from cleanroom.accounting.reservation import Reservation, ReservationState
+from cleanroom.accounting.reservation import InsufficientBudget, Reservation, ReservationState
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.gate import ValidatedPlan, is_genuine
 from cleanroom.room import registry
+from cleanroom.room.affordability import explained
 from cleanroom.room.database import transaction
+from cleanroom.room.question_reader import asks_margin
 from key_management import KeyId, KeyKind, Keyring, SecretKey
 
 if TYPE_CHECKING:
@@ -71,19 +73,22 @@ def charge(
     if not is_genuine(validated):
         raise InvariantBroken("this plan was not issued by the gate")
     plan = validated.plan
-    reservation = ledger.reserve(
-        connection,
-        reservation_id=request.request_id,
-        plan_digest=plan.digest(),
-        party=validated.party,
-        charges=validated.charges,
-        caps=validated.caps,
-        at=at,
-    )
+    declared = registry.declarations(connection)
+    try:
+        reservation = ledger.reserve(
+            connection,
+            reservation_id=request.request_id,
+            plan_digest=plan.digest(),
+            party=validated.party,
+            charges=validated.charges,
+            caps=validated.caps,
+            at=at,
+        )
+    except InsufficientBudget as short:
+        raise explained(short.shortfalls, validated, declared, by_margin=asks_margin(request)) from None
     for cohort in validated.cohorts:
         registry.remember_cohort(connection, cohort)
     uploads = tuple(upload for table in plan.tables for upload in registry.uploads(connection, table))
-    declared = registry.declarations(connection)
     known = registry.parties(connection)
     owners = {table.owner for table in plan.tables} | {validated.party}
     index = journal.append(

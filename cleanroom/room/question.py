@@ -28,13 +28,23 @@ from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
 from cleanroom.room import references, registry
-from cleanroom.room.answer import AccountCost, Answer, Preview, answer_table, noise_scales, preview_margins
+from cleanroom.room.affordability import lacking, possible
+from cleanroom.room.answer import (
+    AccountCost,
+    Answer,
+    Preview,
+    answer_table,
+    noise_scales,
+    preview_margins,
+    preview_split,
+)
 from cleanroom.room.charge import Charged, charge, open_data_keys
 from cleanroom.room.database import transaction
 from cleanroom.room.provenance import provenance
 from cleanroom.room.question_entries import (
     LARGEST_LOGGED_REQUEST,
     check_digest,
+    described,
     encoded_lines,
     log_failure,
     log_refusal,
@@ -42,7 +52,7 @@ from cleanroom.room.question_entries import (
     ordinals_of,
     request_details,
 )
-from cleanroom.room.question_reader import question_from, question_of
+from cleanroom.room.question_reader import asks_margin, question_from, question_of
 from cleanroom.room.witnesses import SILENT, receipt_of, require_witnessed
 
 if TYPE_CHECKING:
@@ -50,7 +60,6 @@ if TYPE_CHECKING:
 
     from cleanroom.accounting.reservation import Reservation
     from cleanroom.catalog.reference import ReferenceTable
-    from cleanroom.errors import Refusal
     from cleanroom.identifiers import Digest, TableName, UploadId
     from cleanroom.room.room import Room
     from cleanroom.room.signed_request import SignedRequest
@@ -151,13 +160,8 @@ def preview(room: Room, request: SignedRequest) -> Preview:
             purpose=validated.purpose,
             details=request_details(request),
         )
-        left = [ledger.balance(connection, each.account, now).left.pico // each.loss.pico for each in validated.charges]
-        left += [
-            ledger.party_left(connection, cap, now).pico // each.loss.pico
-            for cap in validated.caps
-            for each in validated.charges
-            if each.account == cap.account
-        ]
+        left = possible(connection, validated, now)
+        short = lacking(connection, validated, registry.declarations(connection), now, by_margin=asks_margin(request))
     bounds = [release.bounds for release in validated.plan.releases]
     return Preview(
         preview_margins(validated),
@@ -167,7 +171,10 @@ def preview(room: Room, request: SignedRequest) -> Preview:
         max(each.max_groups for each in bounds),
         validated.epsilon,
         costs(room, validated, None),
-        min(left),
+        min(each.questions for each in left),
+        left,
+        *preview_split(validated),
+        () if short is None else short.refusals,
     )
 
 
@@ -233,19 +240,6 @@ def release_facts(validated: ValidatedPlan) -> list[dict[str, object]]:
         }
         for release, paid in zip(validated.plan.releases, validated.paid, strict=True)
     ]
-
-
-def described(reason: Refusal) -> dict[str, object]:
-    """Return a refusal as JSON has it, in both languages."""
-    hint = reason.hint
-    return {
-        "code": reason.code,
-        "message": {"fr": reason.message.fr, "en": reason.message.en},
-        "position": None
-        if reason.position is None
-        else {"line": reason.position.line, "column": reason.position.column},
-        "hint": None if hint is None else {"fr": hint.fr, "en": hint.en},
-    }
 
 
 def _releases(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cleanroom.identifiers import Purpose
 from cleanroom.query.gate import Question
 from cleanroom.query.precision import precision
+from cleanroom.query.weights import read_weights
 
 if TYPE_CHECKING:
     from cleanroom.query.parse import ParameterValue
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 def question_of(request: SignedRequest, party: registry.Party) -> Question:
     """Read a question from a signed request."""
     return question_from(request.content, party)
+
+
+def asks_margin(request: SignedRequest) -> bool:
+    """Return whether a signed request asks for a margin of error, not for a price."""
+    return request.content.get("margin") is not None
 
 
 def question_from(content: Mapping[str, object], party: registry.Party) -> Question:
@@ -34,6 +40,7 @@ def question_from(content: Mapping[str, object], party: registry.Party) -> Quest
         precision(epsilon=_exact(content.get("epsilon")), margin=_exact(content.get("margin"))),
         rows if isinstance(rows, int) or rows is None else -1,
         groups if isinstance(groups, int) or groups is None else -1,
+        read_weights(_exact_weights(content.get("weights"))),
     )
 
 
@@ -45,6 +52,10 @@ def _exact(value: object) -> object:
         except ArithmeticError:
             return value  # a list of two texts that only looks like a number; the parser refuses lists
     return value
+
+
+def _exact_weights(weights: object) -> object:
+    return {name: _exact(each) for name, each in weights.items()} if isinstance(weights, Mapping) else weights
 
 
 def _exact_parameters(parameters: object) -> Sequence[ParameterValue] | dict[str, ParameterValue] | None:

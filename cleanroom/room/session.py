@@ -38,6 +38,7 @@ class Session:
         parameters: object = None,
         max_rows_contributed: int | None = None,
         max_groups_contributed: int | None = None,
+        weights: Mapping[str, object] | None = None,
     ) -> Answer:
         """Ask a question.
 
@@ -47,11 +48,14 @@ class Session:
             parameters: a list for `?`, a mapping for `$name`.
             max_rows_contributed: rows of a person that count in a cell; None for the tables' default.
             max_groups_contributed: cells of a person that count in full; None for the tables' default.
+            weights: the part of the price that each value of the answer gets, by its name; 1 where none is given.
 
         Raises:
             Refused: with `.refusals`; nothing was charged.
         """
-        content = _question(sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed)
+        content = _question(
+            sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed, weights
+        )
         with asking(self.room.path):
             return question.ask(self.room, self._signed("query", content))
 
@@ -65,9 +69,12 @@ class Session:
         parameters: object = None,
         max_rows_contributed: int | None = None,
         max_groups_contributed: int | None = None,
+        weights: Mapping[str, object] | None = None,
     ) -> Preview:
         """Say what the same question would cost and how precise it would be, charging nothing."""
-        content = _question(sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed)
+        content = _question(
+            sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed, weights
+        )
         return question.preview(self.room, self._signed("preview", content))
 
     def check(self, questions: Sequence[object], *, purpose: str) -> list[dict[str, object]]:
@@ -98,6 +105,7 @@ def _question(
     parameters: object,
     max_rows_contributed: int | None,
     max_groups_contributed: int | None,
+    weights: Mapping[str, object] | None,
 ) -> dict[str, object]:
     return {
         "sql": sql,
@@ -107,6 +115,8 @@ def _question(
         "parameters": _signable(parameters),
         "max_rows_contributed": _signable(max_rows_contributed),
         "max_groups_contributed": _signable(max_groups_contributed),
+        # Left out where there are none: a request of before is spelled as it was.
+        **({} if weights is None else {"weights": _signable(weights)}),
     }
 
 

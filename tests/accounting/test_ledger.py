@@ -124,8 +124,8 @@ def test_all_accounts_or_none_and_every_shortfall_is_named(room: sqlite3.Connect
     left = LIMIT.left_after(half(TNM).rho)
     assert caught.value.shortfalls == (
         ThresholdShortfall(FRANCOS, Fraction(1, 10**7), BUDGET.delta_threshold),
-        PartyShortfall(FRANCOS, OSM, half(FRANCOS).rho, Rho(5)),
-        BudgetShortfall(TNM, too_much, left),
+        PartyShortfall(FRANCOS, OSM, half(FRANCOS).rho, Rho(5), BUDGET.delta_conversion),
+        BudgetShortfall(TNM, too_much, left, BUDGET.delta_conversion),
     )
     assert caught.value.exit_code == ExitCode.REFUSED
     assert [refusal.code for refusal in caught.value.refusals] == ["budget_insufficient"] * 3
@@ -210,7 +210,7 @@ def test_a_party_s_cap_is_a_limit_below_the_budget(room: sqlite3.Connection) -> 
     assert ledger.party_left(room, replace(cap, party=PartyId("tnm")), JANUARY) == Rho(10)
     with pytest.raises(InsufficientBudget) as caught:
         ask(room, "q2", Charge(ROOM, Rho(5)), Charge(TNM, Rho(5)), caps=(cap,))
-    assert caught.value.shortfalls == (PartyShortfall(TNM, OSM, Rho(5), Rho(4)),)
+    assert caught.value.shortfalls == (PartyShortfall(TNM, OSM, Rho(5), Rho(4), BUDGET.delta_conversion),)
     ask(room, "q3", Charge(ROOM, Rho(5)), Charge(FRANCOS, Rho(5)), caps=(cap,))
     ask(room, "q4", Charge(ROOM, Rho(5)), Charge(TNM, Rho(5)), caps=(cap,), at=NEXT_YEAR)
     with pytest.raises(InvariantBroken):

@@ -153,8 +153,8 @@ def test_a_preview_charges_nothing(room: Cooperative) -> None:
     before = entries(room, "query.charged")
     french = room("preview", room.room, *AS_OBSERVATORY, "--epsilon", "1", SECTOR)
     english = room("preview", room.room, *AS_OBSERVATORY, "--epsilon", "1", SECTOR, lang="en")
-    assert re.search(r"^billets : ±[\d\u202f]+, 19 fois sur 20$", french.out, re.MULTILINE)
-    assert re.search(r"^billets: ±[\d,]+, 19 times out of 20$", english.out, re.MULTILINE)
+    assert re.search(r"^billets : ±[\d\u202f]+, 19 fois sur 20 ; [\d,]+\u202f% du prix$", french.out, re.MULTILINE)
+    assert re.search(r"^billets: ±[\d,]+, 19 times out of 20; [\d.]+% of the price$", english.out, re.MULTILINE)
     assert "prix : la marge dépendra" in french.out
     assert "Cases : 8" in french.out
     assert re.search(r"Il reste de quoi poser \d+ questions comme celle-ci", french.out)
@@ -163,7 +163,13 @@ def test_a_preview_charges_nothing(room: Cooperative) -> None:
     assert read["columns"] == ["value", "margin95"]
     assert read["rows"][0][0] == "n"
     assert 0 < read["rows"][0][1] <= 250
-    assert read["repetitions"] > 1
+    assert read["repetitions"] == min(each["questions"] for each in read["possible"]) > 1
+    assert sum(read["split"].values()) + read["split_threshold"] + read["split_keys"] == pytest.approx(1)
+    weighted = room("preview", room.room, *AS_OBSERVATORY, "--epsilon", "1", "--weights", '{"billets": 50}', SECTOR)
+    assert weighted.code == 0, weighted.err
+    assert weighted.out.splitlines()[0] != french.out.splitlines()[0]
+    assert room("preview", room.room, *AS_OBSERVATORY, "--weights", "[1]", SECTOR).code == 2
+    assert room("preview", room.room, *AS_OBSERVATORY, "--weights", '{"x": 1}', SECTOR).code == 3
     assert room("preview", room.room, *AS_MEMBER, "--format", "csv", OVERLAP).out.startswith("value,margin95\r\nn,")
     assert entries(room, "query.charged") == before
 

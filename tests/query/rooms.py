@@ -46,7 +46,8 @@ from cleanroom.query.statistics import CategoryKey, Key, ListedKey, MonthKey, Nu
 from cleanroom.query.unknown_keys import counted_keys, key_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from fractions import Fraction
 
     from cleanroom.catalog import ColumnType
 
@@ -134,23 +135,40 @@ class Room:
 
 
 def bind(
-    sql: str, parameters: Parameters, catalogs: Mapping[TableName, TableCatalog], *, threshold: int = 0
+    sql: str,
+    parameters: Parameters,
+    catalogs: Mapping[TableName, TableCatalog],
+    *,
+    threshold: int = 0,
+    weigh: Callable[[], Fraction] | None = None,
 ) -> QuestionPlan:
-    """Run all of admission but the owners' rules."""
+    """Run all of admission but the owners' rules.
+
+    Args:
+        weigh: gives the weight of each statistic, at least 1; None for equal parts.
+    """
     bound = bind_question(parse(sql, parameters), catalogs, {})
     plans = []
     for release in bound.releases:
         require_depth(release.relation)
         tables = sorted({scan.table for scan in scans(release.relation)})
         contributions = [catalogs[table].contribution for table in tables]
-        bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold)
+        shares = () if weigh is None else tuple(weigh() for _ in release.statistics)
+        bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold, shares)
         plans.append(Plan(release.relation, release.keys, release.statistics, release.outputs, bounds, release.sets))
     return QuestionPlan(tuple(plans), bound.finish)
 
 
-def admit(sql: str, parameters: Parameters, catalogs: Mapping[TableName, TableCatalog], *, threshold: int = 0) -> Plan:
+def admit(
+    sql: str,
+    parameters: Parameters,
+    catalogs: Mapping[TableName, TableCatalog],
+    *,
+    threshold: int = 0,
+    weigh: Callable[[], Fraction] | None = None,
+) -> Plan:
     """Run all of admission but the owners' rules on a question of one release; return this one."""
-    (a_plan,) = bind(sql, parameters, catalogs, threshold=threshold).releases
+    (a_plan,) = bind(sql, parameters, catalogs, threshold=threshold, weigh=weigh).releases
     return a_plan
 
 

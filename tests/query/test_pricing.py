@@ -20,11 +20,13 @@ from cleanroom.identifiers import PartyId, Purpose, TableName
 from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query.algebra import Scan, Semi
+from cleanroom.query.estimates import places_of, resolutions_of, unit_of
 from cleanroom.query.mechanisms import draws
-from cleanroom.query.noise import margin95
+from cleanroom.query.noise import largest_scale, margin95
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin
 from cleanroom.query.pricing import QUESTIONS_OF_A_DELTA, Priced, price
+from cleanroom.query.sharing import split_of
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Quantile, Sum, UnknownKey, Variance
 
 LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -71,8 +73,15 @@ def priced(
     return price((a_plan,), wanted, dict.fromkeys(tables, rule), dict.fromkeys(tables, budget))
 
 
-def asked(listed: tuple[Any, ...], keys: tuple[Any, ...], *, two: bool, threshold: int = 0) -> Plan:
-    a_plan = planned(keys, listed, 3, 2, threshold)
+def asked(
+    listed: tuple[Any, ...],
+    keys: tuple[Any, ...],
+    *,
+    two: bool,
+    threshold: int = 0,
+    shares: tuple[Fraction, ...] = (),
+) -> Plan:
+    a_plan = planned(keys, listed, 3, 2, threshold, shares=shares)
     both = Semi(Scan(TNM, ("c0", "c1", "c2")), Scan(FRANCOS, ()))
     return replace(a_plan, relation=both) if two else a_plan
 
@@ -83,12 +92,15 @@ def asked(listed: tuple[Any, ...], keys: tuple[Any, ...], *, two: bool, threshol
     st.booleans(),
     st.sampled_from((0, 20)),
     st.sampled_from(("0.05", "0.3", "2")),
+    st.none() | st.lists(st.sampled_from((1, 2, Fraction(7, 3), 10_000)), min_size=7, max_size=7),
 )
-@settings(LIMITS, max_examples=120)
+@settings(LIMITS, max_examples=150)
 def test_an_epsilon_bounds_the_dearest_account_and_is_used_up(
-    listed: set[Any], keys: tuple[Any, ...], two: bool, threshold: int, epsilon: str
+    listed: set[Any], keys: tuple[Any, ...], two: bool, threshold: int, epsilon: str, weights: list[Any] | None
 ) -> None:
-    a_plan = asked(tuple(sorted(listed, key=repr)), keys, two=two, threshold=threshold)
+    statistics = tuple(sorted(listed, key=repr))
+    shares = () if weights is None else tuple(map(Fraction, weights[: len(statistics)]))
+    a_plan = asked(statistics, keys, two=two, threshold=threshold, shares=shares)
     found = priced(a_plan, Epsilon(Decimal(epsilon)))
     limit = rho_for(Decimal(epsilon), DELTA / 2)
     largest = max(charge.rho for charge in found.charges)
@@ -97,13 +109,15 @@ def test_an_epsilon_bounds_the_dearest_account_and_is_used_up(
     (noise,) = found.noises
     due = draws(a_plan.bounds, noise)
     assert found.charges == charges_of(due, set(a_plan.tables))
-    # Equal shares: a quantile, the threshold, and each statistic of the vector.
+    # Shares by weight, equal where none are given: each quantile, the threshold, and each statistic of the vector.
+    weighing = shares or (ONE,) * len(statistics)
     losses = [draw.reach.largest(tables_alone=not two) / (2 * draw.scale**2) for draw in due]
-    summed = sum(not isinstance(each, Quantile) for each in listed)
+    summed = sum(w for each, w in zip(statistics, weighing, strict=True) if not isinstance(each, Quantile))
     parts = []
     if a_plan.bounds.components:
         parts.append(Fraction(summed) if summed else Fraction(1, 2))
-    parts += [ONE] * (len(a_plan.bounds.quantiles) + bool(a_plan.bounds.distinct_keys))
+    parts += [w for each, w in zip(statistics, weighing, strict=True) if isinstance(each, Quantile)]
+    parts += [ONE] * bool(a_plan.bounds.distinct_keys)
     for loss, part in zip(losses, parts, strict=True):
         assert float(loss / limit.as_fraction()) == pytest.approx(float(part / sum(parts)), rel=1e-9)
     spent = {charge.account: charge.delta_threshold for charge in found.charges}
@@ -152,3 +166,77 @@ def test_an_owner_s_limit_holds_for_all_mechanisms_together() -> None:
     with pytest.raises(Refused) as caught:
         priced(a_plan, Epsilon(Decimal("0.51")), limit="0.5")
     assert caught.value.code == "epsilon_over_limit"
+
+
+@given(
+    st.lists(st.sampled_from(STATISTICS[:5]), min_size=1, unique=True),
+    st.sampled_from(KEYS[:2]),
+    st.sampled_from((0, 20)),
+    st.booleans(),
+    st.decimals("0.5", "5000", places=1),
+)
+@settings(LIMITS, max_examples=120)
+def test_a_margin_is_met_at_the_least_cost(
+    listed: list[Any], keys: tuple[Any, ...], threshold: int, two: bool, margin: Decimal
+) -> None:
+    """No greater noise keeps the margin, to one part in 2^20; so no account can pay less for it (S31)."""
+    if not any(isinstance(each, (CountRows, CountPersons, Sum)) for each in listed):
+        return
+    a_plan = asked(tuple(listed), keys, two=two, threshold=threshold)
+    (noise,) = priced(a_plan, Margin(margin)).noises
+    assert noise.vector is not None
+    steps = [
+        unit_of(a_plan.bounds.components[places_of(each, a_plan.bounds)[0]], resolutions_of(a_plan))
+        for each in listed
+        if isinstance(each, (CountRows, CountPersons, Sum))
+    ]
+    assert all(Fraction(margin95(noise.vector)) * step <= Fraction(margin) for step in steps)
+    stronger = noise.vector * (1 + 2.0**-20)
+    assert any(Fraction(margin95(stronger)) * step > Fraction(margin) for step in steps)
+
+
+@pytest.mark.parametrize("margin", [1, 2, 3, 10, 30, 500, 3_000, 9_000])
+def test_no_scale_above_the_one_chosen_keeps_a_margin(margin: int) -> None:
+    scale = largest_scale(Fraction(margin) + Fraction(1, 3))
+    assert margin95(scale) <= margin < margin95(scale * (1 + 2.0**-20))
+
+
+def test_weights_move_margins_by_their_roots() -> None:
+    listed = (CountRows(), Sum(1, 0, 50, ONE))
+    plain, weighted = (asked(listed, (), two=False, shares=shares) for shares in ((), (Fraction(9), ONE)))
+    (before,) = priced(plain, Epsilon(Decimal(1))).noises
+    (after,) = priced(weighted, Epsilon(Decimal(1))).noises
+    assert before.vector is not None
+    assert after.vector is not None
+    ratios = [
+        (after.vector * float(new.step)) / (before.vector * float(old.step))
+        for old, new in zip(plain.bounds.components, weighted.bounds.components, strict=True)
+    ]
+    # Of ten parts nine, where there was one of two: the margin goes with the root of the part.
+    assert ratios[0] == pytest.approx((1 / 2) ** 0.5 / (9 / 10) ** 0.5, rel=0.02)
+    assert ratios[1] == pytest.approx((1 / 2) ** 0.5 / (1 / 10) ** 0.5, rel=0.02)
+    assert plain.digest() != weighted.digest()
+
+
+@given(
+    st.lists(st.sampled_from(STATISTICS), min_size=1, unique=True),
+    st.sampled_from(KEYS),
+    st.sampled_from((0, 20)),
+    st.lists(st.sampled_from((1, 2, 50)), min_size=7, max_size=7),
+)
+@settings(LIMITS, max_examples=80)
+def test_the_split_shown_is_the_weights_and_sums_to_one(
+    listed: list[Any], keys: tuple[Any, ...], threshold: int, weights: list[int]
+) -> None:
+    shares = tuple(map(Fraction, weights[: len(listed)]))
+    a_plan = asked(tuple(listed), keys, two=True, threshold=threshold, shares=shares)
+    (noise,) = priced(a_plan, Epsilon(Decimal(1))).noises
+    split = split_of((a_plan,), (noise,))
+    assert sum(split.statistics.values(), split.threshold + split.keys) == 1
+    assert set(split.statistics) == {(0, place) for place in range(len(listed))}
+    assert all(part > 0 for part in split.statistics.values())
+    assert (split.keys > 0) is (bool(a_plan.bounds.distinct_keys) and not a_plan.bounds.counted_by_threshold)
+    quantiles = [place for place, each in enumerate(listed) if isinstance(each, Quantile)]
+    for place in quantiles[1:]:
+        ratio = split.statistics[0, place] / split.statistics[0, quantiles[0]]
+        assert float(ratio) == pytest.approx(float(shares[place] / shares[quantiles[0]]), rel=1e-6)

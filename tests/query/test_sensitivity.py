@@ -7,6 +7,8 @@ table only ≤ D². All arithmetic here is on whole numbers.
 # ruff: noqa: S608 - questions are what is tested here, one a line
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import partial
 from random import Random
 
 import pytest
@@ -43,13 +45,19 @@ LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_healt
 THRESHOLDS = (0, 0, 20)
 
 
+def weight(rng: Random) -> Fraction:
+    """Return what a statistic weighs: the norm holds whatever the askers prefer."""
+    return Fraction(rng.choice((1, 2, Fraction(7, 3), 100, 10_000)))
+
+
 def asked(rng: Random, seed: int) -> tuple[Plan, Room]:
     """Return a plan and a room for it; what is too wide to sum is asked again."""
     for attempt in range(20):
         made = catalogs(Random(seed + attempt))
         written = question(rng, made)
         try:
-            a_plan = admit(written.sql, written.parameters, made, threshold=rng.choice(THRESHOLDS))
+            threshold, weigh = rng.choice(THRESHOLDS), None if rng.random() < 0.5 else partial(weight, rng)
+            a_plan = admit(written.sql, written.parameters, made, threshold=threshold, weigh=weigh)
         except Refused as refused:
             if refused.code == "bounds_too_wide":
                 continue
