@@ -8,6 +8,7 @@ import os
 import sqlite3
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,47 @@ from cleanroom.errors import Bilingual, CleanroomError, ExitCode, Language, Refu
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+_PLACES: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("rooms", "init"),
+    "party add": ("rooms", "add_party"),
+    "declare": ("rooms", "declare"),
+    "declare --draft": ("drafts", "show"),
+    "declare --preset": ("presets", "show"),
+    "upload": ("uploads", "upload"),
+    "upload --facts": ("uploads", "upload_at_home"),
+    "opt-out": ("opt_out", "opt_out"),
+    "upload --resume": ("uploads", "resume"),
+    "uploads": ("table_life", "uploads"),
+    "withdraw": ("table_life", "withdraw_table"),
+    "facts": ("table_life", "facts"),
+    "intake": ("uploads", "intake"),
+    "catalog": ("catalogs", "catalog"),
+    "reference add": ("references", "add"),
+    "reference list": ("references", "listed"),
+    "reference show": ("references", "show"),
+    "budget": ("catalogs", "budget"),
+    "query": ("questions", "query"),
+    "preview": ("questions", "preview"),
+    "check": ("questions", "check"),
+    "log": ("logs", "show"),
+    "log read": ("logs", "show"),
+    "backup": ("backups", "backup"),
+    "restore": ("backups", "restore"),
+    "log serve": ("log_services", "serve"),
+    "log register access": ("log_register", "access"),
+    "log register check": ("log_register", "check"),
+    "log retention": ("log_retention", "retention"),
+    "log watch": ("log_watch", "watch"),
+    "log witness": ("log_services", "witness"),
+    "log witnesses": ("log_witnesses", "witnesses"),
+    "log cosign": ("log_witnesses", "ask"),
+    "log export": ("logs", "export"),
+    "log verify": ("log_verification", "verify"),
+    "log verify --balances": ("balances", "verify"),
+}
+"""The module of this package that has a command, and its function there: `run(console, parsed) -> exit code`."""
 
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells count."""
@@ -91,144 +132,10 @@ def _run(given: Sequence[str]) -> int:
 
 def _command(console: Console, parsed: argparse.Namespace) -> int:
     """Run a command; its module, and what that needs, is loaded only now."""
-    match parsed.command:
-        case "init":
-            from cleanroom.cli import rooms
-
-            return rooms.init(console, parsed)
-        case "party add":
-            from cleanroom.cli import rooms
-
-            return rooms.add_party(console, parsed)
-        case "declare":
-            from cleanroom.cli import rooms
-
-            return rooms.declare(console, parsed)
-        case "declare --draft":
-            from cleanroom.cli import drafts
-
-            return drafts.show(console, parsed)
-        case "declare --preset":
-            from cleanroom.cli import presets
-
-            return presets.show(console, parsed)
-        case "upload":
-            from cleanroom.cli import uploads
-
-            return uploads.upload(console, parsed)
-        case "upload --facts":
-            from cleanroom.cli import uploads
-
-            return uploads.upload_at_home(console, parsed)
-        case "opt-out":
-            from cleanroom.cli import opt_out
-
-            return opt_out.opt_out(console, parsed)
-        case "upload --resume":
-            from cleanroom.cli import uploads
-
-            return uploads.resume(console, parsed)
-        case "uploads":
-            from cleanroom.cli import table_life
-
-            return table_life.uploads(console, parsed)
-        case "withdraw":
-            from cleanroom.cli import table_life
-
-            return table_life.withdraw_table(console, parsed)
-        case "facts":
-            from cleanroom.cli import table_life
-
-            return table_life.facts(console, parsed)
-        case "intake":
-            from cleanroom.cli import uploads
-
-            return uploads.intake(console, parsed)
-        case "catalog":
-            from cleanroom.cli import catalogs
-
-            return catalogs.catalog(console, parsed)
-        case "reference add":
-            from cleanroom.cli import references
-
-            return references.add(console, parsed)
-        case "reference list":
-            from cleanroom.cli import references
-
-            return references.listed(console, parsed)
-        case "reference show":
-            from cleanroom.cli import references
-
-            return references.show(console, parsed)
-        case "budget":
-            from cleanroom.cli import catalogs
-
-            return catalogs.budget(console, parsed)
-        case "query":
-            from cleanroom.cli import questions
-
-            return questions.query(console, parsed)
-        case "preview":
-            from cleanroom.cli import questions
-
-            return questions.preview(console, parsed)
-        case "check":
-            from cleanroom.cli import questions
-
-            return questions.check(console, parsed)
-        case "log" | "log read":
-            from cleanroom.cli import logs
-
-            return logs.show(console, parsed)
-        case "backup":
-            from cleanroom.cli import backups
-
-            return backups.backup(console, parsed)
-        case "restore":
-            from cleanroom.cli import backups
-
-            return backups.restore(console, parsed)
-        case "log verify":
-            from cleanroom.cli import balances, log_verification
-
-            return balances.verify(console, parsed) if parsed.balances else log_verification.verify(console, parsed)
-        case "log serve":
-            from cleanroom.cli import log_services
-
-            return log_services.serve(console, parsed)
-        case "log register access":
-            from cleanroom.cli import log_register
-
-            return log_register.access(console, parsed)
-        case "log register check":
-            from cleanroom.cli import log_register
-
-            return log_register.check(console, parsed)
-        case "log retention":
-            from cleanroom.cli import log_retention
-
-            return log_retention.retention(console, parsed)
-        case "log watch":
-            from cleanroom.cli import log_watch
-
-            return log_watch.watch(console, parsed)
-        case "log witness":
-            from cleanroom.cli import log_services
-
-            return log_services.witness(console, parsed)
-        case "log witnesses":
-            from cleanroom.cli import log_witnesses
-
-            return log_witnesses.witnesses(console, parsed)
-        case "log cosign":
-            from cleanroom.cli import log_witnesses
-
-            return log_witnesses.ask(console, parsed)
-        case "log export":
-            from cleanroom.cli import logs
-
-            return logs.export(console, parsed)
-    raise AssertionError(parsed.command)
+    name = f"{parsed.command} --balances" if getattr(parsed, "balances", False) else parsed.command
+    module, function = _PLACES[name]
+    run: Callable[[Console, argparse.Namespace], int] = getattr(import_module(f"cleanroom.cli.{module}"), function)
+    return run(console, parsed)
 
 
 def _language(given: Sequence[str]) -> Language:

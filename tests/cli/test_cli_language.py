@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from cli_room import Cooperative, Runner
 
 from cleanroom.cli.arguments import build_parser
+from cleanroom.cli.command import _PLACES
 from cleanroom.cli.parser import Parser
 from cleanroom.errors import Language
 
@@ -175,3 +177,10 @@ def test_help_needs_no_engine() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_every_command_has_its_function() -> None:
+    """Commands are found by name when they are run; none may be missing, and none be left over."""
+    assert set(_PLACES) == (set(COMMANDS) - {""}) | {"log verify --balances"}
+    for module, function in _PLACES.values():
+        assert callable(getattr(import_module(f"cleanroom.cli.{module}"), function))
