@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from audit_log import EventType, Verifier, open_checkpoint
 from audit_log import NotVerified as LogNotVerified
-from audit_log import Verifier, open_checkpoint
 from cleanroom.client.upload import RoomFacts
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
 from cleanroom.identifiers import Epoch, InvalidName, RoomId, TableName
 from cleanroom.policies import read_declaration
 from cleanroom.room import registry
-from cleanroom.room.database import connect
+from cleanroom.room.database import connect, transaction
 from cleanroom.room.home import OPERATOR
 from cleanroom.room.signed_request import SignedRequest
 
@@ -120,7 +120,7 @@ def _facts(connection: sqlite3.Connection, table: TableName) -> MemberFacts:
 
 
 def sign_facts(room: Room, table: TableName) -> bytes:
-    """Return the signed file of a table's facts; the operator's key is on this machine.
+    """Return the signed file of a table's facts, logged first; the operator's key is on this machine.
 
     Raises:
         NotVerified: the database names another transport key than the one that the room can open.
@@ -133,6 +133,15 @@ def sign_facts(room: Room, table: TableName) -> bytes:
                 "the transport key on record is not the room's",
             ),
             code="transport_key_changed",
+        )
+    with transaction(room.connection):
+        room.journal.append(
+            room.connection,
+            EventType.CATALOG_READ,
+            at=registry.advance_clock(room.connection, room.now()),
+            actor=OPERATOR,
+            ordinals=(registry.party_named(room.connection, table.owner).ordinal,),
+            details={"read": ACTION, "table": str(table)},
         )
     content, request = registry.declaration_request(room.connection, table)
     signed = SignedRequest.sign(

@@ -1,0 +1,316 @@
+"""Every door of the room: what it appends to the log, in order, and which effects wait until which entry is durable."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from room_samples import LATE, MEMBER, OVERLAP, Place, ask, visits
+
+from audit_log import RETENTION_SECONDS, Envelope, Retention
+from audit_log import EventType as E
+from cleanroom.errors import CleanroomError, Fault, NotVerified, Refused
+from cleanroom.identifiers import Role, party_id
+from cleanroom.partition.intent import Replace
+from cleanroom.room import (
+    Room,
+    intake,
+    log_reading,
+    log_retention,
+    member_facts,
+    own_uploads,
+    question,
+    references,
+    sending,
+    upload,
+    views,
+    withdrawal,
+    witnesses,
+)
+from cleanroom.room.access_register import access_register
+from cleanroom.room.backup import backup
+from cleanroom.room.home import Home
+from cleanroom.room.journal import Journal
+from cleanroom.room.log_reading import Wanted
+from cleanroom.room.member_facts import facts_in
+from cleanroom.room.restoration import restore
+from cleanroom.storage.partition_store import PartitionStore
+from key_management import KeyKind, Keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cleanroom.identifiers import PartyId
+
+KEY, ROWS, DETAILS, FILE = "a data key is opened", "a partition is opened", "details are opened", "a file is written"
+
+
+@dataclass
+class Scene:
+    """A room that a door is tried on, and what was seen of it."""
+
+    place: Place
+    tmp: Path
+    patch: pytest.MonkeyPatch
+    start: int = 0
+    effects: list[tuple[str, list[E]]] = field(default_factory=list)
+
+    def durable(self) -> list[E]:
+        """Return what another process sees of the log, from where the door began."""
+        with closing(sqlite3.connect(self.place.path / "room.db")) as connection:
+            leaves = connection.execute("SELECT leaf FROM audit_entry WHERE idx >= ? ORDER BY idx", (self.start,))
+            return [Envelope.parse(bytes(leaf)).event.type for (leaf,) in leaves]
+
+    def watch(self) -> None:
+        """Note, at each effect, what was durable then; from the entries that there are now."""
+        self.start = 0
+        self.start = len(self.durable())
+        self.effects.clear()
+        self._note(Keyring, "open", KEY, lambda arguments: arguments[2].kind is KeyKind.DATA)
+        self._note(PartitionStore, "open", ROWS)
+        self._note(Journal, "details", DETAILS)
+        self._note(log_reading, "export_log", FILE)
+
+    def _note(self, owner: Any, name: str, effect: str, wanted: Callable[[Any], bool] = lambda _: True) -> None:
+        whole = getattr(owner, name)
+
+        def noted(*arguments: Any, **rest: Any) -> Any:
+            if wanted(arguments):
+                self.effects.append((effect, self.durable()))
+            return whole(*arguments, **rest)
+
+        self.patch.setattr(owner, name, noted)
+
+
+@dataclass(frozen=True)
+class Door:
+    """A door.
+
+    Args:
+        act: goes through it, on an open room; `before` prepares, unseen.
+        entries: what it appends, in order.
+        waits: for each effect the entry that is durable before it, None where nobody is shown it and nothing leaves; an
+            effect not named here does not happen.
+        raises: how it ends, None for well.
+    """
+
+    act: Callable[[Scene, Room], object]
+    entries: tuple[E, ...]
+    waits: dict[str, E | None] = field(default_factory=dict)
+    raises: type[BaseException] | None = None
+    before: Callable[[Scene, Room], object] = lambda _scene, _room: None
+
+
+def broken_draw(scene: Scene, _room: Room) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    scene.patch.setattr(question, "draw", fail)
+
+
+def cut_short(scene: Scene, room: Room) -> None:
+    """Leave a question charged, as a crash does."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with scene.patch.context() as patch:
+        patch.setattr(question, "open_data_keys", fail)
+        patch.setattr(question, "log_failure", lambda *_: None)
+        with suppress(KeyboardInterrupt):
+            ask(room)
+
+
+def reopen(scene: Scene, _room: Room) -> None:
+    scene.place.open().close()
+
+
+def forged(_scene: Scene, room: Room) -> None:
+    request = own_uploads.sign_reading(room, _party(MEMBER), None)
+    own_uploads.own_uploads(room, dataclasses.replace(request, content={"table": "others"}))
+
+
+def _party(name: str) -> PartyId:
+    return party_id(name)
+
+
+def damaged_package(scene: Scene, room: Room) -> object:
+    package = _package(scene, room)
+    package.write_bytes(package.read_bytes()[:-1])
+    return intake(room, package)
+
+
+def _package(scene: Scene, room: Room) -> Path:
+    path = scene.tmp / "late.package"
+    sending.pack(room.home, facts_in(room, visits(LATE)), scene.place.csv(LATE), path)
+    return path
+
+
+def year_later(_scene: Scene, room: Room) -> None:
+    room.session(MEMBER).catalog()
+    now = Room.now() + 2 * (RETENTION_SECONDS[Retention.ACCESS_1Y] or 0)
+    room.now = lambda: now  # type: ignore[method-assign]
+
+
+def policy(url: str) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from audit_log import Cosigner
+
+    key = Cosigner("a.example/witness", Ed25519PrivateKey.from_private_bytes(bytes(32))).verifier.vkey
+    return f"witness a {key} {url}\nquorum a\n".encode()
+
+
+SILENT = "http://127.0.0.1:9/none"
+
+
+def first_steps(scene: Scene, _room: Room) -> None:
+    """Make a room of its own and bring in the first member; its log is the scene's from then on."""
+    place = Place(scene.tmp / "first", Home(scene.tmp / "keys"), scene.place.inputs)
+    with Room.create(place.path, home=place.home) as room:
+        room.add_party(MEMBER, Role.MEMBER)
+        room.declare(place.yaml(MEMBER).replace(b"sector_statistics", b"statistics"))
+        upload(room, visits(MEMBER), place.csv(MEMBER))
+    scene.place, scene.start = place, 0
+
+
+def signed(room: Room, name: str = MEMBER, action: str = log_reading.ACTION) -> Any:
+    return log_reading.sign_log_reading(room, _party(name), Wanted(), action=action)
+
+
+def restored(scene: Scene, room: Room) -> None:
+    backup(room, scene.tmp / "room.backup")
+    restore(scene.tmp / "room.backup", scene.tmp / "restored", scene.place.home)
+    scene.place = dataclasses.replace(scene.place, path=scene.tmp / "restored")
+
+
+ANSWERED = (E.QUERY_CHARGED, E.KEY_USED, E.QUERY_RELEASED)
+DOORS: dict[str, Door] = {
+    "init, party add, declare, upload of the first": Door(
+        first_steps,
+        (E.ROOM_CREATED, E.PARTY_ADDED, E.TABLE_DECLARED, E.LINKAGE_REGISTERED, E.DATASET_UPLOADED),
+    ),
+    "query": Door(lambda _, room: ask(room), ANSWERED, {KEY: E.KEY_USED, ROWS: E.KEY_USED}),
+    "query that fails": Door(
+        lambda _, room: ask(room),
+        (E.QUERY_CHARGED, E.KEY_USED, E.QUERY_FAILED),
+        {KEY: E.KEY_USED, ROWS: E.KEY_USED},
+        Fault,
+        broken_draw,
+    ),
+    "query that a crash cut short, at the next opening": Door(
+        reopen, (E.QUERY_FAILED,), {DETAILS: None}, None, cut_short
+    ),
+    "query refused": Door(lambda _, room: ask(room, "SELECT 1"), (E.QUERY_REFUSED,), {}, Refused),
+    "preview": Door(
+        lambda _, room: room.session(MEMBER).preview(OVERLAP, purpose="audience_overlap"), (E.QUERY_PREVIEWED,)
+    ),
+    "preview refused": Door(
+        lambda _, room: room.session(MEMBER).preview("SELECT 1", purpose="statistics"),
+        (E.QUERY_REFUSED,),
+        {},
+        Refused,
+    ),
+    "check": Door(
+        lambda _, room: room.session(MEMBER).check([{"id": 1, "sql": OVERLAP}], purpose="audience_overlap"),
+        (E.QUERY_PREVIEWED,),
+    ),
+    "catalog": Door(lambda _, room: room.session(MEMBER).catalog(), (E.CATALOG_READ,)),
+    "budget": Door(lambda _, room: views.budgets(room), (E.BUDGET_READ,)),
+    "reference list": Door(lambda _, room: views.reference_tables(room), (E.CATALOG_READ,)),
+    "reference add, show": Door(
+        lambda scene, room: (_reference(scene, room), views.reference_values(room, "villes")),
+        (E.REFERENCE_ADDED, E.CATALOG_READ),
+    ),
+    "party add": Door(lambda _, room: room.add_party("vera", Role.AUDITOR), (E.PARTY_ADDED,)),
+    "declare": Door(lambda scene, room: room.declare(scene.place.yaml(MEMBER)), (E.TABLE_DECLARED,)),
+    "upload": Door(lambda scene, room: upload(room, visits(LATE), scene.place.csv(LATE)), (E.DATASET_UPLOADED,)),
+    "upload --replace": Door(
+        lambda scene, room: upload(room, visits(MEMBER), scene.place.csv(MEMBER), intent=Replace()),
+        (E.DATASET_UPLOADED, E.KEY_DESTROYED),
+    ),
+    "upload refused": Door(damaged_package, (E.UPLOAD_REFUSED,), {}, CleanroomError),
+    "uploads": Door(
+        lambda _, room: own_uploads.own_uploads(room, own_uploads.sign_reading(room, _party(MEMBER), None)),
+        (E.CATALOG_READ,),
+        {DETAILS: E.CATALOG_READ},
+    ),
+    "withdraw": Door(
+        lambda _, room: withdrawal.withdraw(room, withdrawal.sign_withdrawal(room, _party(MEMBER), visits(MEMBER))),
+        (E.DATASET_WITHDRAWN, E.KEY_DESTROYED),
+    ),
+    "a forged request": Door(forged, (E.ACCESS_REFUSED,), {}, NotVerified),
+    "facts": Door(lambda _, room: member_facts.sign_facts(room, visits(MEMBER)), (E.CATALOG_READ,)),
+    "log": Door(lambda _, room: list(log_reading.read(room)), (E.LOG_READ,), {DETAILS: E.LOG_READ}),
+    "log --as": Door(
+        lambda _, room: list(log_reading.read(room, request=signed(room))), (E.LOG_READ,), {DETAILS: E.LOG_READ}
+    ),
+    "log watch": Door(
+        lambda _, room: log_reading.details_for(room, log_reading.sign_watching(room, _party(MEMBER)))(
+            2, room.journal.log.entry(room.connection, 2)
+        ),
+        (E.LOG_READ,),
+    ),
+    "log register access": Door(lambda _, room: access_register(room, Wanted()), (E.LOG_READ,), {DETAILS: E.LOG_READ}),
+    "log export": Door(
+        lambda scene, room: log_reading.export(room, scene.tmp / "out"), (E.LOG_EXPORTED,), {FILE: E.LOG_EXPORTED}
+    ),
+    "log witnesses": Door(lambda _, room: witnesses.set_witnesses(room, policy(SILENT)), (E.WITNESSES_SET,)),
+    "log cosign, a witness silent": Door(
+        lambda _, room: witnesses.cosign(room),
+        (E.WITNESS_FAILED,),
+        {},
+        None,
+        lambda _, room: witnesses.set_witnesses(room, policy(SILENT)),
+    ),
+    "log retention": Door(
+        lambda _, room: log_retention.retention(room, dry_run=False), (E.RETENTION_EXECUTED,), {}, None, year_later
+    ),
+    "backup": Door(lambda scene, room: backup(room, scene.tmp / "room.backup"), (E.ROOM_SAVED,)),
+    "restore": Door(
+        restored,
+        (E.ROOM_SAVED, E.ROOM_RESTORED),
+        {DETAILS: None},  # state and log are compared before the room is opened again
+    ),
+}
+
+
+def _reference(scene: Scene, room: Room) -> None:
+    path = scene.tmp / "villes.csv"
+    path.write_text("ville,region\nlaval,laval\nmontreal,montreal\n")
+    references.add(room, "villes", path, source="liste fictive de la demonstration")
+
+
+def tried(door: Door, place: Place, tmp: Path) -> Scene:
+    """Go through a door and return what was seen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(question, "TICK_SECONDS", 0.001)
+        scene = Scene(place.copy(tmp), tmp, patch)
+        with scene.place.open() as room:
+            door.before(scene, room)
+            scene.watch()
+            if door.raises is None:
+                door.act(scene, room)
+            else:
+                with pytest.raises(door.raises):
+                    door.act(scene, room)
+    return scene
+
+
+def judge(door: Door, scene: Scene) -> Iterator[str]:
+    """Yield what is not as the table says."""
+    found = tuple(scene.durable())
+    if found != door.entries:
+        yield f"entered {found}, not {door.entries}"
+    for effect, durable in scene.effects:
+        if effect not in door.waits:
+            yield f"{effect}: the table does not say so"
+        elif (wanted := door.waits[effect]) is not None and wanted not in durable:
+            yield f"{effect} before {wanted} was durable"
+    if set(door.waits) - {effect for effect, _ in scene.effects}:
+        yield f"of {set(door.waits)}, happened only {dict(scene.effects).keys()}"
