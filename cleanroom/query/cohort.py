@@ -16,9 +16,12 @@ from cleanroom.query import algebra, statistics
 from cleanroom.query.person_rows import PersonFunction
 from cleanroom.query.spans import (
     ANYTHING,
+    MOST_WORK,
     Intervals,
     Span,
     Spans,
+    Unjudged,
+    Work,
     all_of,
     common,
     decoded,
@@ -45,27 +48,26 @@ OF_VALUES: Final = frozenset({PersonFunction.LEAST, PersonFunction.GREATEST, Per
 """Aggregates of a person whose value is one of the rows'."""
 
 
-class Unjudged(Exception):
-    """What owners can reach cannot be told from domains; a question whose owners ask for it is refused."""
-
-
 def fewest_owners(plan: Plan, catalogs: Mapping[TableName, TableCatalog], asker: PartyId) -> int:
     """Return the least number of owners, the asker not counted, that can reach one cell of `plan`.
 
     Cells that nobody can reach are known to be empty and do not count.
     """
+    work = Work()
     reaches: list[set[frozenset[PartyId]]] = []
     for key in plan.keys:
         spans = _values(key, _ends(plan.relation, key.column, catalogs))
-        found = {owners_reaching(plan.relation, {key.column: span}, catalogs) - {asker} for span in spans}
+        found = {owners_reaching(plan.relation, {key.column: span}, catalogs, work) - {asker} for span in spans}
         reaches.append(found - {frozenset()})
-    combined = {owners_reaching(plan.relation, {}, catalogs) - {asker}}
+    combined = {owners_reaching(plan.relation, {}, catalogs, work) - {asker}}
     for found in reaches:
+        if len(combined) * len(found) > MOST_WORK:
+            raise Unjudged
         combined = {one & other for one in combined for other in found} - {frozenset()}
     return min((len(owners) for owners in combined), default=0)
 
 
-def _values(key: statistics.Key, ends: frozenset[int]) -> Iterator[Span]:
+def _values(key: statistics.Key, ends: frozenset[int] | None) -> Iterator[Span]:
     if key.nullable:
         yield Span((), null=True)
     match key:
@@ -73,8 +75,10 @@ def _values(key: statistics.Key, ends: frozenset[int]) -> Iterator[Span]:
             yield from (Span(((code, code),), null=False) for code in range(len(domain)))
         case statistics.NumberKey(lower=lower, upper=upper):
             # Between two ends of arms or filters all codes are reached alike, so one of each piece decides.
-            starts = {lower, *(end for end in ends if lower <= end <= upper)}
-            yield from (Span(((code, code),), null=False) for code in sorted(starts))
+            # What is computed may be anything at any code.
+            few = None if ends is None else {lower, *(end for end in ends if lower <= end <= upper)}
+            codes = range(lower, upper + 1) if few is None else sorted(few)
+            yield from (Span(((code, code),), null=False) for code in codes)
         case statistics.ListedKey(codes=codes):
             yield from (Span(((code, code),), null=False) for code in codes)
         case statistics.UnknownKey():
@@ -92,9 +96,14 @@ def _month(number: int) -> date:
 
 
 def owners_reaching(
-    relation: algebra.Relation, spans: Spans, catalogs: Mapping[TableName, TableCatalog]
+    relation: algebra.Relation,
+    spans: Spans,
+    catalogs: Mapping[TableName, TableCatalog],
+    work: Work | None = None,
 ) -> frozenset[PartyId]:
     """Return the owners whose tables can give a row of `relation` with columns within `spans`."""
+    work = work if work is not None else Work()
+    work.step()
     reached: frozenset[PartyId]
     match relation:
         case algebra.Scan(table=table, columns=columns):
@@ -108,56 +117,60 @@ def owners_reaching(
             for wanted in possible(predicate, source, catalogs, negated=False):
                 both = all_of([wanted, outside])
                 if both is not None:
-                    reached |= owners_reaching(source, both, catalogs)
+                    reached |= owners_reaching(source, both, catalogs, work)
             return reached
         case algebra.Project(source=source, terms=terms):
             below = _through(source, dict(enumerate(terms)), spans, catalogs)
-            return owners_reaching(source, below, catalogs) if below is not None else frozenset()
+            return owners_reaching(source, below, catalogs, work) if below is not None else frozenset()
         case algebra.Join(left=left, right=right, kind=kind):
             width, other = algebra.column_count(left), algebra.column_count(right)
-            first = owners_reaching(left, {place: span for place, span in spans.items() if place < width}, catalogs)
+            first = owners_reaching(
+                left, {place: span for place, span in spans.items() if place < width}, catalogs, work
+            )
             asked_right = {place - width: span for place, span in spans.items() if width <= place < width + other}
-            second = owners_reaching(right, asked_right, catalogs)
+            second = owners_reaching(right, asked_right, catalogs, work)
             reached = first | second if first and second else frozenset()
             # A side that may be absent leaves rows of the other alone, as long as nothing is asked of it.
             return reached | (first if kind.keeps_left and not asked_right else frozenset())
         case algebra.Semi(source=source, other=other, negated=negated):
-            first, second = owners_reaching(source, spans, catalogs), owners_reaching(other, {}, catalogs)
+            first, second = owners_reaching(source, spans, catalogs, work), owners_reaching(other, {}, catalogs, work)
             if negated:
                 return first
             return first | second if first and second else frozenset()
         case algebra.Mark(source=source):
             width = algebra.column_count(source)
-            return owners_reaching(source, {place: each for place, each in spans.items() if place < width}, catalogs)
+            return owners_reaching(
+                source, {place: each for place, each in spans.items() if place < width}, catalogs, work
+            )
         case algebra.JoinPublic(source=source, outer=outer):
             # Which rows a public table lets through, or which have one of its values, domains do not tell.
             if not outer or any(place >= algebra.column_count(source) for place in spans):
                 raise Unjudged
-            return owners_reaching(source, spans, catalogs)
+            return owners_reaching(source, spans, catalogs, work)
         case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
             # A count or a sum can have any value at any owner; a first or greatest value is one of the rows'.
             values = {len(keys) + at: each.item for at, each in enumerate(aggregates) if each.function in OF_VALUES}
             items = dict(enumerate(keys)) | {place: item for place, item in values.items() if item is not None}
             asked = {place: span for place, span in spans.items() if place in items}
             within = _through(source, items, asked, catalogs)
-            return owners_reaching(source, within, catalogs) if within is not None else frozenset()
+            return owners_reaching(source, within, catalogs, work) if within is not None else frozenset()
         case algebra.Window(source=source, functions=functions):
             width = algebra.column_count(source)
             mine = {place: span for place, span in spans.items() if place < width}
             if any(functions[place - width].item is not None for place in spans if place >= width):
                 raise Unjudged
-            return owners_reaching(source, mine, catalogs)
+            return owners_reaching(source, mine, catalogs, work)
         case algebra.UnionAll(arms=arms):
             reached = frozenset()
             for arm in arms:
                 mine = {place: decoded(span, arm.recodes[place]) for place, span in spans.items()}
                 if not any(span.empty for span in mine.values()):
-                    reached |= owners_reaching(arm.relation, mine, catalogs)
+                    reached |= owners_reaching(arm.relation, mine, catalogs, work)
             return reached
         case algebra.FirstRows(source=source) | algebra.Distinct(source=source):
-            return owners_reaching(source, spans, catalogs)
+            return owners_reaching(source, spans, catalogs, work)
         case algebra.Persons(source=source):
-            return owners_reaching(source, {}, catalogs)
+            return owners_reaching(source, {}, catalogs, work)
     assert_never(relation)
 
 
@@ -180,8 +193,8 @@ def _through(
         if isinstance(term, Column):
             found.append({term.index: span})
             continue
-        whole = _column_universe(source, next(iter(columns)), catalogs) if columns else Span(((0, 0),), null=False)
-        codes = [code for low, high in whole.codes for code in range(low, high + 1)] if _few_codes(whole) else None
+        whole = column_span(source, next(iter(columns)), catalogs) if columns else Span(((0, 0),), null=False)
+        codes = [code for low, high in whole.codes for code in range(low, high + 1)] if few_codes(whole) else None
         if codes is None:
             raise Unjudged
         kept = _within(term, codes, whole, span, next(iter(columns), 0))
@@ -191,7 +204,8 @@ def _through(
     return all_of(found)
 
 
-def _few_codes(span: Span) -> bool:
+def few_codes(span: Span) -> bool:
+    """Return whether codes can be looked at one by one."""
     return sum(high - low + 1 for low, high in span.codes) <= MOST
 
 
@@ -223,7 +237,7 @@ def possible(
     """
 
     def only(column: int, codes: Intervals) -> list[Spans]:
-        whole = _column_universe(relation, column, catalogs)
+        whole = column_span(relation, column, catalogs)
         kept = without(whole.codes, codes) if negated else common(whole.codes, codes)
         return [{column: Span(kept, null=False)}] if kept else []
 
@@ -240,7 +254,7 @@ def possible(
             # Nobody declares which texts a table may hold, so one text may be one owner's.
             return []
         case algebra.IsNull(column=column):
-            whole = _column_universe(relation, column, catalogs)
+            whole = column_span(relation, column, catalogs)
             span = Span(whole.codes, null=False) if negated else Span((), null=whole.null)
             return [] if span.empty else [{column: span}]
         case algebra.CompareColumns(comparison=comparison, left=left, right=right):
@@ -275,7 +289,7 @@ def _may_compare(
     """Return whether two columns can compare so, from their domains."""
     if left == right:
         return comparison is not algebra.Comparison.LESS
-    one, other = _column_universe(relation, left, catalogs).codes, _column_universe(relation, right, catalogs).codes
+    one, other = column_span(relation, left, catalogs).codes, column_span(relation, right, catalogs).codes
     match comparison:
         case algebra.Comparison.EQUAL:
             return bool(common(one, other))
@@ -300,53 +314,52 @@ def _universe(catalog: TableCatalog, name: str) -> Span:
     assert_never(column.type)
 
 
-def _column_universe(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, TableCatalog]) -> Span:
+def column_span(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, TableCatalog]) -> Span:
     """Return everything that a column of `relation` may be, from the catalog alone."""
     match relation:
         case algebra.Scan(table=table, columns=columns):
             return _universe(catalogs[table], columns[place])
         case algebra.Select(source=source, columns=columns):
-            return _column_universe(source, columns[place], catalogs)
+            return column_span(source, columns[place], catalogs)
         case algebra.Join(left=left, right=right):
             width = algebra.column_count(left)
             if place < width:
-                return _column_universe(left, place, catalogs)
+                return column_span(left, place, catalogs)
             if place >= width + algebra.column_count(right):
                 return ANYTHING
-            return _column_universe(right, place - width, catalogs)
+            return column_span(right, place - width, catalogs)
         case algebra.Semi(source=source) | algebra.FirstRows(source=source) | algebra.Distinct(source=source):
-            return _column_universe(source, place, catalogs)
+            return column_span(source, place, catalogs)
         case algebra.Mark(source=source) | algebra.JoinPublic(source=source) | algebra.Window(source=source):
             if place < algebra.column_count(source):
-                return _column_universe(source, place, catalogs)
+                return column_span(source, place, catalogs)
             if isinstance(relation, algebra.JoinPublic):
                 raise Unjudged  # which values stand beside whose rows is said by the table, not by domains
             return ANYTHING
         case algebra.Project(source=source, terms=terms):
             term = terms[place]
-            return _column_universe(source, term.index, catalogs) if isinstance(term, Column) else ANYTHING
+            return column_span(source, term.index, catalogs) if isinstance(term, Column) else ANYTHING
         case algebra.GroupPerson(source=source, keys=keys):
             key = keys[place] if place < len(keys) else None
-            return _column_universe(source, key.index, catalogs) if isinstance(key, Column) else ANYTHING
+            return column_span(source, key.index, catalogs) if isinstance(key, Column) else ANYTHING
         case algebra.UnionAll(arms=arms):
-            spans = [encoded(_column_universe(arm.relation, place, catalogs), arm.recodes[place]) for arm in arms]
+            spans = [encoded(column_span(arm.relation, place, catalogs), arm.recodes[place]) for arm in arms]
             return Span(either([span.codes for span in spans]), null=any(span.null for span in spans))
         case algebra.Persons():
             raise InvariantBroken("a relation of persons has no columns")
     assert_never(relation)
 
 
-def _ends(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, TableCatalog]) -> frozenset[int]:
-    """Return the codes of a column at which the owners that reach it can change."""
+def _ends(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, TableCatalog]) -> frozenset[int] | None:
+    """Return the codes of a column at which the owners that reach it can change; None if at any code."""
     match relation:
         case algebra.Scan(table=table, columns=columns):
             return starts(_universe(catalogs[table], columns[place]))
         case algebra.Select(source=source, predicate=predicate, columns=columns):
             inner = columns[place]
             alternatives = possible(predicate, source, catalogs, negated=False)
-            return _ends(source, inner, catalogs).union(
-                *(starts(spans[inner]) for spans in alternatives if inner in spans)
-            )
+            own = [starts(spans[inner]) for spans in alternatives if inner in spans]
+            return _any_ends([_ends(source, inner, catalogs), *own])
         case algebra.Join(left=left, right=right):
             width = algebra.column_count(left)
             if place >= width + algebra.column_count(right):
@@ -358,12 +371,19 @@ def _ends(relation: algebra.Relation, place: int, catalogs: Mapping[TableName, T
             return _ends(source, place, catalogs) if place < algebra.column_count(source) else frozenset()
         case algebra.Project(source=source, terms=terms):
             term = terms[place]
-            return _ends(source, term.index, catalogs) if isinstance(term, Column) else frozenset()
-        case algebra.GroupPerson(source=source, keys=keys):
-            key = keys[place] if place < len(keys) else None
-            return _ends(source, key.index, catalogs) if isinstance(key, Column) else frozenset()
+            return _ends(source, term.index, catalogs) if isinstance(term, Column) else None
+        case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
+            if place >= len(keys):
+                return None if aggregates[place - len(keys)].function in OF_VALUES else frozenset()
+            key = keys[place]
+            return _ends(source, key.index, catalogs) if isinstance(key, Column) else None
         case algebra.UnionAll(arms=arms):
-            return frozenset().union(*(_ends(arm.relation, place, catalogs) for arm in arms))
+            return _any_ends([_ends(arm.relation, place, catalogs) for arm in arms])
         case algebra.Persons():
             return frozenset()
     assert_never(relation)
+
+
+def _any_ends(found: list[frozenset[int] | None]) -> frozenset[int] | None:
+    known = [each for each in found if each is not None]
+    return frozenset().union(*known) if len(known) == len(found) else None

@@ -8,8 +8,8 @@ Whether one function is a function of another is found out on every declared val
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -39,14 +39,25 @@ _UNITS = {
 _OF_VALUES = frozenset({PersonFunction.LEAST, PersonFunction.GREATEST, PersonFunction.FIRST, PersonFunction.LAST})
 """Aggregates of a person whose value is one of the column's own."""
 
+_WORK: Final = 1 << 24
+"""Values times operations that are tried for a key: some tens of milliseconds."""
+
+MOST_TRACES: Final = 1_000
+"""Ways from a key to the columns behind it that are looked at one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What a column is, in terms of one column of one table: `term` over `Column(0)`."""
+    """What a column is, in terms of one column of one table.
+
+    Args:
+        steps: terms over `Column(0)`, the first over the column, each other over the one before. Written into each
+            other they could double at every step.
+    """
 
     table: TableName
     column: str
-    term: t.Term
+    steps: tuple[t.Term, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,59 +67,89 @@ class Opaque:
 
 def traced(relation: algebra.Relation, place: int) -> list[Traced | Opaque]:
     """Return what a column of `relation` is, once for each arm of a union that gives it."""
-    match relation:
-        case algebra.Scan(table=table, columns=columns):
-            return [Traced(table, columns[place], t.Column(0))]
-        case algebra.Select(source=source, columns=columns):
-            return traced(source, columns[place])
-        case algebra.Project(source=source, terms=terms):
-            return _of_term(source, terms[place])
-        case algebra.Join(left=left, right=right):
-            width, other = algebra.column_count(left), algebra.column_count(right)
-            if place < width:
-                return traced(left, place)
-            return traced(right, place - width) if place < width + other else []
-        case algebra.UnionAll(arms=arms):
-            return [each for arm in arms for each in _of_arm(arm, place)]
-        case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
-            if place < len(keys):
-                return _of_term(source, keys[place])
-            aggregate = aggregates[place - len(keys)]
-            if aggregate.function in _OF_VALUES and aggregate.item is not None:
-                return _of_term(source, aggregate.item)
-            return [Opaque()]
-        case algebra.Window(source=source, functions=functions):
-            width = algebra.column_count(source)
-            if place < width:
-                return traced(source, place)
-            function = functions[place - width]
-            if function.item is None:
-                return [] if function.aggregate is None else [Opaque()]
-            return [Opaque()] if function.aggregate is not None else _of_term(source, function.item)
-        case algebra.Persons():
+    return _Tracing().of(relation, place)
+
+
+@dataclass(slots=True)
+class _Tracing:
+    """Traces columns, each once: a public table may be met by many columns, each of which may be one of another."""
+
+    known: dict[tuple[int, int], list[Traced | Opaque]] = field(default_factory=dict)
+
+    def of(self, relation: algebra.Relation, place: int) -> list[Traced | Opaque]:
+        """Return what a column is."""
+        found = self.known.get((id(relation), place))
+        if found is None:
+            found = list(dict.fromkeys(self.found(relation, place)))
+            # What is too much to be looked at one by one is judged by where it comes from.
+            found = found if len(found) <= MOST_TRACES else [Opaque()]
+            self.known[id(relation), place] = found
+        return found
+
+    def found(self, relation: algebra.Relation, place: int) -> list[Traced | Opaque]:
+        match relation:
+            case algebra.Scan(table=table, columns=columns):
+                return [Traced(table, columns[place])]
+            case algebra.Select(source=source, columns=columns):
+                return self.of(source, columns[place])
+            case algebra.Project(source=source, terms=terms):
+                return self.of_term(source, terms[place])
+            case algebra.Join(left=left, right=right):
+                width, other = algebra.column_count(left), algebra.column_count(right)
+                if place < width:
+                    return self.of(left, place)
+                return self.of(right, place - width) if place < width + other else []
+            case algebra.UnionAll(arms=arms):
+                return [each for arm in arms for each in self.of_arm(arm, place)]
+            case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
+                if place < len(keys):
+                    return self.of_term(source, keys[place])
+                aggregate = aggregates[place - len(keys)]
+                if aggregate.function in _OF_VALUES and aggregate.item is not None:
+                    return self.of_term(source, aggregate.item)
+                return [Opaque()]
+            case algebra.Window(source=source, functions=functions):
+                width = algebra.column_count(source)
+                if place < width:
+                    return self.of(source, place)
+                function = functions[place - width]
+                if function.item is None:
+                    return [] if function.aggregate is None else [Opaque()]
+                return [Opaque()] if function.aggregate is not None else self.of_term(source, function.item)
+            case algebra.Persons():
+                return []
+            case algebra.JoinPublic(source=source, condition=condition):
+                width = algebra.column_count(source)
+                if place < width:
+                    return self.of(source, place)
+                # A public column shows what its row was met by: each of these must be allowed as a key itself.
+                return [each for term in _sides_of(condition, width) for each in self.of_term(source, term)]
+            case _:
+                width = algebra.column_count(relation.source)
+                return self.of(relation.source, place) if place < width else []
+
+    def of_term(self, source: algebra.Relation, term: t.Term) -> list[Traced | Opaque]:
+        """Return what a term over a relation is."""
+        columns = t.columns_of(term)
+        if not columns:
             return []
-        case algebra.JoinPublic(source=source, condition=condition):
-            width = algebra.column_count(source)
-            if place < width:
-                return traced(source, place)
-            # A public column shows what its row was met by: each of these must be allowed as a key itself.
-            return [each for term in _sides_of(condition, width) for each in _of_term(source, term)]
-        case _:
-            width = algebra.column_count(relation.source)
-            return traced(relation.source, place) if place < width else []
+        if len(columns) > 1:
+            return [Opaque()]
+        (column,) = columns
+        below = self.of(source, column)
+        if isinstance(term, t.Column):
+            return below
+        step = rewritten(term, lambda _: t.Column(0))
+        return [each if isinstance(each, Opaque) else replace(each, steps=(*each.steps, step)) for each in below]
 
-
-def _of_term(source: algebra.Relation, term: t.Term) -> list[Traced | Opaque]:
-    columns = t.columns_of(term)
-    if not columns:
-        return []
-    if len(columns) > 1:
-        return [Opaque()]
-    (column,) = columns
-    return [
-        each if isinstance(each, Opaque) else Traced(each.table, each.column, _inside(term, each.term))
-        for each in traced(source, column)
-    ]
+    def of_arm(self, arm: algebra.Arm, place: int) -> Iterator[Traced | Opaque]:
+        """Yield what a column of one arm of a union is."""
+        recodes = arm.recodes[place]
+        for each in self.of(arm.relation, place):
+            if isinstance(each, Opaque) or recodes is None:
+                yield each
+            else:
+                yield replace(each, steps=(*each.steps, t.LookUp(t.Column(0), 0, recodes)))
 
 
 def _sides_of(condition: t.Term, width: int) -> Iterator[t.Term]:
@@ -120,19 +161,6 @@ def _sides_of(condition: t.Term, width: int) -> Iterator[t.Term]:
         return
     for part in t.parts(condition):
         yield from _sides_of(part, width)
-
-
-def _inside(term: t.Term, inner: t.Term) -> t.Term:
-    return rewritten(term, lambda _: inner)
-
-
-def _of_arm(arm: algebra.Arm, place: int) -> Iterator[Traced | Opaque]:
-    recodes = arm.recodes[place]
-    for each in traced(arm.relation, place):
-        if isinstance(each, Opaque) or recodes is None:
-            yield each
-        else:
-            yield Traced(each.table, each.column, t.LookUp(each.term, 0, recodes))
 
 
 def refused_dimensions(
@@ -148,7 +176,7 @@ def refused_dimensions(
     term: t.Term = t.Column(place)
     if isinstance(key, statistics.MonthKey):
         term = t.StartOf(t.DateUnit.MONTH, term)
-    for each in _of_term(relation, term):
+    for each in _Tracing().of_term(relation, term):
         if isinstance(each, Opaque):
             found += [
                 column
@@ -177,13 +205,15 @@ def _allowed(key: Traced, rule: AnalysisRule, catalog: TableCatalog) -> bool:
     universe = universe_of(declared_type(declared.type))
     if universe.sort is Sort.TEXTS or (universe.size or 0) > MOST:
         return False
+    if sum(map(t.size_of, key.steps)) * (universe.size or 0) > _WORK:
+        return False
     values = _all_values(universe)
-    mine = _shown(key.term, values)
+    mine = _shown(_through(key.steps, values))
     for each in rule.dimensions:
         unit = _UNITS.get(each.part or "")
         if each.column == key.column and unit is not None:
             start = evaluate(t.StartOf(unit, t.Column(0)), {0: values})
-            if np.array_equal(mine, _shown(key.term, start)):
+            if np.array_equal(mine, _shown(_through(key.steps, start))):
                 return True
     coarse = 2 * len(set(mine.tolist())) <= len(mine)
     return coarse and _filterable(rule, key.column)
@@ -194,9 +224,15 @@ def _all_values(universe: Universe) -> Values:
     return Values(codes, np.ones(len(codes), dtype=np.bool_))
 
 
-def _shown(term: t.Term, values: Values) -> npt.NDArray[np.object_]:
-    """Return the values of a term with NULL as one of them."""
-    found = evaluate(term, {0: values}, len(values.present))
-    shown = found.data.astype(object)
-    shown[~found.present] = None
+def _through(steps: tuple[t.Term, ...], values: Values) -> Values:
+    """Return what the values of a column become, step by step."""
+    for step in steps:
+        values = evaluate(step, {0: values}, len(values.present))
+    return values
+
+
+def _shown(values: Values) -> npt.NDArray[np.object_]:
+    """Return values with NULL as one of them."""
+    shown = values.data.astype(object)
+    shown[~values.present] = None
     return shown

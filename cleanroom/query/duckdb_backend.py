@@ -18,7 +18,8 @@ from numba import njit
 
 from cleanroom.query import algebra
 from cleanroom.query.backend import Codes, PersonRows, Slice, SliceTooLarge, slices_for
-from cleanroom.query.duckdb_sql import Statement, keeps_order, read_again, statement
+from cleanroom.query.duckdb_reading import read_again
+from cleanroom.query.duckdb_sql import Statement, keeps_order, statement
 from cleanroom.storage.scan import ScannedTable, SliceReader, scan
 
 if TYPE_CHECKING:

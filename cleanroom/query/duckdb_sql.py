@@ -2,41 +2,36 @@
 
 Nothing that a person typed is printed. Tables are s0, s1, … (the scans in order), columns c0, c1, …, the unit is u.
 Every per-person operation contains u (S14); IN, EXISTS, INTERSECT and EXCEPT are semi- and anti-joins on u (S16); an
-outer join's u is COALESCE of both sides', so it is never NULL. What is printed is read once
-more, by sqlglot and by DuckDB, and must be one SELECT over exactly those tables (docs/adr/0002).
+outer join's u is COALESCE of both sides', so it is never NULL. What is printed is read once more (`duckdb_reading`).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, assert_never
 
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
-from cleanroom.errors import InvariantBroken
+from cleanroom.errors import Refused
 from cleanroom.query import algebra
 from cleanroom.query.duckdb_person import grouped, windowed
-from cleanroom.query.terms.duckdb_terms import PRINTED_TERMS, Parameter, may_print, placeholder, printed
+from cleanroom.query.refusals import refusal
+from cleanroom.query.terms.duckdb_terms import Parameter, placeholder, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import duckdb
-
     from cleanroom.query.terms.language import Term
 
-PRINTED: Final = PRINTED_TERMS | {
-    exp.Select, exp.From, exp.Table, exp.TableAlias, exp.Subquery, exp.Identifier, exp.Column, exp.Alias, exp.Where,
-    exp.Join, exp.Union, exp.Paren, exp.And, exp.Or, exp.Not, exp.EQ, exp.LT, exp.LTE, exp.GTE, exp.Is, exp.Null,
-    exp.Boolean, exp.In, exp.Placeholder, exp.Literal, exp.Case, exp.If, exp.Distinct, exp.Order, exp.Ordered,
-    exp.Cast, exp.DataType, exp.DataTypeParam, exp.Exists, exp.Window, exp.WindowSpec, exp.RowNumber, exp.Rank,
-    exp.DenseRank, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Group, exp.Count, exp.Sum, exp.Min, exp.Max,
-    exp.LogicalAnd, exp.LogicalOr, exp.First, exp.Last, exp.Filter, exp.Star, exp.Coalesce, exp.TryCast, exp.IntDiv,
-    exp.Mul, exp.Nullif,
-}  # fmt: skip
-"""Node classes that a printed statement may hold."""
+MAX_PRINTED: Final = 1 << 18
+"""Characters of a statement."""
+
+MAX_CALLS: Final = 850
+"""Calls within each other that reading a statement again may take, of the thousand that Python gives a thread."""
+
+_OF_SELECT, _OF_BRACKET = 16, 26
+"""Calls that sqlglot 30 nests for a subquery in FROM, and for any other bracket, function or CASE (measured)."""
+
+_BRACKETS: Final = re.compile(r"\(SELECT\b|\(|\)|\bCASE\b|\bEND\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +48,34 @@ class Statement:
     parameters: tuple[Parameter, ...]
     tables: tuple[algebra.Scan, ...]
     public: tuple[algebra.PublicTable, ...]
+
+
+def require_printable(relation: algebra.Relation) -> None:
+    """Refuse a relation whose statement would be too long, or too deep for the recursive parser that reads it again.
+
+    Raises:
+        Refused: before anything is charged; what was admitted and cannot be read would else be paid for nothing.
+    """
+    printed_text = statement(relation, ()).sql
+    if len(printed_text) > MAX_PRINTED:
+        raise Refused((refusal("statement_too_long", limit=MAX_PRINTED),))
+    if calls_to_read(printed_text) > MAX_CALLS:
+        raise Refused((refusal("nested_too_deep"),))
+
+
+def calls_to_read(text: str) -> int:
+    """Return how many calls deep sqlglot goes to read a text of ours, rounded up: so many for each bracket and CASE."""
+    open_calls: list[int] = []
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(text):
+        word = found.group()
+        if word in {")", "END"}:
+            depth -= open_calls.pop()
+            continue
+        open_calls.append(_OF_SELECT if word == "(SELECT" else _OF_BRACKET)
+        depth += open_calls[-1]
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def statement(relation: algebra.Relation, columns: tuple[int, ...], *, ordered: bool = True) -> Statement:
@@ -74,58 +97,6 @@ def keeps_order(relation: algebra.Relation) -> bool:
             return keeps_order(source)
         case _:
             return False
-
-
-def read_again(made: Statement, connection: duckdb.DuckDBPyConnection) -> None:
-    """Read a printed statement with both parsers and compare it with the plan.
-
-    Raises:
-        InvariantBroken: not one SELECT, other tables, or a node that we never print.
-    """
-    expected = {f"s{number}" for number in range(len(made.tables))}
-    expected |= {f"r{number}" for number in range(len(made.public))}
-    try:
-        trees = sqlglot.parse(made.sql, read="duckdb")
-    except (SqlglotError, RecursionError):
-        raise InvariantBroken("printed SQL cannot be read again") from None
-    if len(trees) != 1 or not isinstance(trees[0], exp.Select):
-        raise InvariantBroken("printed SQL is not one SELECT")
-    for node in trees[0].walk():
-        if type(node) not in PRINTED and not may_print(node):
-            raise InvariantBroken(f"printed SQL holds {type(node).__name__}")
-        if not _of_one_person(node):
-            raise InvariantBroken(f"printed SQL holds a {type(node).__name__} across people")
-    tables = {table.name for table in trees[0].find_all(exp.Table)}
-    # DuckDB names the tables of a statement without parameters only; each "?" of ours is one.
-    without_parameters = made.sql.replace("?", "NULL")
-    seen = connection.get_table_names(without_parameters)
-    if len(connection.extract_statements(made.sql)) != 1 or tables != expected or seen != expected:
-        raise InvariantBroken("printed SQL reads other tables than the plan")
-
-
-def _of_one_person(node: exp.Expr) -> bool:
-    """Return whether what puts rows together begins with the unit: PARTITION BY, GROUP BY, DISTINCT (S14)."""
-    if isinstance(node, exp.Window):
-        return _is_unit(next(iter(node.args.get("partition_by") or ()), None))
-    if not isinstance(node, exp.Select):
-        return True
-    group, outputs = node.args.get("group"), node.expressions
-    if node.args.get("distinct") and not _is_unit(next(iter(outputs), None)):
-        return False
-    if group is not None:
-        return _is_unit(next(iter(group.expressions), None))
-    return not any(_folds(output) for output in outputs)
-
-
-def _is_unit(node: exp.Expr | None) -> bool:
-    return isinstance(node, exp.Column) and node.name == "u"
-
-
-def _folds(node: exp.Expr) -> bool:
-    """Return whether an expression aggregates rows of its own SELECT: not those of a window or a subquery."""
-    if isinstance(node, (exp.Window, exp.Subquery, exp.Select, exp.Exists)):
-        return False
-    return isinstance(node, exp.AggFunc) or any(_folds(child) for child in node.iter_expressions())
 
 
 @dataclass

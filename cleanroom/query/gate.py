@@ -16,30 +16,32 @@ from weakref import WeakKeyDictionary
 
 from cleanroom.accounting.account import AccountId, Charge, PartyCap
 from cleanroom.accounting.privacy_loss import Window, rho_for
-from cleanroom.catalog import Contribution, TableCatalog
+from cleanroom.catalog import Contribution, Date, TableCatalog
 from cleanroom.errors import InvariantBroken, Refusal, Refused
 from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, TableName
-from cleanroom.policies import Analysis, AnalysisRule, Declaration
-from cleanroom.query.algebra import public_tables, scans
+from cleanroom.policies import AnalysisRule, Declaration
+from cleanroom.query.algebra import Relation, scans
 from cleanroom.query.binding.asking import ReferenceCatalog
 from cleanroom.query.binding.personal import Release
 from cleanroom.query.binding.question import bind_question
 from cleanroom.query.bound import bounds_of, require_depth
-from cleanroom.query.cohort import Unjudged, fewest_owners, owners_reaching
 from cleanroom.query.dimensions import refused_dimensions
+from cleanroom.query.duckdb_sql import require_printable
 from cleanroom.query.mechanisms import Noise
 from cleanroom.query.parse import Parameters, parse
 from cleanroom.query.plan import Plan, QuestionPlan
 from cleanroom.query.precision import Precision, require_contribution
 from cleanroom.query.pricing import price
+from cleanroom.query.public.printing import public_statement
+from cleanroom.query.public.work import require_work
 from cleanroom.query.refusals import refusal
+from cleanroom.query.sector import require_cohorts
 from cleanroom.query.usage import (
     analyses_of,
     functions_of,
     literals_of,
-    owners_of,
-    plain_unions,
-    united_owners,
+    mattering_owners,
+    stepped_of,
 )
 from cleanroom.query.weights import Weights, shares_of
 
@@ -133,12 +135,6 @@ def is_genuine(candidate: ValidatedPlan) -> bool:
     return _ISSUED.get(candidate) == _fingerprint(candidate)
 
 
-_AFTERWARDS: Final = (
-    "joignez la table publique au résultat : SELECT … FROM (SELECT … GROUP BY …) AS r JOIN public.… ON …",
-    "join the public table to the result: SELECT … FROM (SELECT … GROUP BY …) AS r JOIN public.… ON …",
-)
-
-
 def admit(question: Question, room: Rulebook) -> ValidatedPlan:
     """Turn a question into a plan that may be charged and run.
 
@@ -177,7 +173,8 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
         ),
         bound.finish,
     )
-    cohorts = _require_cohorts(planned.releases, chosen, question.party, room)
+    _require_runnable(planned)
+    cohorts = require_cohorts(planned.releases, chosen, question.party, room.declarations, room.cohorts)
     budgets = {table: room.declarations[table].budget for table in tables}
     priced = price(planned.releases, question.precision, chosen, budgets)
     caps = tuple(
@@ -252,6 +249,32 @@ def _planned(
     return Plan(release.relation, release.keys, release.statistics, release.outputs, bounds, release.sets)
 
 
+def _steps(
+    relation: Relation, table: TableName, rule: AnalysisRule, catalogs: Mapping[TableName, TableCatalog]
+) -> frozenset[tuple[TableName, str]]:
+    """Return the columns of a table of which steps are taken, but days, and what may be grouped by as it is."""
+    listed = {each.column for each in rule.dimensions if each.part is None}
+    return frozenset(
+        (origin, column)
+        for origin, column in stepped_of(relation)
+        if origin == table
+        and column not in listed
+        and (declared := catalogs[table].column(column)) is not None
+        and not isinstance(declared.type, Date)
+    )
+
+
+def _require_runnable(planned: QuestionPlan) -> None:
+    """Refuse what could not be run after it was paid: too long, too deep, too many rows over released tables."""
+    for release in planned.releases:
+        require_printable(release.relation)
+    if planned.finish is not None:
+        bounds = [release.bounds for release in planned.releases]
+        cells = [each.cells * (each.most_surviving if each.distinct_keys else 1) for each in bounds]
+        public_statement(planned.finish)
+        require_work(planned.finish, cells, max(len(release.sets) for release in planned.releases))
+
+
 def _rule_for(
     releases: tuple[Release, ...],
     table: TableName,
@@ -279,7 +302,7 @@ def _objections(
     named: dict[str, Any] = {"owner": table.owner, "table": table, "rule": rule.name}
     found: list[Refusal] = []
     wanted = analyses_of(relation, asker, max(rule.min_parties, 1))
-    others = len(owners_of(relation) - {asker})
+    others = len(mattering_owners(relation) - {asker})
     if others < rule.min_parties:
         found.append(refusal("too_few_parties", owner=table.owner, minimum=rule.min_parties, count=others))
     else:
@@ -323,73 +346,7 @@ def _objections(
                 column=column,
                 hint=(f"filtres admis : {literals}", f"filters admitted: {literals}"),
             )
-            for origin, column in sorted(literals_of(relation), key=str)
+            for origin, column in sorted(literals_of(relation) | _steps(relation, table, rule, catalogs), key=str)
             if origin == table and column not in rule.allowed_literals
         )
     return found
-
-
-def _require_cohorts(
-    plans: tuple[Plan, ...], chosen: Mapping[TableName, AnalysisRule], asker: PartyId, room: Rulebook
-) -> tuple[frozenset[PartyId], ...]:
-    """Judge the cohort of each release of a question, by those answered before and by each other's (S43)."""
-    found: list[frozenset[PartyId]] = []
-    for planned in plans:
-        rules = {table: chosen[table] for table in planned.tables}
-        cohort = _require_cohort(planned, rules, asker, room, found)
-        if cohort and cohort not in found:
-            found.append(cohort)
-    return tuple(found)
-
-
-def _require_cohort(
-    planned: Plan,
-    chosen: Mapping[TableName, AnalysisRule],
-    asker: PartyId,
-    room: Rulebook,
-    beside: Collection[frozenset[PartyId]],
-) -> frozenset[PartyId]:
-    """Refuse a sector question that would lay one organisation's business open (S43); return its cohort.
-
-    The cohort is the owners whose rows can be in the answer, not those whose tables it names: a filter that only some
-    can pass would else be the difference of two cohorts. Questions that unite no owners have none, nor those of owners
-    who ask for no `min_parties`.
-    """
-    if not united_owners(planned.relation) or not any(rule.min_parties for rule in chosen.values()):
-        return frozenset()
-    catalogs = {table: room.declarations[table].catalog for table in planned.tables}
-    try:
-        cohort = owners_reaching(planned.relation, {}, catalogs)
-        judged = fewest_owners(planned, catalogs, asker)
-    except Unjudged:
-        # Nobody can tell which owners' rows may be in the answer, so nobody can say that they are enough.
-        cohort, judged = frozenset(), 0
-    reasons = []
-    for table, rule in chosen.items():
-        if (
-            Analysis.SECTOR not in analyses_of(planned.relation, asker, max(rule.min_parties, 1))
-            or not rule.min_parties
-        ):
-            continue
-        if not plain_unions(planned.relation):
-            hint = ("filtrez après l'union : … ) AS s WHERE …", "filter after the union: … ) AS s WHERE …")
-            reasons.append(refusal("filter_inside_union", owner=table.owner, hint=hint))
-            continue
-        if judged < rule.min_parties:
-            after = _AFTERWARDS if public_tables(planned.relation) else None
-            named: dict[str, Any] = {"count": judged, "owner": table.owner, "minimum": rule.min_parties}
-            reasons.append(refusal("isolates_owner", hint=after, **named))
-        if any(0 < len(cohort ^ earlier) < rule.min_parties for earlier in (*room.cohorts, *beside)):
-            reasons.append(
-                refusal(
-                    "cohort_too_close",
-                    minimum=rule.min_parties,
-                    hint=(
-                        "reprenez exactement les organisations d'une question déjà répondue",
-                        "use exactly the organisations of a question answered before",
-                    ),
-                )
-            )
-    if reasons:
-        raise Refused(tuple(dict.fromkeys(reasons)))
-    return cohort

@@ -33,6 +33,9 @@ MAX_DEPTH: Final = 30
 MAX_OPEN_JOINS: Final = 6
 """JOINs that wait for their ON or USING: sqlglot tries every nesting of them, in time exponential in their number."""
 
+MAX_NESTED: Final = 64
+"""Operations inside each other, brackets not counted; AND and OR in a row count once."""
+
 LONGEST_TEXT: Final = 1_000
 LARGEST_NUMBER: Final = 10**18
 MAX_OPERANDS: Final = 200
@@ -50,6 +53,8 @@ _OPERATORS: Final = frozenset(
     {TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.UNION, TokenType.INTERSECT, TokenType.EXCEPT}
 )
 _QUOTED: Final = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
+
+_FLAT: Final = frozenset({exp.And, exp.Or, exp.Paren, exp.Column, exp.Identifier, exp.Literal})
 
 _SET: Final = frozenset({"this", "expression", "distinct", "with_", "order", "limit", "offset"})
 _SELECT: Final = frozenset({"expressions", "from_", "joins", "where", "group", "having", "kind"}) | frozenset(
@@ -146,7 +151,7 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     if not isinstance(tree, (exp.Select, exp.Union, exp.Intersect, exp.Except)):
         raise Refused((refusal("not_a_select"),))
     starts = _starts(text, tree)
-    reasons = tuple(dict.fromkeys(_unlisted(text, tree, starts)))
+    reasons = tuple(dict.fromkeys((*_unlisted(text, tree, starts), *_nested(text, tree, starts))))
     if reasons:
         raise Refused(reasons)
     return ParsedQuery(text, tree, _bind(tree, parameters), starts)
@@ -284,6 +289,24 @@ def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refu
                 there = _position_at(text, min(offsets)) if offsets else place
                 reasons.append(refusal("not_admitted", there, what=_argument(name)))
     return reasons
+
+
+def _nested(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refusal]:
+    """Refuse operations too deep inside each other: `1 + 1 + …`, `x::INT::INT…` nest without any bracket.
+
+    What reads a tree after this is recursive, a few calls for each level; AND, OR and set operations in a row count
+    once, since they are read in a loop.
+    """
+    levels: dict[int, int] = {}
+    for node in tree.walk():
+        above = node.parent
+        level = levels.get(id(above), 0) if above is not None else 0
+        level += type(node) in ADMITTED and type(node) not in _FLAT and type(node) not in _RELATIONAL
+        if level > MAX_NESTED:
+            place = _position_at(text, starts[id(node)]) if id(node) in starts else None
+            return [refusal("too_deep", place, limit=MAX_NESTED)]
+        levels[id(node)] = level
+    return []
 
 
 def _construct(node: exp.Expr) -> str:

@@ -67,6 +67,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "a public table is joined on the right of a table of people",
     ),
     "too_many_sets": ("plus de {limit} ensembles de groupement", "more than {limit} grouping sets"),
+    "too_many_columns": ("plus de {limit} colonnes", "more than {limit} columns"),
     "too_many_relations": (
         "plus de {limit} relations une fois les noms de WITH écrits en entier",
         "more than {limit} relations once the names of WITH are written out",
@@ -143,6 +144,14 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "text_value_too_long": (
         "le texte, ou une valeur de l'expression, dépasse {limit} caractères, ou toutes ensemble un million",
         "the text, or a value of the expression, exceeds {limit} characters, or all of them together a million",
+    ),
+    "nested_too_deep": (
+        "trop d'opérations ou de sous-requêtes les unes dans les autres",
+        "too many operations or subqueries inside each other",
+    ),
+    "statement_too_long": (
+        "la question, écrite en entier, dépasse {limit} caractères",
+        "the question, written out in full, exceeds {limit} characters",
     ),
     "term_too_large": (
         "l'expression a plus de {limit} opérations une fois écrite en entier",

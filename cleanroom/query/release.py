@@ -105,7 +105,11 @@ class NoisedRelease:
             _places(self.plan, output.statistic) for output in self.plan.outputs if isinstance(output, StatisticOutput)
         ]
         persons = next(
-            (at for at, each in enumerate(bounds.components) if each.measured is Measured.PERSONS and not each.column),
+            (
+                at
+                for at, each in enumerate(bounds.components)
+                if each.measured is Measured.PERSONS and each.column is None
+            ),
             0,
         )
         for number in range(self.cell_count):

@@ -5,6 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+MOST_WORK: Final = 100_000
+"""Relations looked at for one question: every value of a key is looked for in every arm."""
+
+
+class Unjudged(Exception):
+    """What owners can reach cannot be told from domains; a question whose owners ask for it is refused."""
+
+
+@dataclass(slots=True)
+class Work:
+    """Counts relations looked at: each filter of several alternatives looks below itself as often."""
+
+    left: int = MOST_WORK
+
+    def step(self) -> None:
+        """Count one; `Unjudged` when there have been too many."""
+        self.left -= 1
+        if self.left < 0:
+            raise Unjudged
+
+
 Intervals = tuple[tuple[int, int], ...]
 """Disjoint closed intervals of codes, ascending."""
 

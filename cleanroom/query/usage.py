@@ -12,7 +12,7 @@ from cleanroom.query.terms import language as t
 from cleanroom.query.terms.language import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cleanroom.identifiers import PartyId, TableName
     from cleanroom.query.person_rows import PersonAggregate
@@ -44,38 +44,77 @@ def _function(statistic: statistics.Statistic) -> Function:
 
 def literals_of(relation: algebra.Relation) -> frozenset[tuple[TableName, str]]:
     """Return the columns that conditions look at, anywhere in `relation`: WHERE, ON, HAVING, CASE, FILTER (S44)."""
+    return _used(relation, compared_columns, conditions=True)
+
+
+def stepped_of(relation: algebra.Relation) -> frozenset[tuple[TableName, str]]:
+    """Return the columns of which a step is taken: LEAST(x, 5), x // 12, SIGN(x - 5), LENGTH(x), ROUND(x / 20).
+
+    Differences of sums of such steps count the rows that a comparison with the same constant would.
+    """
+    return _used(relation, stepped_columns, conditions=False)
+
+
+def _used(
+    relation: algebra.Relation, columns_in: Callable[[t.Term], frozenset[int]], *, conditions: bool
+) -> frozenset[tuple[TableName, str]]:
     found: set[tuple[TableName, str]] = set()
-    for origins, terms in _conditions(relation):
-        for term in terms:
-            for column in term:
+    for origins, held, terms in _looked(relation):
+        looked = [*(held if conditions else ()), *map(columns_in, terms)]
+        for columns in looked:
+            for column in columns:
                 found |= origins[column]
     for below in algebra.sources(relation):
-        found |= literals_of(below)
+        found |= _used(below, columns_in, conditions=conditions)
     return frozenset(found)
 
 
-def _conditions(relation: algebra.Relation) -> Iterator[tuple[Origins, list[frozenset[int]]]]:
-    """Yield the columns compared by one relation itself, with the origins of the columns that its terms see."""
+def _looked(relation: algebra.Relation) -> Iterator[tuple[Origins, list[frozenset[int]], Sequence[t.Term]]]:
+    """Yield what one relation itself looks at: where columns come from, those of its conditions, and its terms."""
     match relation:
         case algebra.Select(source=source, predicate=predicate):
-            yield origins_of(source), [predicate_columns(predicate)]
+            yield origins_of(source), [predicate_columns(predicate)], []
         case algebra.Project(source=source, terms=terms):
-            yield origins_of(source), [compared_columns(term) for term in terms]
+            yield origins_of(source), [], [*terms]
         case algebra.Join(left=left, right=right, condition=condition) if condition is not None:
-            yield origins_of(left) + origins_of(right), [columns_of(condition)]
+            yield origins_of(left) + origins_of(right), [columns_of(condition)], []
         case algebra.Semi(source=source, other=other, condition=condition) if condition is not None:
-            yield origins_of(source) + origins_of(other), [columns_of(condition)]
+            yield origins_of(source) + origins_of(other), [columns_of(condition)], []
         case algebra.Mark(source=source, other=other, condition=condition) if condition is not None:
-            yield origins_of(source) + origins_of(other), [columns_of(condition)]
+            yield origins_of(source) + origins_of(other), [columns_of(condition)], []
         case algebra.JoinPublic(source=source, table=table, condition=condition):
-            yield origins_of(source) + (frozenset(),) * len(table.columns), [columns_of(condition)]
+            yield origins_of(source) + (frozenset(),) * len(table.columns), [columns_of(condition)], []
         case algebra.GroupPerson(source=source, keys=keys, aggregates=aggregates):
-            yield origins_of(source), [*map(compared_columns, keys), *map(_aggregate_compared, aggregates)]
+            wheres = [columns_of(each.where) for each in aggregates if each.where is not None]
+            yield origins_of(source), wheres, [*keys, *(term for each in aggregates for term in _terms_of(each))]
         case algebra.Window(source=source, functions=functions):
             for each in functions:
-                looked = [*each.partition, *([each.item] if each.item is not None else [])]
-                inner = [_aggregate_compared(each.aggregate)] if each.aggregate is not None else []
-                yield origins_of(source), [*map(compared_columns, looked), *inner]
+                inner = _terms_of(each.aggregate) if each.aggregate is not None else []
+                where = each.aggregate.where if each.aggregate is not None else None
+                item = [each.item] if each.item is not None else []
+                looked = [*each.partition, *item, *(order.term for order in each.order), *inner]
+                yield origins_of(source), [columns_of(where)] if where is not None else [], looked
+
+
+def _terms_of(aggregate: PersonAggregate) -> list[t.Term]:
+    """Return what an aggregate computes: its item, and what FIRST and LAST are ordered by."""
+    item = [aggregate.item] if aggregate.item is not None else []
+    return [*item, *(each.term for each in aggregate.order)]
+
+
+def stepped_columns(term: t.Term) -> frozenset[int]:
+    """Return the columns of which a term takes a step at a constant of the question's choice."""
+    match term:
+        case t.FloorDivide() | t.Remainder() | t.Sign() | t.Absolute() | t.Length() | t.PlaceOf():
+            return columns_of(term)
+        case t.Quotient(right=t.Integer()):
+            return columns_of(term)
+        case t.Least(items=items) | t.Greatest(items=items) if any(isinstance(item, t.Integer) for item in items):
+            return columns_of(term)
+        case t.LookUp(values=values) if len(set(values)) < len(values):
+            return columns_of(term)
+        case _:
+            return frozenset(column for part in t.parts(term) for column in stepped_columns(part))
 
 
 def compared_columns(term: t.Term) -> frozenset[int]:
@@ -88,11 +127,6 @@ def compared_columns(term: t.Term) -> frozenset[int]:
             return whens.union(*(compared_columns(part) for part in t.parts(term)))
         case _:
             return frozenset(column for part in t.parts(term) for column in compared_columns(part))
-
-
-def _aggregate_compared(aggregate: PersonAggregate) -> frozenset[int]:
-    where = columns_of(aggregate.where) if aggregate.where is not None else frozenset()
-    return where | (compared_columns(aggregate.item) if aggregate.item is not None else frozenset())
 
 
 def origins_of(relation: algebra.Relation) -> Origins:
@@ -138,6 +172,42 @@ def _origins(below: Origins, columns: Iterable[int]) -> frozenset[tuple[TableNam
 def owners_of(relation: algebra.Relation) -> frozenset[PartyId]:
     """Return the owners of the tables that `relation` reads."""
     return frozenset(scan.table.owner for scan in algebra.scans(relation))
+
+
+def mattering_owners(relation: algebra.Relation) -> frozenset[PartyId]:
+    """Return the owners of tables that can matter to `relation`: not those read under `WHERE FALSE` only (S43).
+
+    A question that is empty as a whole says nothing of anybody: there all owners count.
+    """
+    return owners_of(relation) if _nobody(relation) else _mattering(relation)
+
+
+def _mattering(relation: algebra.Relation) -> frozenset[PartyId]:
+    if isinstance(relation, algebra.Scan):
+        return frozenset({relation.table.owner})
+    if _nobody(relation):
+        return frozenset()
+    return frozenset().union(*(_mattering(below) for below in algebra.sources(relation)))
+
+
+def _nobody(relation: algebra.Relation) -> bool:
+    """Return whether a relation has no rows, whatever the data."""
+    match relation:
+        case algebra.Scan():
+            return False
+        case algebra.Select(predicate=algebra.Truth.FALSE | algebra.Truth.UNKNOWN):
+            return True
+        case algebra.Join(left=left, right=right, kind=kind):
+            left_gone = _nobody(left) and not kind.keeps_right
+            return left_gone or (_nobody(right) and not kind.keeps_left)
+        case algebra.Semi(source=source, other=other, negated=negated):
+            return _nobody(source) or (not negated and _nobody(other))
+        case algebra.UnionAll(arms=arms):
+            return all(_nobody(arm.relation) for arm in arms)
+        case algebra.Mark(source=source):
+            return _nobody(source)
+        case _:
+            return _nobody(relation.source)
 
 
 def meets_owners(relation: algebra.Relation) -> bool:

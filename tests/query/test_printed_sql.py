@@ -16,7 +16,8 @@ from sqlglot.errors import ParseError
 from cleanroom.errors import InvariantBroken, Refused
 from cleanroom.query.contribution import needed_columns
 from cleanroom.query.duckdb_backend import DuckDBBackend
-from cleanroom.query.duckdb_sql import Statement, read_again, statement
+from cleanroom.query.duckdb_reading import read_again
+from cleanroom.query.duckdb_sql import Statement, statement
 from cleanroom.query.plan import Plan
 
 LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -89,6 +89,9 @@ CODES: dict[str, str | None] = {
     # Texts go past a threshold; only days of more than 350 years have neither a list nor a threshold.
     "key_without_domain": None,
     "public_types": "SELECT UPPER(COUNT(*)) AS n FROM tnm.visits",
+    "too_many_columns": "SELECT "
+    + "*, " * 30
+    + f"* FROM (SELECT {'*, ' * 40}* FROM (SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region) AS t) AS s",
     "too_many_relations": "WITH a0 AS (SELECT person FROM tnm.visits), "
     + ", ".join(f"a{n} AS (SELECT x.person FROM a{n - 1} AS x JOIN a{n - 1} AS y USING (person))" for n in range(1, 9))
     + " SELECT COUNT(*) AS n FROM a8",
@@ -116,6 +119,9 @@ CODES: dict[str, str | None] = {
     "domain_too_large": None,
     "text_value_too_long": None,
     "term_too_large": None,
+    # What is printed: tests/query/test_bounded_work.py.
+    "statement_too_long": None,
+    "nested_too_deep": None,
     # The rules' own: tests/query/test_gate.py has a question for each.
     "nothing_allowed": None,
     "analysis_not_allowed": None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from cleanroom.errors import Refused
 from cleanroom.query.algebra import PublicTable, Relation, scans
+from cleanroom.query.public.language import parts as public_parts
 from cleanroom.query.refusals import refusal
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cleanroom.identifiers import Digest, TableName
     from cleanroom.query.binding.personal import Release
     from cleanroom.query.parse import ParsedQuery
+    from cleanroom.query.public.language import PublicTerm
     from cleanroom.query.terms.types import ValueType
 
 MAX_RELATIONS: Final = 400
@@ -60,6 +62,7 @@ class Asking:
         references: the room's public tables, by name.
         max_rows: rows of a person that count in a cell, as the question says; None for the tables' defaults.
         releases: the releases found so far, in the order in which they are needed.
+        sizes: what `public_size` has counted.
     """
 
     query: ParsedQuery
@@ -68,6 +71,15 @@ class Asking:
     max_rows: int | None
     reasons: list[Refusal] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
+    sizes: dict[int, tuple[PublicTerm, int]] = field(default_factory=dict, repr=False)
+
+    def public_size(self, term: PublicTerm) -> int:
+        """Return the nodes of a public term written out, each shared part counted once for each place."""
+        known = self.sizes.get(id(term))
+        if known is None:
+            # The term is kept, so that its identity stays its own.
+            known = self.sizes[id(term)] = (term, 1 + sum(self.public_size(part) for part in public_parts(term)))
+        return known[1]
 
     def refuse(self, code: str, node: exp.Expr, hint: tuple[str, str] | None = None, **evidence: object) -> None:
         """Note a reason; binding goes on, to find the others."""

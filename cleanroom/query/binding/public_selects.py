@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cleanroom.query.binding.sources import Environment, Item
 
 MOST_LIMIT: Final = 1_000_000
+MOST_COLUMNS: Final = 1_000
 
 
 def over_release(
@@ -258,6 +259,9 @@ def _outputs(
                 if not wanted or source.label == wanted:
                     terms += [Ref(source.first + at) for at in range(len(source.columns))]
                     columns += source.columns
+            if len(columns) > MOST_COLUMNS:
+                # `*, *` of `*, *` of … doubles at every step.
+                selects.asking.stop("too_many_columns", node, limit=MOST_COLUMNS)
             continue
         bound = scope.bind(inner)
         if bound is None:

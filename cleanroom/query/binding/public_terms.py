@@ -11,6 +11,7 @@ from sqlglot import exp
 from cleanroom.identifiers import fold
 from cleanroom.query.binding.asking import near
 from cleanroom.query.binding.public_constants import Bound, as_kind, constant, constant_of, written_as
+from cleanroom.query.binding.public_windows import window
 from cleanroom.query.public import language as p
 from cleanroom.query.public.language import Kind, Op
 
@@ -39,11 +40,8 @@ _COMPARED: Final[dict[type[exp.Expr], tuple[Op, bool, bool]]] = {
 _FOLDS: Final[dict[type[exp.Expr], p.Fold]] = {
     exp.Count: p.Fold.COUNT, exp.Sum: p.Fold.SUM, exp.Avg: p.Fold.AVG, exp.Min: p.Fold.MIN, exp.Max: p.Fold.MAX,
 }  # fmt: skip
-_RANKINGS: Final[dict[type[exp.Expr], p.Ranking]] = {
-    exp.RowNumber: p.Ranking.ROW_NUMBER, exp.Rank: p.Ranking.RANK, exp.DenseRank: p.Ranking.DENSE_RANK,
-    exp.Lag: p.Ranking.LAG, exp.Lead: p.Ranking.LEAD,
-}  # fmt: skip
-MOST_OFFSET: Final = 10_000
+MAX_TERM: Final = 10_000
+"""Nodes of a term written out in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,14 @@ class PublicScope:
 
     def bind(self, node: exp.Expr) -> Bound | None:
         """Bind a term; None where it is refused, which is noted."""
+        found = self.found(node)
+        if found is not None and self.asking.public_size(found[0]) > MAX_TERM:
+            self.asking.refuse("term_too_large", node, limit=MAX_TERM)
+            return None
+        return found
+
+    def found(self, node: exp.Expr) -> Bound | None:
+        """Bind a term of any size."""
         if id(node) in self.replaced:
             place = self.replaced[id(node)]
             return p.Ref(place), self.columns[place]
@@ -112,7 +118,7 @@ class PublicScope:
             return self.fold(node, None)
         match node:
             case exp.And() | exp.Or():
-                return self.call(Op.AND if kind is exp.And else Op.OR, node, Kind.TRUTH, Kind.TRUTH)
+                return self.joined(node)
             case exp.Not():
                 return self.call(Op.NOT, node, Kind.TRUTH, Kind.TRUTH)
             case exp.Is(expression=exp.Null()):
@@ -125,7 +131,7 @@ class PublicScope:
             case exp.Case():
                 return self.case(node)
             case exp.If():
-                return self.chosen([(node.this, node.args["true"])], node.args.get("false"), node)
+                return self.chosen([self.of_kind(node.this, Kind.TRUTH)], [node.args["true"]], node.args.get("false"))
             case exp.Coalesce() | exp.Least() | exp.Greatest():
                 return self.several(node)
             case exp.Nullif():
@@ -137,7 +143,7 @@ class PublicScope:
             case exp.Year() | exp.Month():
                 return self.call(Op.YEAR if kind is exp.Year else Op.MONTH, node, Kind.DATE, Kind.NUMBER)
             case exp.Window():
-                return self.window(node)
+                return window(self, node)
         self.asking.refuse("not_admitted", node, what=written_as(node))
         return None
 
@@ -182,6 +188,21 @@ class PublicScope:
         if any(part is None for part in parts):
             return None
         return self.made(op, [part for part in parts if part is not None], result)
+
+    def joined(self, node: exp.And | exp.Or) -> Bound | None:
+        """Bind AND or OR with all operands in a row, so that a long list is no deep term."""
+        waiting: list[exp.Expr] = [node]
+        parts: list[Bound | None] = []
+        while waiting:
+            each = waiting.pop()
+            if type(each) is type(node):
+                waiting += [each.expression, each.this]
+            else:
+                parts.append(self.of_kind(each, Kind.TRUTH))
+        if any(part is None for part in parts):
+            return None
+        op = Op.AND if isinstance(node, exp.And) else Op.OR
+        return self.made(op, [part for part in parts if part is not None], Kind.TRUTH)
 
     def of_kind(self, node: exp.Expr, wanted: Kind) -> Bound | None:
         """Bind a term of one kind; NULL and ISO texts take the kind that is asked for."""
@@ -281,18 +302,21 @@ class PublicScope:
         return None
 
     def case(self, node: exp.Case) -> Bound | None:
-        operand = node.args.get("this")
-        branches = []
-        for each in node.args.get("ifs") or ():
-            when = exp.EQ(this=operand, expression=each.this) if operand is not None else each.this
-            branches.append((when, each.args["true"]))
-        return self.chosen(branches, node.args.get("default"), node)
+        operand, written = node.args.get("this"), node.args.get("ifs") or ()
+        whens: list[Bound | None]
+        if operand is None:
+            whens = [self.of_kind(each.this, Kind.TRUTH) for each in written]
+        else:
+            # Bound once: CASE in the place of the operand of CASE would else be read again for each branch.
+            parts = self.alike([operand, *(each.this for each in written)])
+            if parts is None:
+                return None
+            whens = [self.made(Op.EQUAL, [parts[0], each], Kind.TRUTH) for each in parts[1:]]
+        return self.chosen(whens, [each.args["true"] for each in written], node.args.get("default"))
 
-    def chosen(
-        self, branches: list[tuple[exp.Expr, exp.Expr]], otherwise: exp.Expr | None, node: exp.Expr
-    ) -> Bound | None:
-        whens = [self.of_kind(when, Kind.TRUTH) for when, _ in branches]
-        values = self.alike([*(then for _, then in branches), otherwise if otherwise is not None else exp.Null()])
+    def chosen(self, whens: list[Bound | None], thens: list[exp.Expr], otherwise: exp.Expr | None) -> Bound | None:
+        """Return the value beside the first condition that is true."""
+        values = self.alike([*thens, otherwise if otherwise is not None else exp.Null()])
         if values is None or any(when is None for when in whens):
             return None
         kind = values[0][1].kind
@@ -300,9 +324,9 @@ class PublicScope:
         pairs = tuple((when[0], then[0]) for when, then in zip(whens, values, strict=False) if when is not None)
         return p.Case(pairs, values[-1][0], kind, behind), p.PublicColumn("", "", kind, behind)
 
-    # Aggregates and windows over public rows
+    # Aggregates over public rows
 
-    def fold(self, node: exp.Expr, window: p.PublicWindow | None) -> Bound | None:
+    def fold(self, node: exp.Expr, frame: p.PublicWindow | None) -> Bound | None:
         call, where = node, None
         if isinstance(call, exp.Filter):
             held = replace(self, folds=False, windows=False).of_kind(call.expression.this, Kind.TRUTH)
@@ -310,87 +334,18 @@ class PublicScope:
                 return None
             where, call = held[0], call.this
         fold = _FOLDS.get(type(call))
-        if fold is None or (window is None and not self.folds) or call.args.get("expressions"):
+        if fold is None or (frame is None and not self.folds) or call.args.get("expressions"):
             self.asking.refuse("aggregate_not_admitted", node, function=written_as(call))
             return None
         if fold is p.Fold.COUNT and isinstance(call.this, exp.Star):
-            made = p.Folded(fold, None, where, Kind.NUMBER, frozenset(), once=self.once, window=window)
+            made = p.Folded(fold, None, where, Kind.NUMBER, frozenset(), once=self.once, window=frame)
             return made, p.PublicColumn("", "", Kind.NUMBER)
-        inner = replace(self, folds=window is not None and self.folds, windows=False)
+        inner = replace(self, folds=frame is not None and self.folds, windows=False)
         number = fold in {p.Fold.SUM, p.Fold.AVG}
         item = inner.of_kind(call.this, Kind.NUMBER) if number else inner.bind(call.this)
         if item is None:
             return None
         kind = item[1].kind if fold in {p.Fold.MIN, p.Fold.MAX} else Kind.NUMBER
         behind = item[1].behind
-        folded = p.Folded(fold, item[0], where, kind, behind, once=self.once, window=window)
+        folded = p.Folded(fold, item[0], where, kind, behind, once=self.once, window=frame)
         return folded, p.PublicColumn("", "", kind, behind if kind is Kind.NUMBER else frozenset())
-
-    def window(self, node: exp.Window) -> Bound | None:
-        if not self.windows:
-            self.asking.refuse("not_admitted", node, what="OVER")
-            return None
-        inner = replace(self, windows=False)
-        partition = [inner.bind(each) for each in node.args.get("partition_by") or ()]
-        order_node = node.args.get("order")
-        order = [inner.ordered(each) for each in (order_node.expressions if order_node is not None else ())]
-        rows = self.frame(node)
-        if rows is False or any(each is None for each in (*partition, *order)):
-            return None
-        window = p.PublicWindow(
-            tuple(each[0] for each in partition if each is not None),
-            tuple(each for each in order if each is not None),
-            rows if isinstance(rows, tuple) else None,
-        )
-        call = node.this
-        ranking = _RANKINGS.get(type(call))
-        if ranking is None:
-            return inner.fold(call, window)
-        item = inner.bind(call.this) if ranking in {p.Ranking.LAG, p.Ranking.LEAD} else None
-        offset = self.offset(call.args.get("offset"), node, default=1)
-        if offset is None or (item is None and ranking in {p.Ranking.LAG, p.Ranking.LEAD}):
-            return None
-        kind = item[1].kind if item is not None else Kind.NUMBER
-        behind = item[1].behind if item is not None else frozenset()
-        ranked = p.Ranked(ranking, item[0] if item is not None else None, offset, kind, behind, window)
-        return ranked, p.PublicColumn("", "", kind, behind)
-
-    def ordered(self, node: exp.Expr) -> p.PublicOrder | None:
-        """Bind a term of ORDER BY."""
-        term = node.this if isinstance(node, exp.Ordered) else node
-        found = self.bind(term)
-        if found is None:
-            return None
-        return p.PublicOrder(found[0], bool(node.args.get("desc")), bool(node.args.get("nulls_first")))
-
-    def offset(self, node: exp.Expr | None, place: exp.Expr, *, default: int) -> int | None:
-        """Return a constant whole number from 0."""
-        if node is None:
-            return default
-        found = constant(self.asking, node)
-        value = found[0].value if found is not None and isinstance(found[0], p.Value) else None
-        if isinstance(value, Decimal) and value == int(value) and 0 <= value <= MOST_OFFSET:
-            return int(value)
-        self.asking.refuse("not_admitted", place, what="OFFSET")
-        return None
-
-    def frame(self, node: exp.Window) -> tuple[int | None, int | None] | bool | None:
-        """Return a ROWS frame's ends, None for no frame, False where it is refused."""
-        spec = node.args.get("spec")
-        if spec is None:
-            return None
-        ends: list[int | None] = []
-        for end, side in ((spec.args.get("start"), "start_side"), (spec.args.get("end") or "CURRENT ROW", "end_side")):
-            if end == "CURRENT ROW":
-                ends.append(0)
-            elif end == "UNBOUNDED":
-                ends.append(None)
-            else:
-                number = self.offset(end, node, default=0) if isinstance(end, exp.Expr) else None
-                if number is None:
-                    return False
-                ends.append(-number if str(spec.args.get(side)).upper() == "PRECEDING" else number)
-        if str(spec.args.get("kind")).upper() != "ROWS":
-            self.asking.refuse("not_admitted", node, ("ROWS BETWEEN …", "ROWS BETWEEN …"), what="RANGE")
-            return False
-        return ends[0], ends[1]

@@ -16,7 +16,7 @@ from cleanroom.errors import Refusal
 from cleanroom.query.admitted import ADMITTED_SCALARS, CALLS
 from cleanroom.query.binding.functions import FUNCTIONS, function, is_span, span_of
 from cleanroom.query.binding.written import written
-from cleanroom.query.parse import is_plain_number
+from cleanroom.query.parse import MAX_NESTED, is_plain_number
 from cleanroom.query.refusals import refusal
 from cleanroom.query.terms import arithmetic, casting, comparing, conditional, dates, logic
 from cleanroom.query.terms.casting import Digits, Target
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from cleanroom.query.terms.operands import Operand
 
 Bound = Typed | Constant
-
-MAX_NESTED: Final = 64
-"""Operations inside each other; AND and OR in a row count once."""
 
 MAX_TERM: Final = 10_000
 """Nodes of a term written out in full: CASE and BETWEEN repeat their operand."""

@@ -200,6 +200,26 @@ class PublicOrder:
 PublicTerm = Ref | Value | Call | Case | Folded | Ranked
 
 
+def parts(term: PublicTerm) -> tuple[PublicTerm, ...]:
+    """Return the terms directly inside a term."""
+    match term:
+        case Ref() | Value():
+            return ()
+        case Call(arguments=arguments):
+            return arguments
+        case Case(branches=branches, otherwise=otherwise):
+            return (*(each for branch in branches for each in branch), otherwise)
+        case Folded(item=item, where=where, window=window):
+            return (*(each for each in (item, where) if each is not None), *_of_window(window))
+        case Ranked(item=item, window=window):
+            return (*([item] if item is not None else []), *_of_window(window))
+    assert_never(term)
+
+
+def _of_window(window: PublicWindow | None) -> tuple[PublicTerm, ...]:
+    return (*window.partition, *(each.term for each in window.order)) if window is not None else ()
+
+
 @dataclass(frozen=True, slots=True)
 class ReleaseTable:
     """The released, noised table of release number `release` of the question, its outputs in order."""

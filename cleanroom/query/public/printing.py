@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, assert_never
 
+from cleanroom.errors import Refused
 from cleanroom.query.public import language as p
+from cleanroom.query.refusals import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _NO_MARGIN: Final = "CAST(NULL AS DOUBLE)"
 _NO_FLAG: Final = "FALSE"
+
+MAX_PRINTED: Final = 1 << 20
+"""Characters of a statement: a margin holds the values that it is of, so expressions print longer than they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,10 @@ class _Printer:
     references: list[p.ReferenceRows] = field(default_factory=list)
 
     def relation(self, node: p.PublicRelation) -> str:
+        return _short(self.text(node))
+
+    def text(self, node: p.PublicRelation) -> str:
+        """Print a relation of any length."""
         match node:
             case p.ReleaseTable(release=release, columns=columns):
                 name = f"t{len(self.releases)}"
@@ -154,6 +163,12 @@ class _Printer:
     # Terms
 
     def term(self, term: p.PublicTerm, column: Callable[[int], str]) -> Triple:
+        made = self.triple(term, column)
+        _short(made.value, made.margin or "", made.flag)
+        return made
+
+    def triple(self, term: p.PublicTerm, column: Callable[[int], str]) -> Triple:
+        """Print a term of any length."""
         match term:
             case p.Ref(index=index):
                 pattern = column(index)
@@ -243,6 +258,17 @@ class _Printer:
         return f" OVER ({' '.join(parts)})"
 
 
+def _short(*texts: str) -> str:
+    """Return a text, the first of some that together are no longer than a statement may be.
+
+    Raises:
+        Refused: they are longer; each step at most adds up what the steps before it made, so work stays bounded.
+    """
+    if sum(map(len, texts)) > MAX_PRINTED:
+        raise Refused((refusal("statement_too_long", limit=MAX_PRINTED),))
+    return texts[0]
+
+
 def _all(name: str, width: int, *, first: int = 0, comma: bool = False) -> str:
     listed = ", ".join(
         f'{name}."{letter}{place}" AS "{letter}{first + place}"' for place in range(width) for letter in "vms"
@@ -321,5 +347,6 @@ def _together(margins: list[str], *, apart: bool) -> str:
     if len(margins) == 1:
         return f"({margins[0]})"
     if apart:
-        return f"SQRT({' + '.join(f'({each}) * ({each})' for each in margins)})"
+        # Each is written once: written twice, a margin of a margin of … would double at every step.
+        return f"SQRT({' + '.join(f'POW({each}, 2)' for each in margins)})"
     return f"({' + '.join(margins)})"
