@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test lint bench soak lock clean
+.PHONY: setup demo test lint bench soak mutation lock clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,10 @@ soak: setup
 
 bench: setup
 	$(RUN)/python -m bench $(BENCH)
+
+# Hours for the whole; it goes on where it ended. MUTATION="--modules cleanroom.query.clipping" runs one module.
+mutation: setup
+	$(RUN)/python -m mutation $(MUTATION)
 
 # For maintainers: resolve again; the file holds versions and hashes, no index address.
 lock:

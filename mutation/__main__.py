@@ -1,0 +1,151 @@
+"""Run mutants, or say what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mutation import forked
+from mutation.explanations import FILE, explained, explanations, stale
+from mutation.line_map import LineMap, in_order
+from mutation.report import counted, line, page
+from mutation.results import Result, Results
+from mutation.scope import ROOT, Scope, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mutation.explanations import Explanations
+    from mutation.mutants import Mutant
+
+_NEIGHBOURS = 4
+"""Killers of the same function that are tried first."""
+
+
+def main() -> int:
+    """Read the command line and do it."""
+    parser = argparse.ArgumentParser(prog="python -m mutation", description="Mutation of what carries the guarantee.")
+    parser.add_argument("--modules", nargs="+", help="modules to mutate; all of the table if not given")
+    parser.add_argument("--seconds", type=float, default=30, help="usual CPU seconds of tests for one mutant")
+    parser.add_argument("--spare", type=float, default=10, help="CPU seconds that a test may use beyond its usual ones")
+    parser.add_argument("--again", action="store_true", help="run what is left once more, with every test")
+    parser.add_argument("--left", action="store_true", help="list what is left, and run nothing")
+    parser.add_argument("--check", action="store_true", help="hold the explanations against the source")
+    parser.add_argument("--write", action="store_true", help="write docs/mutation.md, and run nothing")
+    parser.add_argument("--map", action="store_true", help="map tests to lines, and run nothing")
+    parser.add_argument("--mapped", action="store_true", help="use the map as it is, of whatever tests are in it")
+    parser.add_argument("--root", type=Path, help="another source tree")
+    parser.add_argument("--tests", nargs="+", help="files of tests of another source tree")
+    parser.add_argument("--explanations", type=Path, default=FILE)
+    arguments = parser.parse_args()
+    scope = whole()
+    if arguments.root:
+        scope = Scope(arguments.root.resolve(), tuple(arguments.modules), tuple(arguments.tests))
+    modules: tuple[str, ...] = tuple(arguments.modules or scope.modules)
+    reasons = explanations(arguments.explanations)
+    if arguments.check:
+        wrong = stale(scope, reasons)
+        print(*wrong, f"{len(reasons)} explanations, {len(wrong)} wrong", sep="\n")
+        return int(bool(wrong))
+    folder = scope.root / ".mutation"
+    results = Results(scope, folder)
+    if arguments.write:
+        (ROOT / "docs" / "mutation.md").write_text(page(scope, results, reasons), "utf-8")
+        return 0
+    if not arguments.left:
+        _run(scope, modules, results, reasons, folder, arguments)
+    left = 0
+    for module in modules:
+        count = counted(scope, module, results, reasons)
+        print(line(count))
+        for mutant in count.left:
+            result = results.last(mutant)
+            print(f"  {mutant.line} {mutant.within}: {mutant.change}  ({result.ran} of {result.of})" if result else "")
+        left += len(count.left)
+    return int(bool(left))
+
+
+def _run(
+    scope: Scope,
+    modules: Sequence[str],
+    results: Results,
+    reasons: Explanations,
+    folder: Path,
+    arguments: argparse.Namespace,
+) -> None:
+    forked.warm()
+    lines = LineMap(scope, folder)
+    if not arguments.mapped:
+        lines.refresh(_say)
+    if arguments.map:
+        return
+    most_seconds = 10_000.0 if arguments.again else arguments.seconds
+    collected: forked.Collected | None = None
+    for module in modules:
+        killers: dict[str, list[str]] = defaultdict(list)
+        for mutant in scope.mutants(module):
+            last = results.last(mutant)
+            if arguments.again and (last is None or last.killed or explained(mutant, reasons)):
+                continue
+            covering = lines.covering(mutant)
+            files = {test.name.split("::")[0] for test in covering}
+            if last and results.still(last, files, most_seconds):
+                if last.killed and last.by:
+                    killers[mutant.within].append(last.by)
+                continue
+            first = list(dict.fromkeys([*([last.by] if last else []), *killers[mutant.within][::-1]]))[:_NEIGHBOURS]
+            tests = [replace(each, spare=arguments.spare) for each in in_order(covering, first, most_seconds)]
+            if not tests:
+                outcome = forked.Outcome("green")
+            elif lines.runs_at_import(mutant):
+                outcome = forked.run_anew(scope, mutant, tests)
+            else:
+                collected = collected or forked.Collected(scope, scope.tests)
+                outcome = collected.run(mutant, tests)
+            _note(results, mutant, outcome, covering, files, most_seconds)
+            if outcome.killed:
+                killers[mutant.within].append(outcome.by)
+        _say(line(counted(scope, module, results, reasons)))
+    if collected:
+        collected.close()
+
+
+def _note(
+    results: Results,
+    mutant: Mutant,
+    outcome: forked.Outcome,
+    covering: Sequence[forked.Test],
+    files: set[str],
+    most_seconds: float,
+) -> None:
+    depends_on = [outcome.by.split("::")[0]] if outcome.killed and "::" in outcome.by else files
+    result = Result(
+        mutant.key,
+        outcome.verdict,
+        outcome.by,
+        outcome.why,
+        len(outcome.passed) + outcome.killed,
+        len(covering),
+        most_seconds,
+        results.depends_on(depends_on),
+        *mutant.identity,
+    )
+    results.add(result)
+    if not outcome.killed:
+        _say(f"  {outcome.verdict}: {mutant.module}:{mutant.line} {mutant.within}: {mutant.change} {outcome.why}")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    # Not through the libraries' own endings, which speak of forked processes' leaks.
+    os._exit(status)

@@ -1,0 +1,184 @@
+"""Which test runs which lines, and how long it takes: made once for each file of tests, kept under `.mutation/`."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import defaultdict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from mutation.forked import Collected, Test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from mutation.mutants import Mutant
+    from mutation.scope import Scope
+
+_QUICK: Final = 60.0
+"""A test that takes longer than this, in CPU seconds and plain Python, is for `make soak` in this tool's eyes."""
+
+
+class LineMap:
+    """Tests by line. A line is kept as a function and a distance from its start, so that others may move."""
+
+    def __init__(self, scope: Scope, folder: Path) -> None:
+        self._scope = scope
+        self._file = folder / "tests.json"
+        self._kept: dict[str, Any] = json.loads(self._file.read_text("utf-8")) if self._file.exists() else {}
+
+    def stale(self) -> list[str]:
+        """Return the files of tests that changed since they were mapped."""
+        kept = {file: each["digest"] for file, each in self._kept.get("files", {}).items()}
+        return [file for file in self._scope.tests if kept.get(file) != self._scope.digest(file)]
+
+    def refresh(self, say: Callable[[str], None]) -> None:
+        """Map the files of tests that changed."""
+        files = self._kept.setdefault("files", {})
+        for gone in set(files) - set(self._scope.tests):
+            del files[gone]
+        stale = self.stale()
+        if not stale and "at_import" in self._kept:
+            return
+        collected = Collected(self._scope, self._scope.tests, traced=True)
+        self._kept["at_import"] = self._relative(collected.at_import)
+        for file in stale:
+            tests: dict[str, Any] = {}
+            for name in (each for each in collected.tests if each.split("::")[0] == file):
+                outcome = collected.run(None, [Test(name, _QUICK)], traced=True)
+                lines = self._relative(outcome.lines.get(name, {}))
+                seconds = outcome.passed[0].seconds if outcome.passed else 0.0
+                if outcome.verdict != "green":
+                    say(f"  not used, {outcome.verdict} without a mutant: {name} {outcome.why}")
+                elif lines and seconds <= _QUICK:
+                    tests[name] = {"seconds": seconds, "lines": lines}
+            files[file] = {"digest": self._scope.digest(file), "tests": tests}
+            say(f"  {file}: {len(tests)} tests, {sum(each['seconds'] for each in tests.values()):.0f} s")
+            self._file.parent.mkdir(exist_ok=True)
+            made = self._file.with_suffix(".new")
+            made.write_text(json.dumps(self._kept), "utf-8")
+            made.replace(self._file)
+        collected.close()
+        self.__dict__.pop("_by_place", None)
+
+    def covering(self, mutant: Mutant) -> list[Test]:
+        """Return the tests that run a mutant's line; of a statement that runs at import, those that use its names."""
+        if mutant.function is not None:
+            ran: dict[Test, None] = {}
+            for line in range(mutant.statement, mutant.line + 1):
+                ran |= self._by_place.get((mutant.module, self._place(mutant.module, line)), {})
+            function = self._place(mutant.module, mutant.line).split(":")[0]
+            return list(ran or self._by_place.get((mutant.module, function), {}))
+        name = mutant.within.split(".")[0]
+        found: dict[Test, None] = {}
+        for module in self._scope.modules:
+            for line in _lines_naming(self._scope.source(module).tree, name, also=module == mutant.module):
+                found |= self._by_place.get((module, self._place(module, line)), {})
+        return list(found) or self.all_of(mutant.module)
+
+    def all_of(self, module: str) -> list[Test]:
+        """Return the tests that run any function of a module."""
+        found: dict[Test, None] = {}
+        for (mine, _), tests in self._by_place.items():
+            if mine == module:
+                found |= tests
+        return list(found)
+
+    def runs_at_import(self, mutant: Mutant) -> bool:
+        """Whether the function around a mutant runs before the tests do, so that its code cannot be exchanged."""
+        if mutant.function is None:
+            return True
+        inside = self._names(mutant.module)
+        ran = {place.split(":")[0] for place in self._kept["at_import"].get(mutant.module, ())}
+        return inside.get(mutant.line, "") in ran
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str], dict[Test, None]]:
+        found: dict[tuple[str, str], dict[Test, None]] = defaultdict(dict)
+        for file in self._kept["files"].values():
+            for name, each in file["tests"].items():
+                test = Test(name, each["seconds"])
+                for module, places in each["lines"].items():
+                    for place in places:
+                        found[module, place][test] = None
+                        found[module, place.split(":")[0]][test] = None
+        return dict(found)
+
+    def _relative(self, lines: dict[str, list[int]]) -> dict[str, list[str]]:
+        return {
+            module: sorted({self._place(module, line) for line in numbers if self._names(module).get(line)})
+            for module, numbers in lines.items()
+        }
+
+    def _place(self, module: str, line: int) -> str:
+        name = self._names(module).get(line, "")
+        return f"{name}:{line - self._starts[module].get(name, 0)}"
+
+    def _names(self, module: str) -> dict[int, str]:
+        """Return the function whose body each line is in; lines that run at import have none."""
+        if module not in self._spans:
+            spans: dict[int, str] = {}
+            starts: dict[str, int] = {}
+            _spread(self._scope.source(module).tree, "", spans, starts)
+            self._spans[module], self._starts[module] = spans, starts
+        return self._spans[module]
+
+    @cached_property
+    def _spans(self) -> dict[str, dict[int, str]]:
+        return {}
+
+    @cached_property
+    def _starts(self) -> dict[str, dict[str, int]]:
+        return {}
+
+
+def _spread(node: ast.AST, name: str, spans: dict[int, str], starts: dict[str, int]) -> None:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
+            inner = f"{name}.{child.name}" if name else child.name
+            if isinstance(child, ast.FunctionDef):
+                inner = f"{inner}@{sum(each.startswith(f'{inner}@') for each in starts)}"
+                starts[inner] = child.lineno
+                first = child.body[0].lineno
+                spans |= dict.fromkeys(range(max(first, child.lineno), (child.end_lineno or first) + 1), inner)
+                continue
+            _spread(child, inner, spans, starts)
+        else:
+            _spread(child, name, spans, starts)
+
+
+def _lines_naming(tree: ast.AST, name: str, *, also: bool) -> Iterable[int]:
+    """Yield the lines that name something; of its own module also the lines of a class of that name."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=found, lineno=line) | ast.Attribute(attr=found, lineno=line) if found == name:
+                yield line
+            case ast.ClassDef(name=found, lineno=line, end_lineno=end) if also and found == name:
+                yield from range(line, (end or line) + 1)
+
+
+def in_order(tests: Sequence[Test], first: Sequence[str], most_seconds: float) -> list[Test]:
+    """Order tests: known killers, then the quickest of each test function, the second of each, and so on.
+
+    Args:
+        first: names of tests that killed a neighbour, latest first.
+        most_seconds: usual CPU seconds of all together; the first are kept.
+    """
+    known = {name: place for place, name in enumerate(first)}
+    ranks: dict[str, int] = defaultdict(int)
+    ordered: list[tuple[int, int, float, Test]] = []
+    for test in sorted(tests, key=lambda each: (each.seconds, each.name)):
+        function = test.name.split("[")[0]
+        ordered.append((known.get(test.name, len(known)), ranks[function] // 3, test.seconds, test))
+        ranks[function] += 1
+    ordered.sort(key=lambda each: each[:3])
+    kept: list[Test] = []
+    total = 0.0
+    for *_, test in ordered:
+        if kept and total + test.seconds > most_seconds:
+            continue
+        kept.append(test)
+        total += test.seconds
+    return kept

@@ -1,0 +1,104 @@
+"""Say what was run, what was killed, and what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mutation.explanations import explained
+from mutation.scope import GROUPS
+
+if TYPE_CHECKING:
+    from mutation.explanations import Explanations
+    from mutation.mutants import Mutant
+    from mutation.results import Results
+    from mutation.scope import Scope
+
+
+@dataclass(frozen=True)
+class Count:
+    """What became of the mutants of a module."""
+
+    module: str
+    mutants: int
+    killed: int
+    explained: int
+    left: tuple[Mutant, ...]
+
+    @property
+    def run(self) -> int:
+        """Mutants that were run."""
+        return self.killed + self.explained + len(self.left)
+
+
+def counted(scope: Scope, module: str, results: Results, reasons: Explanations) -> Count:
+    """Count the mutants of a module."""
+    killed = reasoned = 0
+    left = []
+    for mutant in scope.mutants(module):
+        result = results.last(mutant)
+        if result is None or result.verdict == "fault":
+            continue
+        if result.killed:
+            killed += 1
+        elif explained(mutant, reasons):
+            reasoned += 1
+        else:
+            left.append(mutant)
+    return Count(module, len(scope.mutants(module)), killed, reasoned, tuple(left))
+
+
+def line(count: Count) -> str:
+    """Write one module's count on a line."""
+    return (
+        f"{count.module}: {count.run} of {count.mutants} run, {count.killed} killed, {count.explained} explained, "
+        f"{len(count.left)} left"
+    )
+
+
+def page(scope: Scope, results: Results, reasons: Explanations) -> str:
+    """Write `docs/mutation.md`."""
+    rows = []
+    total = [0] * 5
+    for group, modules in GROUPS.items():
+        rows.append(f"| **{group}** | | | | | |")
+        for module in modules:
+            count = counted(scope, module, results, reasons)
+            numbers = (count.mutants, count.run, count.killed, count.explained, len(count.left))
+            total = [a + b for a, b in zip(total, numbers, strict=True)]
+            state = "not run" if not count.run else count.run
+            rows.append(
+                f"| `{module}` | {count.mutants} | {state} | {count.killed} | {count.explained} | {len(count.left)} |"
+            )
+    rows.append("| all | " + " | ".join(str(number) for number in total) + " |")
+    return _PAGE.format(rows="\n".join(rows))
+
+
+_PAGE = """\
+# Mutation of what carries the guarantee
+
+<!-- Written by `python -m mutation --write`; do not edit. -->
+
+`make mutation` changes the modules that people's privacy rests on, one small change at a time, and runs the tests that
+reach the changed line. A change that no test notices is either a test that is missing or a change that means nothing;
+[`mutation/survivors.yaml`](../mutation/survivors.yaml) says for each of the second kind why. `make test` holds that
+file against the source. Other breakages, chosen by hand, are in `tests/query/sabotages.py`.
+
+- *Changes*: boundaries and negation of comparisons, arithmetic, constants by one, `and`/`or` and their operands, `not`,
+  conditions held true or false, answers of conditions, statements left out (`raise`, calls, assignments to elements),
+  arguments exchanged or left out, `min`/`max` and the like, elements of lists left out, cases and guards of `match`.
+  Texts, annotations, decorators and messages of broken invariants are left alone.
+- *Tests*: those that run the changed line (`coverage`), known killers and quick ones first, to the first that fails,
+  and until their usual CPU seconds reach a limit (`--seconds`). A survivor is one that none of these noticed. Compiled
+  code runs as plain Python. A mutant that runs far longer than its tests do is killed by its CPU seconds.
+- *Resumable*: results are kept in `.mutation/`, by the definition that is changed and by the files of tests. `python -m
+  mutation --modules cleanroom.query.clipping` runs one module, `--left` lists what is not explained, `--again` runs
+  that with every test, `--show N` prints a mutant.
+
+A module of which not all mutants were run is in the table as it is; nothing is claimed for the others. A result holds
+for the definition as it was when it was run: what changed elsewhere since may have made or unmade a survivor.
+
+| module | mutants | run | killed | explained | left |
+|---|---|---|---|---|---|
+{rows}
+"""

@@ -1,0 +1,96 @@
+"""`make mutation` kills what a test notices, keeps what none does, goes on where it ended; its explanations hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = '''"""A sample."""
+
+LEAST = 3
+
+
+def clamp(value, least=LEAST):
+    if value < least:
+        return least
+    return value
+
+
+def wait(limit):
+    while limit > 0:
+        limit -= 1
+    return limit
+'''
+TESTS = """import pytest
+from sample import clamp, wait
+
+
+@pytest.mark.parametrize(("value", "clamped"), [(1, 3), (3, 3), (5, 5)])
+def test_values_are_clamped(value, clamped):
+    assert clamp(value) == clamped
+
+
+def test_the_end_is_reached():
+    assert wait(5) == 0
+"""
+EXPLAINED = """sample:
+  clamp:
+    value < least → value <= least: at least itself both branches return the same number
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mutation", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_a_sample_is_run_and_not_run_again(tmp_path: Path) -> None:
+    (tmp_path / "sample.py").write_text(SAMPLE, "utf-8")
+    (tmp_path / "test_sample.py").write_text(TESTS, "utf-8")
+    survivors = tmp_path / "survivors.yaml"
+    sample = ["--root", str(tmp_path), "--modules", "sample", "--tests", "test_sample.py"]
+    sample += ["--spare", "0", "--explanations"]
+    first = run(*sample, str(survivors))
+    kept = [json.loads(line) for line in (tmp_path / ".mutation" / "results.jsonl").read_text("utf-8").splitlines()]
+    verdicts = {(each["within"], each["change"]): each["verdict"] for each in kept}
+    assert verdicts.pop(("clamp", "value < least → value <= least")) == "green", first.stderr
+    # What runs at import, in a function, and for ever.
+    assert verdicts["LEAST", "3 → 4"] == verdicts["clamp", "if value < least → if False"] == "red"
+    assert verdicts["wait", "limit -= 1 → pass"] == "cpu"
+    assert set(verdicts.values()) == {"red", "cpu"}
+    assert first.returncode == 1
+    assert "7 clamp: value < least → value <= least" in first.stdout
+
+    survivors.write_text(EXPLAINED, "utf-8")
+    second = run(*sample, str(survivors))
+    assert second.returncode == 0
+    assert f"{len(kept)} of {len(kept)} run, {len(kept) - 1} killed, 1 explained, 0 left" in second.stdout
+    assert len((tmp_path / ".mutation" / "results.jsonl").read_text("utf-8").splitlines()) == len(kept)
+
+
+def test_explanations_name_mutants_of_the_source(tmp_path: Path) -> None:
+    checked = run("--check")
+    assert checked.returncode == 0, checked.stdout
+    survivors = tmp_path / "survivors.yaml"
+    survivors.write_text("cleanroom.query.clipping:\n  clip:\n    a → b: there is no such change in it\n", "utf-8")
+    assert run("--check", "--explanations", str(survivors)).returncode == 1
+
+
+def test_the_page_names_every_module() -> None:
+    page = (ROOT / "docs" / "mutation.md").read_text("utf-8")
+    named = re.findall(r"^\| `(cleanroom[\w.]+)` \|", page, re.MULTILINE)
+    assert len(named) == len(set(named)) > 40
+    assert all(ROOT.joinpath(*name.split(".")).with_suffix(".py").exists() for name in named)
+    binding = {f"cleanroom.query.binding.{path.stem}" for path in (ROOT / "cleanroom/query/binding").glob("*.py")}
+    # One holds a protocol only.
+    assert binding - set(named) == {"cleanroom.query.binding.__init__", "cleanroom.query.binding.scalar_scope"}
