@@ -1,6 +1,7 @@
 """Make mutants of a module: one small change each, on its syntax tree.
 
-Left alone are annotations, docstrings, texts, decorators, `__repr__`, and what only a type checker reads.
+Left alone are annotations, docstrings, texts, decorators, `__repr__`, what only a type checker reads, and what states
+an invariant and no more: `assert_never`, `strict=`, the message of `InvariantBroken`.
 """
 
 from __future__ import annotations
@@ -231,7 +232,7 @@ def _left_alone(node: ast.AST, parent: ast.AST) -> bool:
             return True
         case ast.Assign(targets=[ast.Name(id="__all__")]):
             return True
-        case ast.Call(func=ast.Name(id="assert_never")):
+        case ast.Call(func=ast.Name(id="assert_never")) | ast.keyword(arg="strict"):
             return True
     return isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name) and parent.func.id == "InvariantBroken"
 
@@ -327,10 +328,14 @@ def _called(node: ast.Call, path: tuple[Step, ...]) -> Iterator[Change]:
     for at in range(0 if starred else max(0, len(node.args) - 1)):
         if isinstance(node.func, ast.Name) and node.func.id in {"isinstance", "range", "min", "max"}:
             break
+        if ast.dump(node.args[at]) == ast.dump(node.args[at + 1]):
+            continue
         swapped = copy.copy(node)
         swapped.args = [*node.args[:at], node.args[at + 1], node.args[at], *node.args[at + 2 :]]
         yield _replaced(node, swapped, path)
-    for at in range(len(node.keywords)):
+    for at, keyword in enumerate(node.keywords):
+        if keyword.arg == "strict":
+            continue
         fewer = copy.copy(node)
         fewer.keywords = node.keywords[:at] + node.keywords[at + 1 :]
         yield _replaced(node, fewer, path)

@@ -87,7 +87,7 @@ file against the source. Other breakages, chosen by hand, are in `tests/query/sa
 - *Changes*: boundaries and negation of comparisons, arithmetic, constants by one, `and`/`or` and their operands, `not`,
   conditions held true or false, answers of conditions, statements left out (`raise`, calls, assignments to elements),
   arguments exchanged or left out, `min`/`max` and the like, elements of lists left out, cases and guards of `match`.
-  Texts, annotations, decorators and messages of broken invariants are left alone.
+  Texts, annotations, decorators, `assert_never`, `strict=` and messages of broken invariants are left alone.
 - *Tests*: those that run the changed line (`coverage`), known killers and quick ones first, to the first that fails,
   and until their usual CPU seconds reach a limit (`--seconds`). A survivor is one that none of these noticed. Compiled
   code runs as plain Python. A mutant that runs far longer than its tests do is killed by its CPU seconds.

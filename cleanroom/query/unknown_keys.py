@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from cleanroom.errors import InvariantBroken
 from cleanroom.query.cells import SurvivingKeys, public_keys, unknown_keys
 from cleanroom.query.key_threshold import threshold_measurement
 from cleanroom.query.row_cells import cell_numbers
@@ -92,9 +91,8 @@ def _counts(plan: Plan, keys: tuple[UnknownKey, ...], rows: PersonRows, schema: 
         mine = np.where(column.present, mine + 1, 0)
         if not key.nullable:
             outside |= ~column.present
-        if (len(values) + 1) * (int(number.max(initial=0)) + 1) >= 1 << 62:
-            raise InvariantBroken("the keys of a slice have too many combinations to be numbered")
-        # Combinations are numbered by those that occur, in order, so that numbers stay small.
+        # Combinations are numbered by those that occur, in order: a slice has at most 2^30 rows (`require_order`), so
+        # that values and numbers are at most as many, and their product fits.
         combined, number = np.unique(number * (len(values) + 1) + mine, return_inverse=True)
         earlier, last = np.divmod(combined, len(values) + 1)
         decoded = [*(each[earlier] for each in decoded), last]

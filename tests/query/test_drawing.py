@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -208,6 +209,20 @@ def test_the_delta_charged_covers_a_discrete_draw() -> None:
     check_delta()
 
 
+@pytest.mark.parametrize(("scale", "threshold", "changed"), [(0.7, 4, 1), (3.0, 20, 8), (11.5, 60, 3), (7.0, 50, 2)])
+def test_the_delta_charged_is_rounded_up(scale: float, threshold: int, changed: int) -> None:
+    """The bound that the docstring proves, to fifty digits; floats may lie above it only."""
+    with localcontext(prec=50):
+        s, t, pi = (
+            Decimal(scale),
+            Decimal(threshold - 1),
+            Decimal("3.14159265358979323846264338327950288419716939937510"),
+        )
+        whole = changed * (-(t * t) / (2 * s * s)).exp() * (1 + s * s / t) / max(Decimal(1), s * (2 * pi).sqrt())
+        charged = Decimal(delta_of(scale, threshold, changed))
+        assert whole <= charged <= whole * (1 + Decimal(2) ** -36)
+
+
 def test_a_lone_key_passes_as_often_as_the_discrete_gaussian_says() -> None:
     """At scale 3 and threshold 10 that is 2.2 in a thousand, more than the continuous tail that OpenDP's map uses."""
     scale, threshold, made = 3.0, 10, 60_000
@@ -228,6 +243,12 @@ def test_the_least_threshold_is_the_least(scale: float, changed: int, digits: in
     assert threshold is not None
     assert delta_of(scale, threshold, changed) <= delta
     assert threshold == 2 or delta_of(scale, threshold - 1, changed) > delta
+
+
+def test_a_threshold_that_one_person_meets_hides_nothing() -> None:
+    for threshold in (1, 0, -3):
+        assert delta_of(3.0, threshold, 2) == 1.0
+    assert delta_of(0.3, 2, 1) < 0.01
 
 
 def test_a_delta_that_opendp_cannot_show_has_no_threshold() -> None:
@@ -334,6 +355,28 @@ def test_first_keys_are_each_person_s_own() -> None:
     assert first_keys(units[:0], numbers[:0], outside[:0], 2).tolist() == []
 
 
+def test_counts_of_many_slices_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is counted and noised part by part is the same as in one piece."""
+    a_plan = planned(
+        (UnknownKey(0, nullable=True), CategoryKey(1, ("a", "b", "c"), nullable=True)), (CountRows(),), 2, 3
+    )
+    persons = some_persons(Random(5), 60)
+    whole = counted(a_plan, [text_rows(persons)])
+    monkeypatch.setattr("cleanroom.query.unknown_keys._AT_ONCE", 2)
+    assert counted(a_plan, [text_rows([person]) for person in persons]) == whole
+    assert len(whole) > 4
+    table = pa.table({"k0": pa.array([f"w{at}" for at in range(9)]), "n": pa.array([9_000, 0, 0, 8_000, 0] + [0] * 4)})
+    kept = surviving_keys(table, scale=5.0, threshold=1_000, most=7)
+    assert kept.columns == (("w0", "w3"),)
+    assert [abs(ours - theirs) < 100 for ours, theirs in zip(kept.counted, (9_000, 8_000), strict=True)] == [True] * 2
+
+
+def test_one_word_and_a_null_are_two_keys() -> None:
+    a_plan = planned((UnknownKey(0, nullable=True),), (CountRows(),), 2, 3)
+    assert counted(a_plan, [text_rows([[("web", 0, None)], [(None, 0, None)]])]) == {("web",): 1, (None,): 1}
+    assert counted(a_plan, [text_rows([[(None, 0, None)]])]) == {(None,): 1}
+
+
 def test_keys_that_many_have_survive_and_nothing_is_said_of_the_others() -> None:
     """500 persons of two words, one of each of a thousand others: those are gone, the release has no trace of them."""
     a_plan = planned((UnknownKey(0, nullable=False), CategoryKey(1, ("x", "y"), nullable=False)), (CountRows(),), 2, 1)
@@ -391,6 +434,15 @@ def test_too_many_survivors_are_cut_after_noise_fewest_first() -> None:
     nothing = surviving_keys(table.slice(0, 0), scale=5.0, threshold=40, most=7)
     assert (nothing.columns, nothing.size) == (((),), 0)
     assert surviving_keys(table, scale=5.0, threshold=10**6, most=7).size == 0
+
+
+def test_survivors_of_one_count_are_cut_and_listed_in_the_order_of_keys() -> None:
+    """At this scale no draw is anything but zero: the chance of one is 1e-80."""
+    words = ["b", None, "a", "", "c", "z"]
+    table = pa.table({"k0": pa.array(words), "k1": pa.array([1, 2, 3, 3, 3, None]), "n": pa.array([50] * 5 + [90])})
+    kept = surviving_keys(table, scale=0.05, threshold=40, most=4)
+    assert kept.columns == ((None, "", "a", "z"), (2, 3, 3, None))
+    assert kept.counted == (50, 50, 50, 90)
 
 
 def test_no_survivor_is_an_empty_answer() -> None:
