@@ -92,6 +92,8 @@ def _run(
             last = results.last(mutant)
             if arguments.again and (last is None or last.killed or explained(mutant, reasons)):
                 continue
+            if last and last.verdict == "green" and explained(mutant, reasons):
+                continue
             covering = lines.covering(mutant)
             files = {test.name.split("::")[0] for test in covering}
             if last and results.still(last, files, most_seconds):

@@ -88,23 +88,6 @@ def scores(quantile: QuantileBound, weights: Int64s) -> Iterator[list[int]]:
         yield [max(-LARGEST_SCORE, -abs(each)) for each in _imbalances(quantile, cell)]
 
 
-def best(quantile: QuantileBound, cell: Int64s, *, discrete: bool) -> int:
-    """Return the candidate of the greatest score: what is chosen where there is no noise.
-
-    Several candidates between two neighbouring values of the data can share it. Where too little lies below them the
-    highest is taken, where too much the lowest, and in balance the lowest for a discrete quantile, else the one that
-    divides them as the fraction says.
-    """
-    away = _imbalances(quantile, cell)
-    least = min(abs(each) for each in away)
-    places = [place for place, each in enumerate(away) if abs(each) == least]
-    if away[places[0]] < 0:
-        return places[-1]
-    if away[places[0]] > 0 or discrete:
-        return places[0]
-    return places[(len(places) - 1) * quantile.above // (quantile.above + quantile.below)]
-
-
 def _imbalances(quantile: QuantileBound, cell: Int64s) -> list[int]:
     """Return (b - a)·W_< - a·W_> for every candidate."""
     upto = np.cumsum(cell)

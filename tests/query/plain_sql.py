@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 from rooms import Engine, Room, bind
+from slow_vector import best
 
 from cleanroom.catalog import Category, Date, Number, Text
 from cleanroom.query.finishing import answer_columns, answer_rows
-from cleanroom.query.quantiles import best
 from cleanroom.query.release import CellState, NoisedRelease
 from cleanroom.query.statistics import Mean, Quantile, StatisticOutput, Variance
 

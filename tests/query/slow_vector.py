@@ -24,7 +24,7 @@ from cleanroom.query.plan import Plan
 from cleanroom.query.statistics import CategoryKey, Key, ListedKey, MonthKey, NumberKey, StatisticOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 TNM = TableName.parse("tnm.visits")
 
@@ -174,8 +174,9 @@ def check_kernel(a_plan: Plan, rows: PersonRows) -> None:
     for place, (mine, theirs) in enumerate(zip(fast, exact, strict=True)):
         component = a_plan.bounds.components[place % width]
         floated = component.measured in {Measured.MEAN_TOTAL, Measured.SQUARES}
-        # A truncation and a float each cost a person less than a step; large entries, a few parts in 2^53 more.
-        rounding = (len(vectors) if floated else len(clipped)) * (1 + component.reach * 2**-48)
+        # A float costs a person less than a step, and so does the truncation of a clip; large entries, a few parts in
+        # 2^53 more.
+        rounding = (len(vectors) * floated + len(clipped)) * (1 + component.reach * 2**-48)
         assert abs(mine - theirs) <= rounding, (place, mine, float(theirs))
     for part in each_person(rows):
         assert sum(entry * entry for entry in contributions(a_plan, part).values) <= a_plan.bounds.norm**2
@@ -218,3 +219,21 @@ def slow_scores(quantile: QuantileBound, weighted: list[tuple[int, int]]) -> lis
         above = sum(weight for value, weight in weighted if value > t)
         listed.append(-abs((b - a) * below - a * above))
     return listed
+
+
+def best(quantile: QuantileBound, cell: Iterable[int], *, discrete: bool) -> int:
+    """Return the candidate of the greatest score: what is chosen where there is no noise.
+
+    Several candidates between two neighbouring values of the data can share it. Where too little lies below them the
+    highest is taken, where too much the lowest, and in balance the lowest for a discrete quantile, else the one that
+    divides them as the fraction says.
+    """
+    bins = [int(weight) for weight in cell]
+    away = [quantile.above * sum(bins[:at]) - quantile.below * sum(bins[at + 1 :]) for at in range(0, len(bins), 2)]
+    least = min(abs(each) for each in away)
+    places = [place for place, each in enumerate(away) if abs(each) == least]
+    if away[places[0]] < 0:
+        return places[-1]
+    if away[places[0]] > 0 or discrete:
+        return places[0]
+    return places[(len(places) - 1) * quantile.above // (quantile.above + quantile.below)]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slow_vector import check_kernel, each_person, known_codes, planned, slow_scores, slow_weights, stream
+from slow_vector import best, check_kernel, each_person, known_codes, planned, slow_scores, slow_weights, stream
 
 from cleanroom.errors import Refused
 from cleanroom.query.backend import Codes, PersonRows
@@ -24,7 +24,7 @@ from cleanroom.query.components import LARGEST_HALF_WIDTH, LARGEST_VALUE
 from cleanroom.query.contribution import contributions
 from cleanroom.query.mechanisms import quantile_reach, shape_of
 from cleanroom.query.plan import Plan
-from cleanroom.query.quantiles import LARGEST_SCORE, best, bins, scores
+from cleanroom.query.quantiles import LARGEST_SCORE, bins, scores
 from cleanroom.query.release import NoisedRelease
 from cleanroom.query.statistics import (
     CategoryKey,
@@ -248,11 +248,11 @@ def test_every_value_is_a_candidate_where_there_are_few() -> None:
 
 
 def test_scores_beyond_62_bits_are_clamped() -> None:
-    quantile = planned((), (Quantile(0, 0, 2, ONE, Fraction(1, 3), discrete=True),), 1, 1).bounds.quantiles[0]
-    heavy = np.array([[2**61, 0, 0, 0, 2**61]], dtype=np.int64)
-    assert next(scores(quantile, heavy)) == [
-        -LARGEST_SCORE if x < -LARGEST_SCORE else x for x in (-(2**61), -(2**61), -(2**62))
-    ]
+    """Nine times 2^61 fits no 64-bit integer: it is not left to wrap around, which would move scores at will."""
+    quantile = planned((), (Quantile(0, 0, 2, ONE, Fraction(1, 10), discrete=True),), 1, 1).bounds.quantiles[0]
+    heavy = np.array([[2**61, 0, 0, 0, 2**61], [5, 0, 0, 0, 3]], dtype=np.int64)
+    assert list(scores(quantile, heavy)) == [[-(2**61), -(2**62), -(2**62)], [-3, -42, -45]]
+    assert LARGEST_SCORE == 2**62
 
 
 def value_of(a_plan: Plan, rows: PersonRows) -> list[float | None]:

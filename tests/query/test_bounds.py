@@ -1,0 +1,183 @@
+"""The limits of a release stand where they are stated, to the unit; slices are all read, and each as it must be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from slow_vector import each_person, planned, stream
+from test_drawing import Streamed
+
+from cleanroom.errors import InvariantBroken, Refused
+from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
+from cleanroom.query.contribution import contributions, exact_vector, streamed
+from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, NumberKey, Quantile, Sum, UnknownKey
+
+if TYPE_CHECKING:
+    from cleanroom.query.algebra import Relation
+
+ONE, HALF = Fraction(1), Fraction(1, 2)
+
+
+def numbers(count: int, column: int = 0) -> NumberKey:
+    return NumberKey(column, 0, count - 1, ONE, nullable=False)
+
+
+def middle(upper: int = 3) -> Quantile:
+    return Quantile(1, 0, upper, ONE, HALF, discrete=True)
+
+
+def admitted(*arguments: Any) -> bool:
+    try:
+        planned(*arguments)
+    except Refused:
+        return False
+    return True
+
+
+def test_cells_end_at_a_hundred_thousand() -> None:
+    assert admitted((numbers(100_000),), (CountRows(),), 1, 1)
+    assert not admitted((numbers(100_001),), (CountRows(),), 1, 1)
+    assert admitted((numbers(316), numbers(316, 1)), (CountRows(),), 1, 1)
+    assert not admitted((numbers(317), numbers(316, 1)), (CountRows(),), 1, 1)
+
+
+def test_numbers_of_all_cells_end_at_2_to_the_20() -> None:
+    def sums(count: int) -> tuple[Sum, ...]:
+        return tuple(Sum(place + 1, 0, 5, ONE) for place in range(count))
+
+    assert admitted((numbers(1 << 16),), sums(16), 1, 1)
+    assert not admitted((numbers((1 << 16) + 1),), sums(16), 1, 1)
+
+
+def test_quantiles_end_at_32_and_their_candidates_at_2_to_the_20() -> None:
+    assert admitted((), (middle(),) * 32, 1, 1)
+    assert not admitted((), (middle(),) * 33, 1, 1)
+    # Fewer than 64 candidates for a column of more values are too coarse.
+    assert admitted((numbers(1 << 14),), (middle(1_000),), 1, 1)
+    assert not admitted((numbers((1 << 14) + 1),), (middle(1_000),), 1, 1)
+    assert admitted((numbers(100_000),), (middle(),), 1, 1)
+    open_key = planned((UnknownKey(0, nullable=False),), (middle(1_000_000),), 1, 1).bounds
+    assert open_key.quantiles[0].candidates == 256
+    assert planned((), (middle(1_000_000),), 1, 1).bounds.quantiles[0].candidates == 1_024
+
+
+def test_survivors_end_where_cells_numbers_and_candidates_do() -> None:
+    key = UnknownKey(0, nullable=False)
+    assert planned((key,), (CountPersons(),), 1, 1).bounds.most_surviving == 100_000
+    assert planned((key, numbers(4, 1)), (CountRows(),), 1, 1).bounds.most_surviving == 25_000
+    wide = planned((key, numbers(2, 1)), tuple(Sum(place + 2, 0, 5, ONE) for place in range(16)), 1, 1).bounds
+    assert wide.most_surviving == (1 << 20) // 32
+    assert planned((key, numbers(2, 2)), (middle(1_000_000),), 1, 1).bounds.most_surviving == (1 << 20) // 512
+    assert planned((key, numbers(100_000, 1)), (CountRows(),) * 2, 1, 1).bounds.most_surviving == 1
+
+
+def test_a_quantile_s_weight_is_a_share_of_2_to_the_20() -> None:
+    for rows, weight in ((1, 1 << 20), (7, (1 << 20) // 7), (1 << 17, 16)):
+        (bound,) = planned((), (middle(),), rows, 3).bounds.quantiles
+        assert (bound.weight, bound.norm) == (weight, weight * rows)
+    (bound,) = planned((numbers(9),), (middle(),), 2, 4).bounds.quantiles
+    assert bound.norm == 2 * (1 << 19) * 2
+
+
+def some_plan() -> tuple[Any, PersonRows]:
+    plan = planned(
+        (CategoryKey(0, ("a", "b", "c"), nullable=True),),
+        (CountRows(), Mean(1, -4, 9, ONE), Quantile(1, -4, 9, ONE, Fraction(1, 4), discrete=False)),
+        2,
+        2,
+    )
+    rows = stream(
+        [
+            [(0, 3), (0, 5), (1, None), (0, 9)],
+            [(2, -4)],
+            [(None, 7), (1, 50), (3, 1)],
+            [(0, 2), (1, 2), (2, 2), (None, 2)],
+            [(1, -1)] * 5,
+        ],
+        2,
+    )
+    return plan, rows
+
+
+def test_every_slice_counts_once() -> None:
+    plan, rows = some_plan()
+    whole = contributions(plan, rows)
+    parts = list(each_person(rows))
+    found = exact_vector(plan, Streamed(parts))
+    assert found.values == whole.values
+    assert np.array_equal(found.weights[0], whole.weights[0])
+    assert int(whole.weights[0].sum()) > 0
+    apart = [contributions(plan, part).weights[0] for part in parts]
+    assert np.array_equal(sum(apart), whole.weights[0])
+
+
+def test_a_person_s_weights_are_laid_where_the_values_are() -> None:
+    plan, rows = some_plan()
+    (bound,) = plan.bounds.quantiles
+    first, second, _, _, fifth = (contributions(plan, part).weights[0] for part in each_person(rows))
+    unit = bound.weight
+    # Three rows of a cell weigh as two; a bin stands at 2i for the i-th candidate, here every value from -4.
+    assert {(0, 2 * 7): unit * 2 // 3, (0, 2 * 9): unit * 2 // 3, (0, 2 * 13): unit * 2 // 3} == laid(first)
+    assert laid(second) == {(2, 0): unit}
+    assert laid(fifth) == {(1, 2 * 3): 5 * (unit * 2 // 5)}
+
+
+def laid(weights: np.ndarray) -> dict[tuple[int, int], int]:
+    return {(int(cell), int(at)): int(weights[cell, at]) for cell, at in zip(*np.nonzero(weights), strict=True)}
+
+
+def test_only_a_quantile_or_only_a_vector_is_read_too() -> None:
+    _, rows = some_plan()
+    key = CategoryKey(0, ("a", "b", "c"), nullable=True)
+    only = planned((key,), (Quantile(1, -4, 9, ONE, HALF, discrete=True),), 2, 2)
+    found = exact_vector(only, Streamed([rows]))
+    assert found.values == ()
+    assert int(found.weights[0].sum()) > 0
+    counts = planned((key,), (CountRows(),), 2, 2)
+    assert any(exact_vector(counts, Streamed([rows])).values)
+
+
+class Unasked(Streamed):
+    """A room that must not be read."""
+
+    def rows(self, relation: Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
+        raise AssertionError("read for nothing")
+
+
+def test_what_the_threshold_has_counted_is_not_read_again() -> None:
+    from cleanroom.query.cells import SurvivingKeys
+
+    plan = planned((UnknownKey(0, nullable=False),), (CountPersons(),), 2, 3)
+    found = exact_vector(plan, Unasked([stream([[(0,)]], 1)]), SurvivingKeys((("a",),), (40,)))
+    assert (found.values, found.weights) == ((), ())
+
+
+def test_a_slice_that_is_out_of_order_stops_the_question_before_it_is_counted() -> None:
+    plan, rows = some_plan()
+    turned = replace(rows, units=rows.units[::-1].copy())
+    with pytest.raises(InvariantBroken, match="ordered"):
+        list(streamed(plan, Streamed([turned]), (0, 1)))
+
+
+class Halving(Streamed):
+    """One slice that is too large until it holds one person."""
+
+    def rows(self, relation: Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
+        if part.bits < 3:
+            raise SliceTooLarge
+        return self.parts[part.prefix]
+
+    def slices(self) -> Any:
+        yield Slice(1, 0)
+        yield Slice(1, 1)
+
+
+def test_halves_of_slices_are_all_read_in_order() -> None:
+    plan, _ = some_plan()
+    parts = [stream([[(number % 3, number % 5)]], 2) for number in range(8)]
+    read = list(streamed(plan, Halving(parts), (0, 1)))
+    assert [id(each) for each in read] == [id(each) for each in parts]
