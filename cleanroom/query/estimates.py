@@ -19,9 +19,7 @@ from cleanroom.query.components import components_of
 from cleanroom.query.statistics import CountPersons, CountRows, Mean, Quantile, Statistic, Sum, Variance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from cleanroom.query.plan import Plan
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +36,30 @@ class Value:
     margin95: float | None
 
 
-def resolutions_of(plan: Plan) -> dict[int, Fraction]:
-    """Return the resolution of each column that is added up."""
-    return {
-        statistic.column: Fraction(statistic.resolution)
-        for statistic in plan.statistics
-        if isinstance(statistic, (Sum, Mean, Variance))
-    }
+def unit_of(component: Component, statistic: Statistic) -> Fraction:
+    """Return the value of one lattice step of a statistic's component, in the answer's unit; of squares, in its square.
 
-
-def unit_of(component: Component, resolutions: Mapping[int, Fraction]) -> Fraction:
-    """Return the value of one lattice step of a component, in the answer's unit; of squares, in its square."""
+    Statistics can share a component and differ in resolution: SUM(x) and SUM(x * 3) add up the same steps of x.
+    """
     match component.measured:
         case Measured.PERSONS | Measured.ROWS:
             return component.step
         case Measured.TOTAL | Measured.MEAN_TOTAL:
-            return _resolution(component, resolutions) * component.step
+            return _resolution(statistic) * component.step
         case Measured.SQUARES:
-            return _resolution(component, resolutions) ** 2 * component.step
+            return _resolution(statistic) ** 2 * component.step
     assert_never(component.measured)
 
 
-def _resolution(component: Component, resolutions: Mapping[int, Fraction]) -> Fraction:
-    if component.column is None:
+def units_of(statistic: Statistic, bounds: Bounds) -> tuple[Fraction, ...]:
+    """Return the value of one lattice step of each of a statistic's components."""
+    return tuple(unit_of(bounds.components[place], statistic) for place in places_of(statistic, bounds))
+
+
+def _resolution(statistic: Statistic) -> Fraction:
+    if not isinstance(statistic, (Sum, Mean, Variance)):
         raise InvariantBroken("rows have no total")
-    return resolutions[component.column]
+    return Fraction(statistic.resolution)
 
 
 def places_of(statistic: Statistic, bounds: Bounds) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from cleanroom.accounting.privacy_loss import PrivacyLossOverflow, Rho, epsilon_
 from cleanroom.errors import Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import AnalysisRule, BudgetTerms
-from cleanroom.query.estimates import places_of, resolutions_of, unit_of
+from cleanroom.query.estimates import units_of
 from cleanroom.query.key_threshold import least_threshold
 from cleanroom.query.mechanisms import KeyNoise, Noise, draws, keys_reach, quantile_reaches, vector_reach
 from cleanroom.query.noise import largest_scale
@@ -168,11 +168,9 @@ def _share_for_margin(plan: Plan, margin: Fraction) -> _Share:
     """Return the greatest scale at which each count and sum asked for keeps the margin, and what a part costs then."""
     bounds = plan.bounds
     units: list[Fraction] = []
-    resolutions = resolutions_of(plan)
     for statistic in plan.statistics:
         if isinstance(statistic, (CountPersons, CountRows, Sum)):
-            place = 0 if bounds.counted_by_threshold else places_of(statistic, bounds)[0]
-            units.append(Fraction(1) if bounds.counted_by_threshold else unit_of(bounds.components[place], resolutions))
+            units.append(Fraction(1) if bounds.counted_by_threshold else units_of(statistic, bounds)[0])
     if not units:
         raise not_precise(
             "la marge d'une moyenne ou d'un quantile dépend des lignes ; donnez epsilon, ou demandez aussi un nombre",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.bound import Measured
 from cleanroom.query.cells import KeyValue, SurvivingKeys, key_values
-from cleanroom.query.estimates import Value, estimate, places_of, resolutions_of, unit_of
+from cleanroom.query.estimates import Value, estimate, places_of, units_of
 from cleanroom.query.noise import margin95
 from cleanroom.query.plan import Plan
 from cleanroom.query.statistics import (
@@ -30,6 +30,8 @@ from cleanroom.query.statistics import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cleanroom.query.bound import Bounds
 
 __all__ = ["Cell", "CellState", "KeyValue", "NoisedRelease", "Value", "margins_before", "scales_of"]
 
@@ -97,36 +99,30 @@ class NoisedRelease:
         """Yield every cell: set by set, surviving keys in code-point order, public keys in their domains' order."""
         bounds = self.plan.bounds
         width = len(bounds.components)
-        resolutions = resolutions_of(self.plan)
-        units = [unit_of(component, resolutions) for component in bounds.components]
         margin = margin95(self.scale)
-        margins = [float(unit) * margin for unit in units]
-        places = [
-            _places(self.plan, output.statistic) for output in self.plan.outputs if isinstance(output, StatisticOutput)
-        ]
-        persons = next(
-            (
-                at
-                for at, each in enumerate(bounds.components)
-                if each.measured is Measured.PERSONS and each.column is None
-            ),
-            0,
-        )
+        asked = [output.statistic for output in self.plan.outputs if isinstance(output, StatisticOutput)]
+        places = [_places(self.plan, statistic) for statistic in asked]
+        units = [_units(self.plan, statistic) for statistic in asked]
+        margins = [[float(unit) * margin for unit in each] for each in units]
         for number in range(self.cell_count):
             if self.surviving is not None and bounds.counted_by_threshold:
-                counted = Fraction(self.surviving.counted[number])
-                estimates, spreads = [counted], [margin]
+                persons = Fraction(self.surviving.counted[number])
+                estimates = [[persons] for _ in asked]
             else:
                 noised = self.steps[number * width : (number + 1) * width]
-                estimates, spreads = [steps * unit for steps, unit in zip(noised, units, strict=True)], margins
-            yield self._cell(number, estimates, spreads, persons, places)
+                persons = _persons(bounds, noised)
+                estimates = [
+                    [noised[at] * unit for at, unit in zip(mine, each, strict=True)] if each else []
+                    for mine, each in zip(places, units, strict=True)
+                ]
+            yield self._cell(number, persons, estimates, margins, places)
 
     def _cell(
         self,
         number: int,
-        estimates: list[Fraction],
-        margins: list[float],
-        persons: int,
+        persons: Fraction,
+        estimates: Sequence[Sequence[Fraction]],
+        margins: Sequence[Sequence[float]],
         places: Sequence[tuple[int, ...]],
     ) -> Cell:
         plan = self.plan
@@ -138,19 +134,17 @@ class NoisedRelease:
                     shown.append(keys[key])
                 case GroupingOutput(keys=grouped):
                     shown.append(sum((at not in plan.sets[set_at]) << bit for bit, at in enumerate(reversed(grouped))))
-        if plan.bounds.threshold and estimates[persons] < plan.bounds.threshold:
+        if plan.bounds.threshold and persons < plan.bounds.threshold:
             return Cell(tuple(shown), tuple(Value(None, None) for _ in places), CellState.SUPPRESSED)
         values = []
-        for output, mine in zip(
-            (output for output in plan.outputs if isinstance(output, StatisticOutput)), places, strict=True
-        ):
-            statistic = plan.statistics[output.statistic]
+        asked = [plan.statistics[output.statistic] for output in plan.outputs if isinstance(output, StatisticOutput)]
+        for statistic, mine, numbers, spreads in zip(asked, places, estimates, margins, strict=True):
             if isinstance(statistic, Quantile):
                 quantile = plan.bounds.quantiles[mine[0]]
                 code = quantile.candidate(self.chosen[mine[0]][number])
                 values.append(Value(float(code * Fraction(statistic.resolution)), None))
             else:
-                values.append(estimate(statistic, [estimates[at] for at in mine], [margins[at] for at in mine]))
+                values.append(estimate(statistic, numbers, spreads))
         return Cell(tuple(shown), tuple(values), CellState.RELEASED)
 
 
@@ -163,26 +157,37 @@ def _places(plan: Plan, statistic: int) -> tuple[int, ...]:
     return places_of(plan.statistics[statistic], plan.bounds)
 
 
+def _units(plan: Plan, statistic: int) -> tuple[Fraction, ...]:
+    """Return the value of one step of each of a statistic's parts; none for a quantile, whose places are candidates."""
+    if isinstance(plan.statistics[statistic], Quantile):
+        return ()
+    if plan.bounds.counted_by_threshold:
+        return (Fraction(1),)
+    return units_of(plan.statistics[statistic], plan.bounds)
+
+
+def _persons(bounds: Bounds, noised: Sequence[int]) -> Fraction:
+    """Return a cell's noised persons: of all its rows, not those that a FILTER or a column's NULLs leave."""
+    for steps, component in zip(noised, bounds.components, strict=True):
+        if component.measured is Measured.PERSONS and component.column is None:
+            return steps * component.step
+    return Fraction(0)
+
+
 def margins_before(plan: Plan, scale: float) -> tuple[float | None, ...]:
     """Return the 95 % margin of each statistic of the answer that is known before data is read, else None (S41)."""
     margin = margin95(scale)
-    return tuple(None if unit is None else float(unit) * margin for unit in _units(plan))
+    return tuple(None if unit is None else float(unit) * margin for unit in _known_units(plan))
 
 
 def scales_of(plan: Plan, scale: float) -> tuple[float | None, ...]:
     """Return the noise's standard deviation for each count and sum of the answer, in its unit; None for the others."""
-    return tuple(None if unit is None else float(unit) * scale for unit in _units(plan))
+    return tuple(None if unit is None else float(unit) * scale for unit in _known_units(plan))
 
 
-def _units(plan: Plan) -> Iterator[Fraction | None]:
+def _known_units(plan: Plan) -> Iterator[Fraction | None]:
     """Yield the value of a lattice step for each statistic of the answer; None where it depends on released sizes."""
-    resolutions = resolutions_of(plan)
     for output in plan.outputs:
         if isinstance(output, StatisticOutput):
-            statistic = plan.statistics[output.statistic]
-            if not isinstance(statistic, (CountPersons, CountRows, Sum)):
-                yield None
-            elif plan.bounds.counted_by_threshold:
-                yield Fraction(1)
-            else:
-                yield unit_of(plan.bounds.components[places_of(statistic, plan.bounds)[0]], resolutions)
+            counted = isinstance(plan.statistics[output.statistic], (CountPersons, CountRows, Sum))
+            yield _units(plan, output.statistic)[0] if counted else None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,17 +18,19 @@ from rooms import Engine, Room, bind
 from slow_vector import best
 
 from cleanroom.catalog import Category, Date, Number, Text
+from cleanroom.query.cells import key_values
 from cleanroom.query.finishing import answer_columns, answer_rows
 from cleanroom.query.release import CellState, NoisedRelease
 from cleanroom.query.statistics import Mean, Quantile, StatisticOutput, Variance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rooms import Catalogs
 
+    from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.query.parse import Parameters
-    from cleanroom.query.plan import Plan
+    from cleanroom.query.plan import Plan, QuestionPlan
     from cleanroom.query.public.language import PublicColumn
     from cleanroom.query.public.run import PublicRows
     from cleanroom.query.release import Cell
@@ -35,8 +38,12 @@ if TYPE_CHECKING:
 Answer = list[tuple[Any, ...]]
 
 
-def database(room: Room) -> duckdb.DuckDBPyConnection:
-    """Return a database with the room's rows as a member would read them: texts, dates and decimals."""
+def database(room: Room, public: Mapping[str, ReferenceTable] | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a database with the room's rows as a member would read them: texts, dates and decimals.
+
+    Args:
+        public: the room's public tables, by name.
+    """
     connection = duckdb.connect(":memory:", config={"threads": 1, "default_null_order": "nulls_last"})
     types = {Category: pa.string(), Text: pa.string(), Date: pa.date32(), Number: pa.decimal128(18, 2)}
     for table, catalog in room.catalogs.items():
@@ -51,6 +58,13 @@ def database(room: Room) -> duckdb.DuckDBPyConnection:
         connection.register("arriving", pa.table(dict(columns)))
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.owner}")
         connection.execute(f"CREATE TABLE {table} AS SELECT * FROM arriving")
+        connection.unregister("arriving")
+    connection.execute("CREATE SCHEMA public")
+    for name, reference in (public or {}).items():
+        connection.register("arriving", reference.shown)
+        whole = [each.name for each in reference.columns if isinstance(each.type, Number) and each.type.resolution == 1]
+        listed = f"* REPLACE ({', '.join(f'CAST({each} AS INTEGER) AS {each}' for each in whole)})" if whole else "*"
+        connection.execute(f"CREATE TABLE public.{name} AS SELECT {listed} FROM arriving")
         connection.unregister("arriving")
     return connection
 
@@ -71,10 +85,16 @@ class _Occupied(NoisedRelease):
     """A release without noise, without the lines of empty cells: a GROUP BY of plain SQL has none of those."""
 
     def cells(self) -> Iterator[Cell]:
-        """Yield the cells that somebody is in, and of a question without keys the one cell."""
-        for cell in super().cells():
-            if cell.state is CellState.RELEASED or not self.plan.keys:
-                yield replace(cell, state=CellState.RELEASED)
+        """Yield the cells that somebody is in, and the one of everybody, which SQL gives for no rows too."""
+        whole = replace(self, plan=replace(self.plan, bounds=replace(self.plan.bounds, threshold=0)))
+        for number, cell in enumerate(super().cells()):
+            if cell.state is CellState.RELEASED:
+                yield cell
+            elif (
+                self.plan.keys
+                and not self.plan.sets[key_values(self.plan.keys, self.plan.sets, self.surviving, number)[1]]
+            ):
+                yield next(islice(NoisedRelease.cells(whole), number, None))
 
 
 def exact_release(a_plan: Plan, room: Room) -> NoisedRelease:
@@ -93,9 +113,8 @@ def exact_release(a_plan: Plan, room: Room) -> NoisedRelease:
     return _Occupied(a_plan, 1.0, exact.values, tuple(chosen), surviving)
 
 
-def exact_answer(sql: str, parameters: Parameters, room: Room, catalogs: Catalogs) -> tuple[PublicRows, float]:
+def exact_answer(plan: QuestionPlan, room: Room) -> tuple[PublicRows, float]:
     """Return the answer before noise, and how far a number that hangs on quantiles may be off."""
-    plan = bind(sql, parameters, catalogs, threshold=1)
     found = answer_rows(plan, tuple(exact_release(each, room) for each in plan.releases), {})
     assert found.columns == answer_columns(plan)
     off = 0.0
@@ -107,9 +126,8 @@ def exact_answer(sql: str, parameters: Parameters, room: Room, catalogs: Catalog
     return found, off
 
 
-def neutral(sql: str, catalogs: Catalogs, parameters: Parameters) -> list[bool]:
+def neutral(plan: QuestionPlan) -> list[bool]:
     """Return for each column whether it has a declared neutral value where plain SQL has NULL."""
-    plan = bind(sql, parameters, catalogs, threshold=1)
     averaged = {
         (number, place)
         for number, release in enumerate(plan.releases)
@@ -132,16 +150,28 @@ def compare_answer(
         wide: catalogs whose bounds do not bind.
         within: how far a number may be off besides, where each row is rounded to a resolution.
     """
-    found, off = exact_answer(sql, parameters, room, wide)
+    plan = bind(sql, parameters, wide, threshold=1)
     with database(room) as connection:
-        theirs = [tuple(native(value) for value in row) for row in connection.execute(written).fetchall()]
+        return compare_plan(plan, written, room, connection, within=within)
+
+
+def compare_plan(
+    plan: QuestionPlan, written: str, room: Room, connection: duckdb.DuckDBPyConnection, *, within: float = 0.0
+) -> int:
+    """Compare the answer of a plan, bound with a threshold of one person, with plain SQL in a database of the room."""
+    theirs = [tuple(native(value) for value in row) for row in connection.execute(written).fetchall()]
+    found, off = exact_answer(plan, room)
     mine = [tuple(native(cell.value) for cell in row) for row in found.rows]
     off = max(off, within)
-    lenient = neutral(sql, wide, parameters)
+    lenient = neutral(plan)
     # A number that must be a whole line's name: labels and keys.
     keys = [place for place, column in enumerate(found.columns) if not column.behind]
-    assert Counter(_key(row, keys) for row in mine) == Counter(_key(row, keys) for row in theirs), (sql, mine, theirs)
-    ordered = "order by" in sql.lower().rsplit(")", 1)[-1]
+    assert Counter(_key(row, keys) for row in mine) == Counter(_key(row, keys) for row in theirs), (
+        written,
+        mine,
+        theirs,
+    )
+    ordered = "order by" in written.lower().rsplit(")", 1)[-1]
     if not ordered:
         mine, theirs = (
             sorted(mine, key=lambda row: _sortable(row, keys)),
@@ -150,7 +180,7 @@ def compare_answer(
     for one, other in zip(mine, theirs, strict=True):
         for place, (got, wanted) in enumerate(zip(one, other, strict=True)):
             assert _alike(got, wanted, found.columns[place], off, neutral=lenient[place]), (
-                sql,
+                written,
                 found.columns[place].label,
                 one,
                 other,

@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from generated.values import Question, Values
 from rooms import COLUMNS, Catalogs
 
 from cleanroom.catalog import Category, Date, Number, Text
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from random import Random
 
     from cleanroom.catalog import ColumnType
-    from cleanroom.query.parse import Parameters
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question as a party writes it, and the same with its values written out."""
-
-    sql: str
-    parameters: Parameters
-    written: str
 
 
 @dataclass(frozen=True)
@@ -37,22 +28,16 @@ class _Source:
     alias: str = ""
 
 
-class _Writer:
+class _Writer(Values):
     """Writes one question about some tables."""
 
     def __init__(self, rng: Random, made: Catalogs, *, plain: bool) -> None:
-        self.rng = rng
+        super().__init__(rng)
         self.catalogs = made
         self.plain = plain
-        self.values: list[Any] = []
-        self.aliases = 0
         self.nested = 0
 
     # Values
-
-    def value(self, value: Any) -> str:
-        self.values.append(value)
-        return f"\x01{len(self.values) - 1}\x02"
 
     def literal(self, kind: ColumnType) -> str:
         rng = self.rng
@@ -70,10 +55,6 @@ class _Writer:
         raise AssertionError(kind)
 
     # Relations
-
-    def alias(self) -> str:
-        self.aliases += 1
-        return f"r{self.aliases}"
 
     def source(self, depth: int) -> _Source:
         shape = self.rng.choice(("table",) * 3 + ("select", "union", "union", "intersect")) if depth else "table"
@@ -216,33 +197,7 @@ class _Writer:
         sql = f"SELECT {', '.join(outputs)} FROM {text}"
         sql += f" WHERE {' AND '.join(conditions)}" if conditions else ""
         sql += f" GROUP BY {', '.join(grouped)}" if grouped else ""
-        return self.finished(sql)
-
-    def finished(self, marked: str) -> Question:
-        """Put values in their places: written out, as `?` or as `$name`."""
-        written = marked
-        for place, value in enumerate(self.values):
-            written = written.replace(f"\x01{place}\x02", _written(value))
-        style = "written" if self.plain or not self.values else self.rng.choice(("written", "question", "name"))
-        if style == "written":
-            return Question(written, None, written)
-        sql, order = marked, sorted(range(len(self.values)), key=lambda place: marked.find(f"\x01{place}\x02"))
-        given = [value.isoformat() if isinstance(value, date) else value for value in self.values]
-        for place in range(len(self.values)):
-            sql = sql.replace(f"\x01{place}\x02", "?" if style == "question" else f"$p{place}")
-        if style == "question":
-            return Question(sql, [given[place] for place in order], written)
-        return Question(sql, {f"p{place}": value for place, value in enumerate(given)}, written)
-
-
-def _written(value: Any) -> str:
-    match value:
-        case str():
-            return "'" + value.replace("'", "''") + "'"
-        case date():
-            return f"DATE '{value.isoformat()}'"
-        case _:
-            return str(value)
+        return self.finished(sql, plain=self.plain)
 
 
 def _hull(kinds: list[ColumnType]) -> ColumnType:

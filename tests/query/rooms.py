@@ -34,7 +34,7 @@ from cleanroom.catalog import (
 from cleanroom.identifiers import IdentifierKind, PartyId, TableName
 from cleanroom.query import duckdb_backend
 from cleanroom.query.algebra import scans
-from cleanroom.query.backend import Slice
+from cleanroom.query.backend import PersonRows, Slice
 from cleanroom.query.binding.question import bind_question
 from cleanroom.query.bound import bounds_of, require_depth
 from cleanroom.query.cells import SurvivingKeys
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from cleanroom.catalog import ColumnType
+    from cleanroom.catalog.reference import ReferenceTable
+    from cleanroom.identifiers import Digest
+    from cleanroom.query.binding.asking import ReferenceCatalog
 
 Row = tuple[int | None, tuple[Any, ...]]
 """A person, or None for a missing unit, and the values of the catalog's columns: texts, or codes as numbers."""
@@ -141,13 +144,15 @@ def bind(
     *,
     threshold: int = 0,
     weigh: Callable[[], Fraction] | None = None,
+    references: Mapping[str, ReferenceCatalog] | None = None,
 ) -> QuestionPlan:
     """Run all of admission but the owners' rules.
 
     Args:
         weigh: gives the weight of each statistic, at least 1; None for equal parts.
+        references: the room's public tables, by name.
     """
-    bound = bind_question(parse(sql, parameters), catalogs, {})
+    bound = bind_question(parse(sql, parameters), catalogs, {}, references=references)
     plans = []
     for release in bound.releases:
         require_depth(release.relation)
@@ -172,20 +177,28 @@ def admit(
     return a_plan
 
 
+PUBLISHED: dict[Digest, ReferenceTable] = {}
+"""The public tables that the backend of all tests knows."""
+
+
 @cache
 def _backend() -> tuple[dict[TableName, tuple[TableCatalog, list[MemoryReader]]], DuckDBBackend]:
     """Return one backend for all tests of a process, and what it reads: a connection takes ten milliseconds."""
     tables: dict[TableName, tuple[TableCatalog, list[MemoryReader]]] = {}
-    return tables, DuckDBBackend(tables, 1)
+    return tables, DuckDBBackend(tables, 1, references=PUBLISHED)
 
 
 class Engine:
-    """Runs one plan on many rooms."""
+    """Runs one plan on many rooms.
 
-    def __init__(self, a_plan: Plan) -> None:
+    Args:
+        again: whether its statement is read again, as it is in the room, before it is run first.
+    """
+
+    def __init__(self, a_plan: Plan, *, again: bool = True) -> None:
         self.plan = a_plan
         self._tables, self.backend = _backend()
-        self._read = False
+        self._read = not again
 
     def vector(self, room: Room, *, bits: int = 0) -> tuple[int, ...]:
         """Return the exact vector of a room, as the sum of 2^bits slices."""
@@ -211,6 +224,12 @@ class Engine:
             for part in parts[1:]:
                 total += part
             return total
+
+    def stream(self, room: Room, *, bits: int = 0) -> list[PersonRows]:
+        """Return the rows that the bounds are applied to, slice by slice."""
+        columns = needed_columns(self.plan)
+        with self.reading(room):
+            return [self.backend.rows(self.plan.relation, columns, Slice(bits, prefix)) for prefix in range(1 << bits)]
 
     def keys(self, room: Room) -> SurvivingKeys:
         """Return the unknown keys that somebody keeps, with the number of persons, as if all survived."""

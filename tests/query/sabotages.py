@@ -16,23 +16,13 @@ import os
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
+
+from breakage import Sabotage
+from generated.breakages import BREAKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Sabotage:
-    """A replacement in one module, and a call that must fail under it: `module:function`, with arguments."""
-
-    name: str
-    module: str
-    old: str
-    new: str
-    killer: str
-    arguments: tuple[object, ...] = ()
 
 
 CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage.scan", "cleanroom.query.duckdb_sql"
@@ -85,6 +75,7 @@ PLAIN = "test_exact:test_a_question_is_plain_sql"
 REACH = "test_sensitivity:test_hiding_at_one_member_reaches_beyond_the_norm_and_stays_within_the_diameter"
 
 SABOTAGES = (
+    *BREAKAGES,
     Sabotage(
         "norm clip off", CLIPPING, f"{FITS}\n        return\n    length", "if high >= 0:\n        return\n    length",
         "test_exact:test_a_norm_exactly_met_is_kept_and_one_off_is_clipped",

@@ -12,7 +12,7 @@ from room_samples import OVERLAP, Place, ask, sector, upload_all
 from cleanroom.accounting.account import ROOM
 from cleanroom.accounting.privacy_loss import Rho
 from cleanroom.query.bound import Measured
-from cleanroom.query.estimates import resolutions_of, unit_of
+from cleanroom.query.estimates import unit_of
 from cleanroom.query.gate import ValidatedPlan, admit
 from cleanroom.query.noise import add_noise
 from cleanroom.query.plan import Plan
@@ -75,7 +75,8 @@ def test_margins_hold_in_nineteen_of_twenty(sql: str, runs: int, room: Room) -> 
     validated = planned(room, sql)
     plan, _ = only(validated)
     bounds = plan.bounds
-    units = [unit_of(component, resolutions_of(plan)) for component in bounds.components]
+    measure = plan.statistics[-1]
+    units = [unit_of(component, measure) for component in bounds.components]
     # Big enough that nothing is withheld, and different in each place.
     exact = tuple(round((5_000 + 10 * place) / units[place % len(units)]) for place in range(bounds.cells * len(units)))
     shown = [
@@ -124,7 +125,7 @@ def exact_of(room: Room, patch: pytest.MonkeyPatch, sql: str, **asked: Any) -> t
 def values_of(release: NoisedRelease, measured: Measured) -> list[Fraction]:
     bounds = release.plan.bounds
     place = next(at for at, each in enumerate(bounds.components) if each.measured is measured)
-    unit = unit_of(bounds.components[place], resolutions_of(release.plan))
+    unit = unit_of(bounds.components[place], release.plan.statistics[-1])
     return [step * unit for step in release.steps[place :: len(bounds.components)]]
 
 
@@ -162,7 +163,7 @@ def test_suppression_is_at_the_threshold_and_takes_the_whole_cell(room: Room) ->
     bounds = plan.bounds
     width = len(bounds.components)
     persons = next(at for at, each in enumerate(bounds.components) if each.measured is Measured.PERSONS)
-    unit = unit_of(bounds.components[persons], resolutions_of(plan))
+    unit = unit_of(bounds.components[persons], plan.statistics[-1])
     assert bounds.threshold == 20
     exactly = Fraction(bounds.threshold) / unit
     assert exactly.denominator == 1

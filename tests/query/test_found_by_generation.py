@@ -1,0 +1,31 @@
+"""What generated questions found wrong, each as small as it goes (tests/query/generated)."""
+
+from __future__ import annotations
+
+import pytest
+from rooms import TNM, Room, admit, catalog_of, vector
+from test_sensitivity import visit
+
+from cleanroom.catalog import Contribution
+from cleanroom.query.release import NoisedRelease
+
+
+def test_statistics_of_one_column_keep_their_own_resolutions() -> None:
+    """SUM(x * 3) adds up the steps of x, each worth three: what is worth three there is worth one in AVG(x)."""
+    made = {TNM: catalog_of(TNM, contribution=Contribution(50, 3))}
+    sql = "SELECT AVG(seats) AS a, SUM(seats * 3) AS s, VAR_POP(seats) AS v, SUM(seats) AS t FROM tnm.visits"
+    a_plan = admit(sql, None, made)
+    rows = tuple(visit(person, seats=seats) for person in range(3) for seats in (2, 4))
+    (cell,) = NoisedRelease(a_plan, 1.0, vector(a_plan, Room(made, {TNM: (rows,)}))).cells()
+    assert [value.number for value in cell.values] == pytest.approx([3, 54, 1, 18])
+    assert cell.values[1].margin95 == pytest.approx(3 * cell.values[3].margin95)
+
+
+def test_the_threshold_looks_at_all_persons_of_a_cell_whatever_a_filter_leaves() -> None:
+    """The filtered count is the first component, of column 0; suppression goes by the count of everybody (S37)."""
+    made = {TNM: catalog_of(TNM, contribution=Contribution(5, 3))}
+    sql = "SELECT COUNT(DISTINCT person) FILTER (WHERE seats > 3) AS few, COUNT(*) AS n FROM tnm.visits"
+    a_plan = admit(sql, None, made, threshold=5)
+    rows = tuple(visit(person, seats=5 if person < 2 else 1) for person in range(9))
+    (cell,) = NoisedRelease(a_plan, 1.0, vector(a_plan, Room(made, {TNM: (rows,)}))).cells()
+    assert [value.number for value in cell.values] == [2, 9]
