@@ -20,7 +20,7 @@ from cleanroom.identifiers import PartyId, Purpose, TableName
 from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query.algebra import Scan, Semi
-from cleanroom.query.estimates import places_of, resolutions_of, unit_of
+from cleanroom.query.estimates import units_of
 from cleanroom.query.mechanisms import draws
 from cleanroom.query.noise import largest_scale, margin95
 from cleanroom.query.plan import Plan
@@ -185,11 +185,7 @@ def test_a_margin_is_met_at_the_least_cost(
     a_plan = asked(tuple(listed), keys, two=two, threshold=threshold)
     (noise,) = priced(a_plan, Margin(margin)).noises
     assert noise.vector is not None
-    steps = [
-        unit_of(a_plan.bounds.components[places_of(each, a_plan.bounds)[0]], resolutions_of(a_plan))
-        for each in listed
-        if isinstance(each, (CountRows, CountPersons, Sum))
-    ]
+    steps = [units_of(each, a_plan.bounds)[0] for each in listed if isinstance(each, (CountRows, CountPersons, Sum))]
     assert all(Fraction(margin95(noise.vector)) * step <= Fraction(margin) for step in steps)
     stronger = noise.vector * (1 + 2.0**-20)
     assert any(Fraction(margin95(stronger)) * step > Fraction(margin) for step in steps)
