@@ -81,13 +81,13 @@ def _sales(rows: int, seed: int, place: int) -> pl.DataFrame:
     """Return one member's rows, in the order of sale."""
     draw = np.random.default_rng([seed, 1 + place])
     persons = max(1, rows * 3 // 10)
-    often = _rows_of_persons(persons, rows, draw)
+    often = rows_of_persons(persons, rows, draw)
     who = np.repeat(np.arange(persons) + place * (persons // 2), often)
     everyone = 2 * persons
     # A person's home region and address are the same at both members.
-    homes = np.random.default_rng([seed, 0]).choice(len(REGIONS), size=everyone, p=_falling(len(REGIONS)))
+    homes = np.random.default_rng([seed, 0]).choice(len(REGIONS), size=everyone, p=shares(len(REGIONS)))
     region = np.where(draw.random(rows) < 0.04, draw.integers(0, len(REGIONS), rows), homes[who])
-    discipline = draw.choice(len(DISCIPLINES), size=rows, p=_falling(len(DISCIPLINES)))
+    discipline = draw.choice(len(DISCIPLINES), size=rows, p=shares(len(DISCIPLINES)))
     cents = np.clip(np.exp(draw.normal(8.1, 0.6, rows)) // 5 * 5, LEAST_CENTS, MOST_CENTS).astype(np.int64)
     day = draw.integers(0, DAYS, rows)
     frame = pl.DataFrame(
@@ -96,7 +96,7 @@ def _sales(rows: int, seed: int, place: int) -> pl.DataFrame:
             "style": (who * 2_654_435_761 + draw.integers(0, 2, rows)) % 97,
             "region": pl.Series(REGIONS).gather(region),
             "discipline": pl.Series(DISCIPLINES).gather(discipline),
-            "channel": pl.Series(CHANNELS).gather(draw.choice(len(CHANNELS), size=rows, p=_falling(len(CHANNELS)))),
+            "channel": pl.Series(CHANNELS).gather(draw.choice(len(CHANNELS), size=rows, p=shares(len(CHANNELS)))),
             "purchased": pl.Series(np.datetime64(FIRST_DAY) + day).cast(pl.Date),
             "tickets": np.minimum(draw.geometric(0.45, rows), MOST_TICKETS),
             "amount": pl.Series(cents).cast(pl.Decimal(9, 2)) / pl.Series([100]).cast(pl.Decimal(9, 2)),
@@ -115,7 +115,7 @@ def _sales(rows: int, seed: int, place: int) -> pl.DataFrame:
     )
 
 
-def _rows_of_persons(persons: int, rows: int, draw: np.random.Generator) -> NDArray[np.int64]:
+def rows_of_persons(persons: int, rows: int, draw: np.random.Generator) -> NDArray[np.int64]:
     """Return how many rows each person has: at least one, at most `MOST_ROWS`, `rows` together."""
     weight = draw.lognormal(0.0, 1.35, persons)
     often = 1 + draw.multinomial(rows - persons, weight / weight.sum())
@@ -125,7 +125,8 @@ def _rows_of_persons(persons: int, rows: int, draw: np.random.Generator) -> NDAr
     return often.astype(np.int64)
 
 
-def _falling(count: int) -> NDArray[np.float64]:
+def shares(count: int) -> NDArray[np.float64]:
+    """Return shares that fall off as those of regions and venues do."""
     weight: NDArray[np.float64] = np.arange(1, count + 1, dtype=np.float64) ** -0.7
     return weight / float(weight.sum())
 

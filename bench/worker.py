@@ -74,7 +74,7 @@ def raw(directory: str, rows: int, ids: list[str], token: str, repeat: int) -> d
     connection = duckdb.connect(":memory:", config={"threads": 2})
     for member in MEMBERS:
         path = str(data.parquet(member, token)).replace("'", "''")
-        connection.execute(f"CREATE VIEW {member} AS SELECT * FROM '{path}'")  # noqa: S608
+        connection.execute(f"CREATE VIEW {member} AS SELECT * FROM '{path}'")
     idle = peak_mebibytes()
     found = {}
     for name in ids:

@@ -298,11 +298,21 @@ def _question(adder: Adder, parser: Parser) -> None:
     )
     options.add_argument(
         "--max-rows",
-        metavar="N",
-        type=read.count,
+        metavar="N|auto",
+        type=read.count_or_auto,
         help=words.of(
-            "lignes d'une personne qui comptent dans une case (sinon, celles de la table)",
-            "rows of a person that count in a cell (default: the table's)",
+            "lignes d'une personne qui comptent dans une case (sinon, celles de la table) ; auto : choisies, contre "
+            "une petite part du prix",
+            "rows of a person that count in a cell (default: the table's); auto: chosen, for a small part of the price",
+        ),
+    )
+    options.add_argument(
+        "--max-sum",
+        metavar="X|auto",
+        type=read.exact_or_auto,
+        help=words.of(
+            "le plus grand total d'une personne dans une case, dans l'unité de la somme ; auto : choisi de même",
+            "the greatest total of a person in a cell, in the sum's unit; auto: chosen likewise",
         ),
     )
     options.add_argument(

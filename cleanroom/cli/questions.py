@@ -54,6 +54,7 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
                 max_rows_contributed=arguments.max_rows,
                 max_groups_contributed=arguments.max_groups,
                 weights=arguments.weights,
+                max_sum=arguments.max_sum,
             )
         except Refused as refused:
             console.refused(refused, sql)
@@ -122,6 +123,7 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
                 max_rows_contributed=arguments.max_rows,
                 max_groups_contributed=arguments.max_groups,
                 weights=arguments.weights,
+                max_sum=arguments.max_sum,
             )
         except Refused as refused:
             console.refused(refused, sql)

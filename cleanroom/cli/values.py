@@ -62,6 +62,14 @@ class Reader:
             )
         return int(written)
 
+    def count_or_auto(self, written: str) -> int | str:
+        """Return a number of rows, from 1, or `auto`."""
+        return written if written == "auto" else self.count(written)
+
+    def exact_or_auto(self, written: str) -> Decimal | str:
+        """Return a number, exactly as written, or `auto`."""
+        return written if written == "auto" else self.exact(written)
+
     def party(self, written: str) -> PartyId:
         """Return a party's name; ASCII case does not matter."""
         return self.new_party(fold(written))

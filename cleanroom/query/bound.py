@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,7 @@ from cleanroom.query.refusals import refusal
 from cleanroom.query.statistics import MOST_CANDIDATES, RANK_STEPS, CountPersons, Key, Quantile, Statistic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cleanroom.catalog import Contribution
     from cleanroom.query.algebra import Relation
@@ -40,10 +41,12 @@ __all__ = [
     "MAX_CELLS",
     "SPREAD",
     "SUPPRESSION_SHARE",
+    "BoundChoice",
     "Bounds",
     "Component",
     "Measured",
     "QuantileBound",
+    "Sized",
     "bounds_of",
 ]
 
@@ -103,6 +106,61 @@ class QuantileBound:
         return max(self.below, self.above)
 
 
+class Sized(Enum):
+    """What the size of a person is, in the cell where it is largest."""
+
+    ROWS = "rows"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundChoice:
+    """A bound that is chosen among public candidates.
+
+    Args:
+        column: that is added up; None for rows.
+        least: values of the column below are taken for it.
+        most: values of the column above are taken for it.
+        candidates: ascending; rows, or steps of the column.
+        bounds: of the release, for each candidate.
+        above: p, what a person above a candidate counts in its score.
+        below: q, what another person counts against them.
+    """
+
+    sized: Sized
+    column: int | None
+    least: int
+    most: int
+    candidates: tuple[int, ...]
+    bounds: tuple[Bounds, ...]
+    above: int
+    below: int
+
+    @property
+    def factor(self) -> int:
+        """Greatest move of a score when a person goes."""
+        return max(self.above, self.below)
+
+    @property
+    def span(self) -> int:
+        """Greatest move of a score when a person's size changes."""
+        return self.above + self.below
+
+    def scores(self, counts: Sequence[int], target: int) -> list[int]:
+        """Return the score of each candidate.
+
+        Args:
+            counts: persons by size: up to each candidate but not the one before, and beyond the last.
+            target: r.
+        """
+        total, upto = sum(counts), 0
+        found = []
+        for here in counts[: len(self.candidates)]:
+            upto += here
+            found.append(-abs(self.above * (total - upto) - self.below * upto - target))
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The public bounds of one release.
@@ -117,6 +175,8 @@ class Bounds:
         quantiles: one for each quantile among the statistics.
         distinct_keys: unknown keys that a person keeps (m of S8); 0 where all keys are public.
         shares: the weight of each statistic, at least 1; none where they weigh the same.
+        max_sum: greatest size of a person's total in a cell, in steps of the column (S33); None for what rows give.
+        choice: that settles them once data is read; until then they are the widest of its candidates (S38).
     """
 
     cells: int
@@ -128,6 +188,8 @@ class Bounds:
     quantiles: tuple[QuantileBound, ...] = ()
     distinct_keys: int = 0
     shares: tuple[Fraction, ...] = ()
+    max_sum: int | None = None
+    choice: BoundChoice | None = None
 
     @property
     def signed(self) -> bool:
@@ -172,6 +234,7 @@ def bounds_of(
     contributions: Iterable[Contribution],
     threshold: int,
     shares: tuple[Fraction, ...] = (),
+    max_sum: int | None = None,
 ) -> Bounds:
     """Set the bounds of a release.
 
@@ -181,6 +244,7 @@ def bounds_of(
             clipped (S6).
         threshold: the largest threshold of the owners' rules, in persons; 0 for none.
         shares: the weight of each statistic, at least 1; none for equal ones.
+        max_sum: greatest size of a person's total in a cell, in steps; None for what rows give.
 
     Raises:
         Refused: too many cells, or bounds that do not sum exactly.
@@ -199,7 +263,7 @@ def bounds_of(
     groups = [wanted if unknown else min(size, wanted) for size in sizes]
     parts: dict[Component, Fraction] = {}
     for place, statistic in enumerate(statistics):
-        for part in components_of(statistic, max_rows):
+        for part in components_of(statistic, max_rows, max_sum):
             parts[part] = max(parts.get(part, Fraction(0)), shares[place] if shares else Fraction(1))
     only_persons = unknown and len(unknown_keys(keys)) == len(keys) and set(statistics) == {CountPersons()}
     if only_persons:
@@ -221,6 +285,7 @@ def bounds_of(
         _quantiles(statistics, cells, sum(groups), max_rows, unknown=unknown),
         wanted if unknown else 0,
         shares,
+        max_sum,
     )
 
 

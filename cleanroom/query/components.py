@@ -106,11 +106,12 @@ class Component:
 PERSONS: Final = Component(Measured.PERSONS, None, 0, 0, 1, 1)
 
 
-def components_of(statistic: Statistic, max_rows: int) -> tuple[Component, ...]:
+def components_of(statistic: Statistic, max_rows: int, max_sum: int | None = None) -> tuple[Component, ...]:
     """Return what a statistic adds up, multipliers not set yet; nothing for a quantile.
 
     Args:
         max_rows: rows of a person that count in a cell (c).
+        max_sum: greatest size of a person's total in a cell, in steps (L of S33); None for what rows give.
 
     Raises:
         Refused: bounds whose sums might not fit 63 bits.
@@ -124,6 +125,8 @@ def components_of(statistic: Statistic, max_rows: int) -> tuple[Component, ...]:
             _require_exact(lower, upper)
             # A column that can only be 0 still gets a positive size: its total is noised like any other.
             least, most = min(0, max_rows * lower), max(0, max_rows * upper)
+            if max_sum is not None:
+                least, most = max(least, -max_sum), min(most, max_sum)
             upper_total = max(most, 1 if least == 0 else 0)
             return (Component(Measured.TOTAL, column, 0, least, upper_total, 1, least=lower, most=upper),)
         case Mean(column=column, lower=lower, upper=upper):

@@ -87,6 +87,8 @@ def exact_vector(plan: Plan, backend: Backend, surviving: SurvivingKeys | None =
     Args:
         surviving: the unknown keys that were released, where the plan has such keys.
     """
+    if plan.bounds.choice is not None:
+        raise InvariantBroken("a bound is still to be chosen")
     cells = cell_count(plan, surviving)
     total = ExactVector(
         (0,) * (cells * len(plan.bounds.components)), tuple(no_weights(each, cells) for each in plan.bounds.quantiles)

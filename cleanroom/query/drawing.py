@@ -5,13 +5,15 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from cleanroom.accounting.accountant import Draw
 from cleanroom.accounting.privacy_loss import Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.contribution import streamed
-from cleanroom.query.mechanisms import draws
+from cleanroom.query.mechanisms import choice_reach, draws
 from cleanroom.query.noise import add_noise, noisy_max
 from cleanroom.query.quantiles import scores
 from cleanroom.query.release import NoisedRelease
+from cleanroom.query.sizes import persons_by_size, size_columns
 from cleanroom.query.unknown_keys import counted_keys, key_columns, surviving_keys
 
 if TYPE_CHECKING:
@@ -47,10 +49,41 @@ def released_keys(plan: Plan, noise: Noise, backend: Backend, charged: Charge) -
     )
 
 
+def picked_bound(
+    plan: Plan, noise: Noise, backend: Backend, surviving: SurvivingKeys | None, charged: Charge
+) -> int | None:
+    """Choose the bound of a release among its candidates (`query.choosing`); None where there is none to choose.
+
+    Returns:
+        The place of the candidate.
+    """
+    require_paid(plan, noise, charged)
+    choice = plan.bounds.choice
+    if choice is None or noise.choice is None:
+        return None
+    counts = persons_by_size(plan, streamed(plan, backend, size_columns(plan, choice)), surviving)
+    loss = Draw(choice_reach(choice), Fraction(noise.choice.scale)).loss
+    (picked,) = noisy_max(
+        (choice.scores(counts, noise.choice.target),),
+        reach=choice.factor,
+        scale=noise.choice.scale,
+        charged=Rho.at_least(loss),
+    )
+    return picked
+
+
 def draw(
-    plan: Plan, noise: Noise, exact: ExactVector, surviving: SurvivingKeys | None, charged: Charge
+    plan: Plan,
+    noise: Noise,
+    exact: ExactVector,
+    surviving: SurvivingKeys | None,
+    charged: Charge,
+    picked: int | None = None,
 ) -> NoisedRelease:
-    """Noise the vector of a plan and choose its quantiles.
+    """Noise the vector of a settled plan and choose its quantiles.
+
+    Args:
+        picked: the bound that the plan and its noise were settled with.
 
     Raises:
         InvariantBroken: the draws would cost more than was charged.
@@ -73,4 +106,4 @@ def draw(
             bounds.quantiles, exact.weights, noise.quantiles, due[: len(bounds.quantiles)], strict=True
         )
     )
-    return NoisedRelease(plan, noise.scale, steps, chosen, surviving)
+    return NoisedRelease(plan, noise.scale, steps, chosen, surviving, picked)

@@ -64,7 +64,7 @@ def _resolution(statistic: Statistic) -> Fraction:
 
 def places_of(statistic: Statistic, bounds: Bounds) -> tuple[int, ...]:
     """Return where the statistic's components stand in a cell."""
-    wanted = [_identity(part) for part in components_of(statistic, bounds.max_rows)]
+    wanted = [_identity(part) for part in components_of(statistic, bounds.max_rows, bounds.max_sum)]
     known = [_identity(part) for part in bounds.components]
     return tuple(known.index(each) for each in wanted)
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
+from decimal import Decimal
 from typing import Any, Final, NoReturn, final
 from weakref import WeakKeyDictionary
 
 from cleanroom.accounting.account import AccountId, Charge, PartyCap
 from cleanroom.accounting.privacy_loss import Window, rho_for
-from cleanroom.catalog import Contribution, Date, TableCatalog
+from cleanroom.catalog import Date, TableCatalog
 from cleanroom.errors import InvariantBroken, Refusal, Refused
 from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, TableName
 from cleanroom.policies import AnalysisRule, Declaration
@@ -24,13 +24,13 @@ from cleanroom.query.algebra import Relation, scans
 from cleanroom.query.binding.asking import ReferenceCatalog
 from cleanroom.query.binding.personal import Release
 from cleanroom.query.binding.question import bind_question
-from cleanroom.query.bound import bounds_of, require_depth
 from cleanroom.query.dimensions import refused_dimensions
 from cleanroom.query.duckdb_sql import require_printable
 from cleanroom.query.mechanisms import Noise
 from cleanroom.query.parse import Parameters, parse
-from cleanroom.query.plan import Plan, QuestionPlan
-from cleanroom.query.precision import Precision, require_contribution
+from cleanroom.query.plan import QuestionPlan
+from cleanroom.query.planning import AskedBounds, planned, require_sums
+from cleanroom.query.precision import Auto, Precision
 from cleanroom.query.pricing import price
 from cleanroom.query.public.printing import public_statement
 from cleanroom.query.public.work import require_work
@@ -54,6 +54,7 @@ class Question:
         max_rows_contributed: rows of a person that count in a cell, or None for the tables' default.
         max_groups_contributed: cells of a person that count in full, or None for the tables' default.
         weights: which values of the answer get which part of the price; none for equal parts.
+        max_sum: greatest total of a person in a cell, in the sum's unit, or None for what the rows give.
     """
 
     sql: str
@@ -62,9 +63,10 @@ class Question:
     role: Role
     purpose: Purpose
     precision: Precision
-    max_rows_contributed: int | None = None
+    max_rows_contributed: int | Auto | None = None
     max_groups_contributed: int | None = None
     weights: Weights = ()
+    max_sum: Decimal | Auto | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +152,13 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
     if not opened:
         raise Refused((refusal("nothing_allowed", party=question.party, purpose=question.purpose[:80]),))
     parsed = parse(question.sql, question.parameters)
-    require_contribution(question.max_rows_contributed, question.max_groups_contributed)
+    asked = AskedBounds(question.max_rows_contributed, question.max_groups_contributed, question.max_sum)
     bound = bind_question(
         parsed,
         {table: room.declarations[table].catalog for table in opened},
         room.epochs,
         references=room.references,
-        max_rows=question.max_rows_contributed,
+        max_rows=asked.counted,
     )
     tables = sorted({scan.table for release in bound.releases for scan in scans(release.relation)})
     catalogs = {table: room.declarations[table].catalog for table in tables}
@@ -165,18 +167,19 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
     if reasons:
         raise Refused(reasons)
     chosen = {table: rule for table, (rule, _) in judged.items()}
+    require_sums(bound.releases, asked)
     shares = shares_of(question.weights, bound.releases, bound.finish)
-    planned = QuestionPlan(
+    plan = QuestionPlan(
         tuple(
-            _planned(release, question, catalogs, chosen, weights)
+            planned(release, asked, catalogs, _threshold(release, chosen), weights)
             for release, weights in zip(bound.releases, shares, strict=True)
         ),
         bound.finish,
     )
-    _require_runnable(planned)
-    cohorts = require_cohorts(planned.releases, chosen, question.party, room.declarations, room.cohorts)
+    _require_runnable(plan)
+    cohorts = require_cohorts(plan.releases, chosen, question.party, room.declarations, room.cohorts)
     budgets = {table: room.declarations[table].budget for table in tables}
-    priced = price(planned.releases, question.precision, chosen, budgets)
+    priced = price(plan.releases, question.precision, chosen, budgets)
     caps = tuple(
         PartyCap(
             AccountId(table),
@@ -189,7 +192,7 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
     )
     digests = "\n".join(f"{table} {room.declarations[table].digest} {chosen[table].name}" for table in tables)
     return _issue(
-        plan=planned,
+        plan=plan,
         party=question.party,
         purpose=question.purpose,
         rules=tuple((table, chosen[table].name) for table in tables),
@@ -227,26 +230,8 @@ def _fingerprint(candidate: ValidatedPlan) -> Digest:
     return Digest.of(repr(parts).encode())
 
 
-def _planned(
-    release: Release,
-    question: Question,
-    catalogs: Mapping[TableName, TableCatalog],
-    chosen: Mapping[TableName, AnalysisRule],
-    shares: tuple[Fraction, ...],
-) -> Plan:
-    """Set the bounds of a release: what the question says of a person's part, else the tables' defaults (S29)."""
-    require_depth(release.relation)
-    tables = {scan.table for scan in scans(release.relation)}
-    contributions = [
-        Contribution(
-            question.max_rows_contributed or catalogs[table].contribution.max_rows,
-            question.max_groups_contributed or catalogs[table].contribution.max_groups,
-        )
-        for table in sorted(tables)
-    ]
-    threshold = max(chosen[table].threshold for table in tables)
-    bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold, shares)
-    return Plan(release.relation, release.keys, release.statistics, release.outputs, bounds, release.sets)
+def _threshold(release: Release, chosen: Mapping[TableName, AnalysisRule]) -> int:
+    return max(chosen[scan.table].threshold for scan in scans(release.relation))
 
 
 def _steps(

@@ -16,7 +16,7 @@ from cleanroom.errors import InvariantBroken
 from cleanroom.query.key_threshold import delta_of
 
 if TYPE_CHECKING:
-    from cleanroom.query.bound import Bounds, QuantileBound
+    from cleanroom.query.bound import BoundChoice, Bounds, QuantileBound
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +33,35 @@ class KeyNoise:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceNoise:
+    """How a bound is chosen, and the noise of the release for each outcome (`query.choosing`).
+
+    Args:
+        scale: of the noisy max, in persons.
+        target: r, what the scores aim at.
+        settled: for each candidate.
+    """
+
+    scale: float
+    target: int
+    settled: tuple[Noise, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Noise:
-    """The scales of a release's mechanisms.
+    """The scales of a release's mechanisms; where a bound is still to be chosen, those of the widest.
 
     Args:
         vector: of the discrete Gaussian on the vector, in lattice steps; None if there is no vector.
         quantiles: of the noisy max of each quantile, in steps of score.
         keys: of the threshold on unknown keys; None if all keys are public.
+        choice: of a bound; None if there is none to choose.
     """
 
     vector: float | None
     quantiles: tuple[float, ...] = ()
     keys: KeyNoise | None = None
+    choice: ChoiceNoise | None = None
 
     @property
     def scale(self) -> float:
@@ -52,6 +69,13 @@ class Noise:
         if self.vector is not None:
             return self.vector
         return self.keys.scale if self.keys is not None else self.quantiles[0]
+
+
+def settled_noise(noise: Noise, picked: int | None) -> Noise:
+    """Return the noise with the bound that was chosen; as it is where there was none to choose."""
+    if (noise.choice is None) != (picked is None):
+        raise InvariantBroken("a bound is chosen where there is one to choose")
+    return noise if noise.choice is None or picked is None else noise.choice.settled[picked]
 
 
 def shape_of(bounds: Bounds) -> VectorShape:
@@ -84,8 +108,39 @@ def keys_reach(bounds: Bounds) -> Reach:
     return Reach(bounds.distinct_keys, 2 * bounds.distinct_keys)
 
 
+def choice_reach(choice: BoundChoice) -> Reach:
+    """Return how far one person moves the scores of a bound's candidates (proof: `query.choosing`)."""
+    return Reach(choice.factor**2, choice.span**2)
+
+
 def draws(bounds: Bounds, noise: Noise) -> tuple[Draw, ...]:
-    """Return what is drawn, each with what it costs: the vector, the quantiles, the threshold."""
+    """Return what is drawn, each with what it costs: the vector, the quantiles, the threshold, the choice of a bound.
+
+    Where a bound is still to be chosen, each mechanism is as dear as with the dearest candidate.
+    """
+    if (bounds.choice is None) != (noise.choice is None):
+        raise InvariantBroken("the noise is that of another release")
+    if bounds.choice is None or noise.choice is None:
+        return _settled_draws(bounds, noise)
+    each = [_settled_draws(*pair) for pair in zip(bounds.choice.bounds, noise.choice.settled, strict=True)]
+    dearest = tuple(_dearest(alike) for alike in zip(*each, strict=True))
+    return (*dearest, Draw(choice_reach(bounds.choice), Fraction(noise.choice.scale)))
+
+
+def _dearest(alike: tuple[Draw, ...]) -> Draw:
+    """Return the dearest of one mechanism's draws, in either account, everywhere and in one table."""
+    found = max(alike, key=lambda draw: draw.loss)
+    for draw in alike:
+        if (
+            draw.reach.in_one_table * found.scale**2 > found.reach.in_one_table * draw.scale**2
+            or draw.delta_everywhere > found.delta_everywhere
+            or draw.delta_in_one_table > found.delta_in_one_table
+        ):
+            raise InvariantBroken("no candidate of a bound is the dearest in every account")
+    return found
+
+
+def _settled_draws(bounds: Bounds, noise: Noise) -> tuple[Draw, ...]:
     if (
         (noise.vector is None) == bool(bounds.components)
         or len(noise.quantiles) != len(bounds.quantiles)

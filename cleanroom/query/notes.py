@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 
 from cleanroom.errors import Bilingual
 from cleanroom.query import algebra, statistics
+from cleanroom.query.bound import Sized
 from cleanroom.query.plan import Plan, QuestionPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
-def question_notes(question: QuestionPlan) -> tuple[Bilingual, ...]:
-    """Return what the reader of an answer must know of all its releases, each thing once."""
-    found = [note for release in question.releases for note in notes(release)]
+def question_notes(question: QuestionPlan, settled: Sequence[Plan] = ()) -> tuple[Bilingual, ...]:
+    """Return what the reader of an answer must know of all its releases, each thing once.
+
+    Args:
+        settled: the releases with the bounds that were chosen; none where nothing was drawn yet.
+    """
+    found = [note for release in settled or question.releases for note in notes(release)]
+    if settled:
+        pairs = zip(question.releases, settled, strict=True)
+        found += [note for admitted, release in pairs for note in _chosen(admitted, release)]
     if question.finish is not None:
         found.append(
             Bilingual(
@@ -29,7 +37,50 @@ def question_notes(question: QuestionPlan) -> tuple[Bilingual, ...]:
 
 def notes(plan: Plan) -> tuple[Bilingual, ...]:
     """Return what the reader of an answer must know of its bounds."""
-    return (*_rows(plan), *_groups(plan), *_quantiles(plan), *_keys(plan), *_withheld(plan))
+    return (*_rows(plan), *_groups(plan), *_quantiles(plan), *_keys(plan), *_withheld(plan), *_choice(plan))
+
+
+def _choice(plan: Plan) -> Iterator[Bilingual]:
+    """Yield what is said of a bound that is still to be chosen."""
+    if plan.bounds.choice is not None:
+        among, what = _candidates(plan), _bounded(plan)
+        yield Bilingual(
+            f"auto : {what.fr} sera choisi parmi {among}, contre une petite part du prix ; ici, le plus large",
+            f"auto: {what.en} will be chosen among {among}, for a small part of the price; here, the widest",
+        )
+
+
+def _chosen(admitted: Plan, settled: Plan) -> Iterator[Bilingual]:
+    """Yield what is said of a bound that was chosen."""
+    choice = admitted.bounds.choice
+    if choice is not None:
+        among, what = _candidates(admitted), _bounded(admitted)
+        picked = _shown(admitted, choice.candidates[choice.bounds.index(settled.bounds)])
+        yield Bilingual(
+            f"auto : {what.fr} est {picked}, choisi parmi {among} sur un nombre bruité de personnes",
+            f"auto: {what.en} is {picked}, chosen among {among} by a noised number of persons",
+        )
+
+
+def _bounded(plan: Plan) -> Bilingual:
+    if plan.bounds.choice is not None and plan.bounds.choice.sized is Sized.TOTAL:
+        return Bilingual("le plus grand total d'une personne dans une case", "the greatest total of a person in a cell")
+    return Bilingual(
+        "le plus grand nombre de lignes d'une personne dans une case",
+        "the greatest number of rows of a person in a cell",
+    )
+
+
+def _candidates(plan: Plan) -> str:
+    listed = plan.bounds.choice.candidates if plan.bounds.choice is not None else ()
+    return " · ".join(_shown(plan, each) for each in listed)
+
+
+def _shown(plan: Plan, candidate: int) -> str:
+    if plan.bounds.choice is None or plan.bounds.choice.sized is Sized.ROWS:
+        return str(candidate)
+    resolution = next(each.resolution for each in plan.statistics if isinstance(each, statistics.Sum))
+    return f"{float(candidate * Fraction(resolution)):.10g}"
 
 
 def _rows(plan: Plan) -> Iterator[Bilingual]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 
+from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import Digest, TableName
 from cleanroom.query.algebra import PublicTable, Relation, public_tables, scans
 from cleanroom.query.bound import Bounds
@@ -42,6 +43,13 @@ class Plan:
     def tables(self) -> tuple[TableName, ...]:
         """The tables that the plan reads anywhere, sorted (S1)."""
         return tuple(sorted({scan.table for scan in scans(self.relation)}))
+
+    def settled(self, picked: int | None) -> Plan:
+        """Return the plan with the bound that was chosen; as it is where there was none to choose."""
+        choice = self.bounds.choice
+        if (choice is None) != (picked is None):
+            raise InvariantBroken("a bound is chosen where there is one to choose")
+        return self if choice is None or picked is None else replace(self, bounds=choice.bounds[picked])
 
     def digest(self) -> Digest:
         """Return the digest of what the plan computes; labels of the answer's columns are not part of it."""

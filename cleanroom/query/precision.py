@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Final
 
 from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, checked_epsilon
 from cleanroom.errors import Refused
 from cleanroom.query.refusals import refusal
+
+
+class Auto(Enum):
+    """Instead of a number: chosen among public candidates, at a price (`query.choosing`)."""
+
+    AUTO = "auto"
+
 
 LARGEST_MARGIN: Final = Decimal(10) ** 15
 
@@ -65,8 +73,9 @@ def require_contribution(*values: int | None) -> None:
     for value in values:
         if value is not None and (type(value) is not int or not 1 <= value <= 65_535):
             raise not_precise(
-                "max_rows_contributed et max_groups_contributed sont des entiers de 1 à 65 535",
-                "max_rows_contributed and max_groups_contributed are integers from 1 to 65,535",
+                "max_rows_contributed et max_groups_contributed sont des entiers de 1 à 65 535 "
+                "(ou auto, pour les lignes)",
+                "max_rows_contributed and max_groups_contributed are integers from 1 to 65,535 (or auto, for rows)",
             )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -24,9 +24,19 @@ from cleanroom.accounting.privacy_loss import PrivacyLossOverflow, Rho, epsilon_
 from cleanroom.errors import Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import AnalysisRule, BudgetTerms
+from cleanroom.query.choosing import aim
 from cleanroom.query.estimates import units_of
 from cleanroom.query.key_threshold import least_threshold
-from cleanroom.query.mechanisms import KeyNoise, Noise, draws, keys_reach, quantile_reaches, vector_reach
+from cleanroom.query.mechanisms import (
+    ChoiceNoise,
+    KeyNoise,
+    Noise,
+    choice_reach,
+    draws,
+    keys_reach,
+    quantile_reaches,
+    vector_reach,
+)
 from cleanroom.query.noise import largest_scale
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin, Precision, not_precise
@@ -35,6 +45,10 @@ from cleanroom.query.statistics import CountPersons, CountRows, Quantile, Sum
 
 QUESTIONS_OF_A_DELTA: Final = 256
 """One question's threshold takes so small a part of what a table grants for thresholds; it costs little precision."""
+
+
+CHOICE_SHARE: Final = Fraction(1, 8)
+"""Of a statistic's part, for the choice of a bound; a bound near the best costs little (docs/accuracy.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +129,30 @@ def _vector_share(plan: Plan) -> Fraction:
 
 def _parts(plan: Plan) -> Fraction:
     quantiles = sum((_weight(plan, each.statistic) for each in plan.bounds.quantiles), Fraction(0))
-    return _vector_share(plan) + quantiles + bool(plan.bounds.distinct_keys)
+    choice = CHOICE_SHARE if plan.bounds.choice is not None else 0
+    return _vector_share(plan) + quantiles + bool(plan.bounds.distinct_keys) + choice
 
 
 def _noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:
-    """Return the scales at which every part costs the dearest account at most its share."""
+    """Return the scales at which every part costs the dearest account at most its share, whatever bound is chosen."""
+    widest = _settled_noise(plan, each, delta)
+    choice = plan.bounds.choice
+    if choice is None:
+        return widest
+    scale = least_scale(choice_reach(choice), tables_alone=len(plan.tables) == 1, rho=each.rho * CHOICE_SHARE)
+    narrower = tuple(
+        replace(
+            _settled_noise(
+                plan.settled(place), _Share(each.rho, keys=None if widest.keys is None else widest.keys.scale), delta
+            ),
+            keys=widest.keys,
+        )
+        for place in range(len(choice.candidates) - 1)
+    )
+    return replace(widest, choice=ChoiceNoise(scale, aim(plan.bounds, widest.vector, scale), (*narrower, widest)))
+
+
+def _settled_noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:
     alone = len(plan.tables) == 1
 
     def scale(reach: Reach, parts: Fraction = Fraction(1)) -> float:

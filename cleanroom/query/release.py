@@ -66,6 +66,7 @@ class NoisedRelease:
         steps: cell by cell, component by component, as the exact vector.
         chosen: for each quantile the place of the candidate chosen in each cell.
         surviving: the unknown keys that passed the threshold; None if all keys are public.
+        picked: the place of the bound that was chosen, where there was one to choose; the plan is settled with it.
     """
 
     plan: Plan
@@ -73,11 +74,13 @@ class NoisedRelease:
     steps: tuple[int, ...]
     chosen: tuple[tuple[int, ...], ...] = ()
     surviving: SurvivingKeys | None = None
+    picked: int | None = None
 
     def __post_init__(self) -> None:
         bounds = self.plan.bounds
         if (
-            (self.surviving is None) == bool(bounds.distinct_keys)
+            bounds.choice is not None
+            or (self.surviving is None) == bool(bounds.distinct_keys)
             or len(self.steps) != self.cell_count * len(bounds.components)
             or [len(each) for each in self.chosen] != [self.cell_count] * len(bounds.quantiles)
         ):
@@ -90,10 +93,14 @@ class NoisedRelease:
 
     def content(self) -> object:
         """Return all that was drawn, as JSON can write it: what an answer's digest is made of."""
+        if self.picked is not None:
+            return [self.picked, self.steps, self.chosen, self._surviving()]
         if not self.chosen and self.surviving is None:
             return self.steps
-        keys = None if self.surviving is None else [self.surviving.columns, self.surviving.counted]
-        return [self.steps, self.chosen, keys]
+        return [self.steps, self.chosen, self._surviving()]
+
+    def _surviving(self) -> object:
+        return None if self.surviving is None else [self.surviving.columns, self.surviving.counted]
 
     def cells(self) -> Iterator[Cell]:
         """Yield every cell: set by set, surviving keys in code-point order, public keys in their domains' order."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from cleanroom.catalog import TableCatalog
     from cleanroom.identifiers import TableName, UploadId
+    from cleanroom.query.bound import Bounds
     from cleanroom.query.mechanisms import Noise
     from cleanroom.query.plan import Plan
     from cleanroom.room.journal import Journal
@@ -146,7 +147,17 @@ def _release_details(release: Plan, noise: Noise) -> dict[str, object]:
         "distinct_keys": bounds.distinct_keys,
         "key_noise": None if noise.keys is None else [noise.keys.scale.hex(), noise.keys.threshold],
         "threshold": bounds.threshold,
+        **_choice_details(bounds, noise),
     }
+
+
+def _choice_details(bounds: Bounds, noise: Noise) -> dict[str, object]:
+    """Return how a bound is to be chosen, where one is: the candidates, the scale and the target of the choice."""
+    if bounds.choice is None or noise.choice is None:
+        return {}
+    choice = bounds.choice
+    chosen = [choice.sized.value, list(choice.candidates), noise.choice.scale.hex(), noise.choice.target]
+    return {"auto": chosen, "auto_scales": [each.scale.hex() for each in noise.choice.settled]}
 
 
 def open_data_keys(

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from cleanroom.query.mechanisms import settled_noise
 from cleanroom.query.method import bound_notes, mechanism_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cleanroom.errors import Bilingual
+    from cleanroom.query.release import NoisedRelease
     from cleanroom.room.charge import Charged
 
 
@@ -62,7 +66,7 @@ class Provenance:
     software: tuple[tuple[str, str], ...]
 
 
-def provenance(charged: Charged) -> Provenance:
+def provenance(charged: Charged, answered: Sequence[NoisedRelease]) -> Provenance:
     """Return where the answer of a charged plan comes from."""
     validated = charged.validated
     plan = validated.plan
@@ -70,15 +74,15 @@ def provenance(charged: Charged) -> Provenance:
         ReleaseFacts(
             str(release.digest()),
             tuple(map(str, release.tables)),
-            release.bounds.cells,
-            release.bounds.max_rows,
-            release.bounds.max_groups,
-            release.bounds.threshold,
+            shown.plan.bounds.cells,
+            shown.plan.bounds.max_rows,
+            shown.plan.bounds.max_groups,
+            shown.plan.bounds.threshold,
             str(next(charge.rho for charge in paid if charge.account.table is None)),
-            mechanism_notes(release, noise),
-            bound_notes(release),
+            mechanism_notes(shown.plan, settled_noise(noise, shown.picked)),
+            bound_notes(shown.plan),
         )
-        for release, noise, paid in zip(plan.releases, validated.noises, validated.paid, strict=True)
+        for release, noise, paid, shown in zip(plan.releases, validated.noises, validated.paid, answered, strict=True)
     )
     return Provenance(
         str(validated.party),

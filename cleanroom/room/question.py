@@ -20,10 +20,11 @@ from cleanroom.accounting.privacy_loss import shown_epsilon
 from cleanroom.catalog.reference import DAMAGED
 from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
 from cleanroom.query.contribution import exact_vector
-from cleanroom.query.drawing import draw, released_keys
+from cleanroom.query.drawing import draw, picked_bound, released_keys
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.finishing import require_runnable
 from cleanroom.query.gate import ValidatedPlan, admit
+from cleanroom.query.mechanisms import settled_noise
 from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
@@ -122,9 +123,9 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         suppressed,
         validated.epsilon,
         noise_scales(validated.plan, releases),
-        question_notes(validated.plan),
+        question_notes(validated.plan, [each.plan for each in releases]),
         costs(room, validated, charged.reservation),
-        provenance(charged),
+        provenance(charged, releases),
         receipt_of(room, index),
     )
 
@@ -260,8 +261,10 @@ def _releases(
             backend = DuckDBBackend(tables, rows, references=read)
             room_charge = next(each for each in paid if each.account == AccountId(None))
             surviving = released_keys(plan, noise, backend, room_charge)
-            exact = exact_vector(plan, backend, surviving)
-            found.append(draw(plan, noise, exact, surviving, room_charge))
+            picked = picked_bound(plan, noise, backend, surviving, room_charge)
+            settled, settled_with = plan.settled(picked), settled_noise(noise, picked)
+            exact = exact_vector(settled, backend, surviving)
+            found.append(draw(settled, settled_with, exact, surviving, room_charge, picked))
     return tuple(found)
 
 

@@ -30,6 +30,7 @@ DEEPEST_LOGGED_REQUEST: Final = 8
 def log_release(room: Room, charged: Charged, releases: tuple[NoisedRelease, ...]) -> int:
     """Enter that an answer is about to leave; return the entry's index."""
     digest = hashlib.sha256(json.dumps([each.content() for each in releases]).encode()).hexdigest()
+    picked = [each.picked for each in releases]
     with transaction(room.connection):
         ledger.mark_released(room.connection, charged.reservation.reservation_id)
         return room.journal.append(
@@ -41,7 +42,11 @@ def log_release(room: Room, charged: Charged, releases: tuple[NoisedRelease, ...
             policy=charged.validated.policy_digest,
             purpose=charged.validated.purpose,
             caused_by=charged.log_index,
-            details={"request": charged.reservation.reservation_id, "answer": f"sha256:{digest}"},
+            details={
+                "request": charged.reservation.reservation_id,
+                "answer": f"sha256:{digest}",
+                **({} if set(picked) <= {None} else {"picked": picked}),
+            },
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cleanroom.identifiers import Purpose
 from cleanroom.query.gate import Question
-from cleanroom.query.precision import precision
+from cleanroom.query.precision import Auto, precision
 from cleanroom.query.weights import read_weights
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ def asks_margin(request: SignedRequest) -> bool:
 def question_from(content: Mapping[str, object], party: registry.Party) -> Question:
     """Read a question from a request's content, or from it with a line of a `check` put in."""
     sql, purpose = content.get("sql"), content.get("purpose")
-    rows, groups = content.get("max_rows_contributed"), content.get("max_groups_contributed")
     return Question(
         sql if isinstance(sql, str) else "",
         _exact_parameters(content.get("parameters")),
@@ -38,10 +37,28 @@ def question_from(content: Mapping[str, object], party: registry.Party) -> Quest
         party.role,
         Purpose(purpose if isinstance(purpose, str) else ""),
         precision(epsilon=_exact(content.get("epsilon")), margin=_exact(content.get("margin"))),
-        rows if isinstance(rows, int) or rows is None else -1,
-        groups if isinstance(groups, int) or groups is None else -1,
+        _whole(content.get("max_rows_contributed")),
+        _counted(content.get("max_groups_contributed")),
         read_weights(_exact_weights(content.get("weights"))),
+        _total(content.get("max_sum")),
     )
+
+
+def _whole(value: object) -> int | Auto | None:
+    return Auto.AUTO if value == Auto.AUTO.value else _counted(value)
+
+
+def _counted(value: object) -> int | None:
+    return value if isinstance(value, int) or value is None else -1
+
+
+def _total(value: object) -> Decimal | Auto | None:
+    if value == Auto.AUTO.value:
+        return Auto.AUTO
+    if value is None:
+        return None
+    exact = _exact(value)
+    return Decimal(exact) if isinstance(exact, int | Decimal) and not isinstance(exact, bool) else Decimal(-1)
 
 
 def _exact(value: object) -> object:

@@ -36,9 +36,10 @@ class Session:
         epsilon: object = None,
         margin: object = None,
         parameters: object = None,
-        max_rows_contributed: int | None = None,
+        max_rows_contributed: int | str | None = None,
         max_groups_contributed: int | None = None,
         weights: Mapping[str, object] | None = None,
+        max_sum: object = None,
     ) -> Answer:
         """Ask a question.
 
@@ -46,15 +47,16 @@ class Session:
             epsilon: the most that any account may be charged, as an epsilon; a number.
             margin: the 95 % margin wanted of every count and sum, in its unit, instead of `epsilon`.
             parameters: a list for `?`, a mapping for `$name`.
-            max_rows_contributed: rows of a person that count in a cell; None for the tables' default.
+            max_rows_contributed: rows of a person that count in a cell, or "auto"; None for the tables' default.
             max_groups_contributed: cells of a person that count in full; None for the tables' default.
             weights: the part of the price that each value of the answer gets, by its name; 1 where none is given.
+            max_sum: greatest total of a person in a cell, in the sum's unit, or "auto"; None for what the rows give.
 
         Raises:
             Refused: with `.refusals`; nothing was charged.
         """
         content = _question(
-            sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed, weights
+            sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed, weights, max_sum
         )
         with asking(self.room.path):
             return question.ask(self.room, self._signed("query", content))
@@ -67,13 +69,14 @@ class Session:
         epsilon: object = None,
         margin: object = None,
         parameters: object = None,
-        max_rows_contributed: int | None = None,
+        max_rows_contributed: int | str | None = None,
         max_groups_contributed: int | None = None,
         weights: Mapping[str, object] | None = None,
+        max_sum: object = None,
     ) -> Preview:
         """Say what the same question would cost and how precise it would be, charging nothing."""
         content = _question(
-            sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed, weights
+            sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed, weights, max_sum
         )
         return question.preview(self.room, self._signed("preview", content))
 
@@ -103,9 +106,10 @@ def _question(
     epsilon: object,
     margin: object,
     parameters: object,
-    max_rows_contributed: int | None,
+    max_rows_contributed: int | str | None,
     max_groups_contributed: int | None,
     weights: Mapping[str, object] | None,
+    max_sum: object,
 ) -> dict[str, object]:
     return {
         "sql": sql,
@@ -117,6 +121,8 @@ def _question(
         "max_groups_contributed": _signable(max_groups_contributed),
         # Left out where there are none: a request of before is spelled as it was.
         **({} if weights is None else {"weights": _signable(weights)}),
+        # Left out where it is not given: a request of before is spelled as it was.
+        **({} if max_sum is None else {"max_sum": _signable(max_sum)}),
     }
 
 

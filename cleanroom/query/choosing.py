@@ -1,0 +1,128 @@
+"""Let the release choose its own bound among public candidates: `auto` (S33, S38).
+
+A bound that is too wide costs noise, one that is too narrow cuts heavy persons; which it is depends on how much persons
+have, so it is learnt from them and paid for. The candidates are public: for rows whole numbers up to sixteen times the
+tables' default, for totals fractions of the widest total. Each person has a *size*, the largest number of rows, or the
+largest total without its sign, that they have in any one cell. Candidate t has the score
+
+    −|p·#{persons of size > t} − q·#{persons of size ≤ t} − r|,   p, q, r public,
+
+and the candidate is chosen by OpenDP's noisy max.
+
+*Claim.* A person who goes moves every score by at most max(p, q); one whose rows in some tables go, and whose size
+becomes another one, by at most p + q.
+
+*Proof.* A relation is personal, so the size of another person is the same in both rooms, and each person is counted
+once: among those above t, or among those not above, or not at all. Going takes away p or −q from what stands between
+the bars. Changing size changes p into −q, −q into p, one of them into 0 or back, or nothing. And
+||x| − |y|| ≤ |x − y|. ∎
+
+*Charge.* The choice is one more draw, of reach (max(p, q)², (p + q)²), charged up front (`query.mechanisms`). What
+follows it is drawn with the bounds chosen. For each candidate norm, cells and noise are fixed and priced before
+anything is read, and what is charged is the dearest of them, so the charge holds for every outcome (S12, S24): by
+adaptive composition the loss is at most that of the choice and the largest of the losses after it (Bun and Steinke
+2016, Lemma 2.3). The outcome is part of the answer, of its digest and of what is stored.
+
+*Which candidate is best* is a question of accuracy alone. Counts and sums: cutting at t loses what #{size > t} persons
+have above it, so widening t by one wins as much as there are such persons and costs the noise of one more in every
+cell: best is where #{size > t} is the noise in persons, √(2/π) of its standard deviation, over all cells (p, q = 1, 0).
+To r is added how far a noisy choice may stray, lest the widest candidates, which nobody reaches, win by chance. Means
+and variances, which cut no total but weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and
+rows of most persons are then all counted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from cleanroom.query.bound import BoundChoice, Bounds, Measured, Sized
+from cleanroom.query.statistics import CountRows, Sum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cleanroom.query.statistics import Statistic
+
+WIDEST: Final = 16
+"""The widest number of rows is so many times the default."""
+
+TOTALS: Final = 16
+"""Candidates of a total, each two thirds of the one before."""
+
+_ROWS: Final = (
+    1,
+    2,
+    3,
+    4,
+    6,
+    8,
+    12,
+    16,
+    24,
+    32,
+    48,
+    64,
+    96,
+    128,
+    192,
+    256,
+    384,
+    512,
+    768,
+    1024,
+    1536,
+    2048,
+    3072,
+    4096,
+)
+
+
+def chosen_rows(
+    statistics: Sequence[Statistic], default: int, limit: int, bounds: Callable[[int], Bounds]
+) -> BoundChoice | None:
+    """Return the choice of how many rows of a person count in a cell; None where no statistic depends on it.
+
+    Args:
+        default: the tables' default.
+        limit: rows of a person that can be in a cell at all.
+        bounds: of the release, by the number of rows.
+    """
+    widest = max(1, min(WIDEST * default, limit))
+    candidates = (*(each for each in _ROWS if each < widest), widest)
+    found = tuple(map(bounds, candidates))
+    if all((each.components, each.quantiles) == (found[0].components, found[0].quantiles) for each in found):
+        return None
+    added = any(isinstance(each, CountRows | Sum) for each in statistics)
+    return BoundChoice(Sized.ROWS, None, 0, 0, candidates, found, 1, 0 if added else 1)
+
+
+def chosen_total(statistic: Sum, widest: int, bounds: Callable[[int], Bounds]) -> BoundChoice:
+    """Return the choice of a person's total in a cell.
+
+    Args:
+        statistic: the sum that it is for.
+        widest: the greatest size of a total without `auto`, in steps.
+        bounds: of the release, by the greatest total.
+    """
+    sizes = {max(1, -(-widest * 2**power // 3**power)) for power in range(TOTALS)}
+    candidates = tuple(sorted(sizes))
+    found = tuple(map(bounds, candidates))
+    return BoundChoice(Sized.TOTAL, statistic.column, statistic.lower, statistic.upper, candidates, found, 1, 0)
+
+
+def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
+    """Return r: how many persons the best bound leaves above it, with room for a choice that strays.
+
+    Args:
+        bounds: of the widest candidate.
+        scale: of the noise on its vector; None if it has no vector.
+        stray: scale of the noise on the choice, in persons.
+    """
+    choice = bounds.choice
+    if choice is None or choice.below:
+        return 0
+    sized = {Measured.TOTAL} if choice.sized is Sized.TOTAL else {Measured.ROWS, Measured.TOTAL}
+    reach = next((each.reach for each in bounds.components if each.measured in sized), None)
+    noise = 0.0 if scale is None or reach is None else scale / reach * math.sqrt(2 / math.pi) * bounds.cells
+    return math.ceil(noise + stray * (math.log(len(choice.candidates)) + 3))

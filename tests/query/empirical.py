@@ -1,0 +1,351 @@
+"""An empirical audit: run the whole release many times on neighbouring rooms, and bound the loss from what comes out.
+
+One half of the runs chooses an event (a released number beyond a limit, a key that appears, a cell that is withheld, a
+direction in which all numbers differ); the other half, untouched until then, gives Clopper-Pearson bounds p ≥ p' and
+q ≤ q' on its probabilities in the two rooms. A mechanism that is ρ-zCDP keeps D_α ≤ ρα for every α > 1, whatever is
+computed from its output (Bun and Steinke 2016, Lemma 2.2), hence also between the two coins; up to δ where it is
+δ-approximate. So the largest D_α(p'||q')/α over some α is a lower bound on ρ that a sound release exceeds with
+probability `FALSE_ALARM` at most. Nothing of how the release works is used, but that runs are independent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rooms import Engine, Room, Row
+
+from cleanroom.accounting.account import ROOM, AccountId
+from cleanroom.identifiers import Epoch, PartyId, Purpose, Role, TableName
+from cleanroom.policies import Declaration, read_declaration
+from cleanroom.query.contribution import exact_vector
+from cleanroom.query.drawing import draw, picked_bound, released_keys
+from cleanroom.query.gate import Question, Rulebook, ValidatedPlan, admit
+from cleanroom.query.mechanisms import settled_noise
+from cleanroom.query.precision import Auto, precision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FALSE_ALARM = 1e-9
+ORDERS = (1.02, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0)
+ABSENT = -(2.0**60)
+"""Stands for a cell that is not there or withheld: that too is seen."""
+
+TABLE = """
+table: {owner}.visits
+unit: {{name: person, from: courriel, kind: email}}
+columns:
+  region: {{type: category, domain: [nord, sud, est]}}
+  seats: {{type: integer, bounds: [0, 100]}}
+  day: {{type: integer, bounds: [1, 100]}}
+  channel: {{type: text, nullable: false}}
+limits: {{max_rows_per_person: 1000}}
+defaults: {{max_rows_contributed: 4, max_groups_contributed: 2}}
+budget: {{epsilon: 100000, delta: 1e-4, window: never}}
+rules:
+  - name: all
+    parties: {{role: member}}
+    purposes: [audit]
+    analyses: [aggregate, overlap, sector]
+    functions: [count_persons, count_rows, sum, avg, var, quantile]
+    dimensions: [region, channel, day]
+    threshold: 0
+    default_epsilon: 1
+"""
+OWNERS = ("tnm", "francos")
+TNM, FRANCOS = (TableName(PartyId(owner), "visits") for owner in OWNERS)
+
+
+def declared(owner: str) -> Declaration:
+    """Return an owner's declaration."""
+    return read_declaration(TABLE.format(owner=owner).encode())
+
+
+RULES = Rulebook(
+    {each.catalog.table: each for each in map(declared, OWNERS)},
+    dict.fromkeys((TNM, FRANCOS), Epoch("1")),
+    (Purpose("audit"),),
+    (),
+)
+
+
+def room_of(**tables: Sequence[Row]) -> Room:
+    """Return a room with these rows at each owner's: (person, (region, seats, day, channel))."""
+    catalogs = {table: declaration.catalog for table, declaration in RULES.declarations.items()}
+    return Room(catalogs, {table: (tuple(tables.get(str(table.owner), ())),) for table in catalogs})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question, and two rooms that differ by one person everywhere, or at one member."""
+
+    name: str
+    sql: str
+    epsilon: str
+    whole: Room
+    without: Room
+    hidden_at: TableName | None = None
+    asked: tuple[tuple[str, Any], ...] = ()
+
+    def admitted(self) -> ValidatedPlan:
+        """Return the plan as the gate issues it."""
+        question = Question(
+            self.sql,
+            None,
+            PartyId("tnm"),
+            Role.MEMBER,
+            Purpose("audit"),
+            precision(epsilon=Decimal(self.epsilon)),
+            **dict(self.asked),
+        )
+        return admit(question, RULES)
+
+
+def release(validated: ValidatedPlan, room: Room) -> Callable[[], dict[str, float]]:
+    """Return the whole release path on a room, with fresh noise at each call: what of the answer differs."""
+    engines = [Engine(plan) for plan in validated.plan.releases]
+    # Public cells: the exact vector is the same each time, only the noise is not; likewise persons by size.
+    known: dict[tuple[int, int | None], Any] = {}
+
+    def once() -> dict[str, float]:
+        drawn = []
+        for number, (engine, noise, paid) in enumerate(zip(engines, validated.noises, validated.paid, strict=True)):
+            plan = engine.plan
+            charge = next(each for each in paid if each.account == ROOM)
+            if (number, None) in known:
+                drawn.append(draw(plan, noise, known[number, None], None, charge))
+                continue
+            with engine.reading(room):
+                surviving = released_keys(plan, noise, engine.backend, charge)
+                picked = picked_bound(plan, noise, engine.backend, surviving, charge)
+                settled = plan.settled(picked)
+                exact = known.get((number, picked)) if surviving is None else None
+                exact = exact or exact_vector(settled, engine.backend, surviving)
+            if surviving is None:
+                known[number, picked] = exact
+            drawn.append(draw(settled, settled_noise(noise, picked), exact, surviving, charge, picked))
+        seen: dict[str, float] = {f"picked {at}": float(each.picked or 0) for at, each in enumerate(drawn)}
+        # Before what the question says over its releases: that is computed from these numbers alone.
+        for number, each in enumerate(drawn):
+            for cell in each.cells():
+                keys = " ".join([str(number), *map(str, cell.keys)])
+                seen[f"# {keys}"] = 1.0
+                for place, value in enumerate(cell.values):
+                    seen[f"{place} {keys}"] = ABSENT if value.number is None else value.number
+        return seen
+
+    return once
+
+
+def charged(validated: ValidatedPlan, hidden_at: TableName | None) -> tuple[float, float]:
+    """Return the rho and the delta that cover the person of a case."""
+    account = AccountId(hidden_at)
+    due = next(each for each in validated.charges if each.account == account)
+    return float(due.rho.as_fraction()), float(due.delta_threshold)
+
+
+def loss(case: Case, runs: int) -> tuple[float, float]:
+    """Return a lower bound on the rho of a case, at `FALSE_ALARM`, and the rho that it was charged.
+
+    Args:
+        runs: in each of the two rooms.
+    """
+    validated = case.admitted()
+    rho, delta = charged(validated, case.hidden_at)
+    samples = [_sampled(release(validated, room), runs) for room in (case.whole, case.without)]
+    labels = sorted({label for sample in samples for run in sample for label in run})
+    ours, theirs = (np.array([[run.get(label, ABSENT) for label in labels] for run in sample]) for sample in samples)
+    return max(bound(ours, theirs, delta), bound(theirs, ours, delta)), rho
+
+
+def _sampled(once: Callable[[], dict[str, float]], runs: int) -> list[dict[str, float]]:
+    return [once() for _ in range(runs)]
+
+
+def bound(ours: NDArray[np.float64], theirs: NDArray[np.float64], delta: float) -> float:
+    """Return the lower bound on rho that two samples of outputs show.
+
+    Args:
+        ours: a row a run.
+        theirs: the same numbers, of the other room.
+    """
+    half = len(ours) // 2
+    weights = _direction(ours[:half], theirs[:half])
+    ours, theirs = (np.column_stack([each, _projected(each, weights), each.sum(axis=1)]) for each in (ours, theirs))
+    event = _event(ours[:half], theirs[:half], delta)
+    hits = [int(event(sample[half:]).sum()) for sample in (ours, theirs)]
+    # Each room comes first once, in two bounds that may both fail.
+    return shown(*hits, len(ours) - half, delta, FALSE_ALARM / 2)
+
+
+def shown(hits: int, others: int, runs: int, delta: float, alarm: float) -> float:
+    """Return the least rho at which an event that was seen `hits` and `others` times is plausible."""
+    low = clopper_pearson(hits, runs, alarm / 2, upper=False)
+    high = clopper_pearson(others, runs, alarm / 2, upper=True)
+    p, q = max(0.0, (low - delta) / (1 - delta)), min(1.0, high / (1 - delta))
+    return max((_renyi(p, q, order) / order for order in ORDERS), default=0.0) if p > q else 0.0
+
+
+def _renyi(p: float, q: float, order: float) -> float:
+    """Return D_α between coins that fall with p and q."""
+    inside = p**order * q ** (1 - order) + (1 - p) ** order * (1 - q) ** (1 - order) if q < 1 else 1.0
+    return math.log(inside) / (order - 1)
+
+
+def clopper_pearson(hits: int, runs: int, alarm: float, *, upper: bool) -> float:
+    """Return a bound on a probability that an event seen `hits` times of `runs` exceeds at most so often."""
+    if upper:
+        return 1.0 - clopper_pearson(runs - hits, runs, alarm, upper=False)
+    if hits == 0:
+        return 0.0
+    low, high = 0.0, hits / runs
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _tail(hits, runs, middle) > alarm:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _tail(hits: int, runs: int, chance: float) -> float:
+    """Return P(X ≥ hits) for X of `runs` coins."""
+    if chance <= 0:
+        return 0.0
+    k = np.arange(hits, runs + 1)
+    logs = _log_factorials(runs)
+    chosen = logs[runs] - logs[k] - logs[runs - k]
+    return float(np.exp(chosen + k * math.log(chance) + (runs - k) * math.log1p(-chance)).sum())
+
+
+@cache
+def _log_factorials(most: int) -> NDArray[np.float64]:
+    return np.array([math.lgamma(each + 1) for each in range(most + 1)])
+
+
+def _direction(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the direction in which the means differ most for their spread, over what is always there."""
+    steady = (ours > ABSENT).all(axis=0) & (theirs > ABSENT).all(axis=0)
+    spread = ours.var(axis=0) + theirs.var(axis=0)
+    steady &= spread > 0
+    weights = np.zeros(ours.shape[1])
+    apart = ours[:, steady].mean(axis=0) - theirs[:, steady].mean(axis=0)
+    # What is within the means' own error would only add noise.
+    error = np.sqrt(spread[steady] / len(ours))
+    weights[steady] = np.where(np.abs(apart) > 2 * error, apart / spread[steady], 0.0)
+    return weights
+
+
+def _projected(sample: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    used = weights != 0
+    return sample[:, used] @ weights[used]
+
+
+def _event(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], delta: float
+) -> Callable[[NDArray[np.float64]], NDArray[np.bool_]]:
+    """Return the event, of all limits on all numbers, that promises to show the greatest loss on as many runs again."""
+    best, chosen = -1.0, (0, 0.0, True)
+    runs = len(ours)
+    for place in range(ours.shape[1]):
+        values = np.concatenate([ours[:, place], theirs[:, place]])
+        for limit in np.unique(np.quantile(values, np.linspace(0.01, 0.99, 40), method="lower")):
+            share, other = (float((sample[:, place] > limit).mean()) for sample in (ours, theirs))
+            for above, p, q in ((True, share, other), (False, 1 - share, 1 - other)):
+                # About what Clopper and Pearson will give, at six standard errors.
+                low = p - 6 * math.sqrt((p * (1 - p) + 1 / runs) / runs) - delta
+                high = q + 6 * math.sqrt((q * (1 - q) + 1 / runs) / runs)
+                found = max(_renyi(low, high, order) / order for order in ORDERS) if 0 < high < low else p - q - 1
+                if found > best:
+                    best, chosen = found, (place, float(limit), above)
+    place, limit, above = chosen
+    return lambda sample: (sample[:, place] > limit) == above
+
+
+def rows(person: int, *given: tuple[str, int, int, str]) -> list[Row]:
+    """Return the rows of a person."""
+    return [(person, values) for values in given]
+
+
+def crowd(size: int, start: int = 100) -> list[Row]:
+    """Return some ordinary persons."""
+    return [(start + each, (("nord", "sud", "est")[each % 3], each % 7, 1 + each % 9, "web")) for each in range(size)]
+
+
+HEAVY = rows(1, *[("nord", 100, 100, "web")] * 4, *[("sud", 100, 100, "web")] * 4)
+"""A person who fills the norm: in full in two cells, at the end of every range."""
+
+SPREAD = rows(1, *[("nord", 100, day, "web") for day in range(1, 101)])
+"""A person with one row in each of a hundred cells: what clipping to one leaves of each is a tenth."""
+
+MEDIAN = "SELECT MEDIAN(seats) AS q FROM tnm.visits"
+FEW = [row for person in (2, 3) for row in rows(person, ("nord", 20, 1, "web"))]
+"""Two persons whom one heavy person outweighs."""
+
+RARE = rows(1, *[("nord", 1, 1, f"aa{letter}") for letter in "abcdefgh"])
+KEYS = "SELECT channel, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY channel"
+ALONE = (
+    "SELECT b.person IS NULL AS alone, COUNT(DISTINCT a.person) AS n FROM tnm.visits AS a "
+    "LEFT JOIN francos.visits AS b ON a.person = b.person GROUP BY 1"
+)
+SIGNED = (
+    "SELECT AVG(seats) AS v, COUNT(seats) AS n FROM "
+    "(SELECT person, seats FROM tnm.visits UNION ALL SELECT person, seats FROM francos.visits) AS t"
+)
+
+MANY = ", ".join(f"SUM(seats + {more}) AS s{more}" for more in range(63))
+TWICE = (
+    f"SELECT a.region, n, {', '.join(f's{more}' for more in range(63))} "  # noqa: S608
+    "FROM (SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region) AS a JOIN "
+    f"(SELECT region, {MANY} FROM tnm.visits GROUP BY region) AS b ON a.region = b.region"
+)
+"""Two releases, the second with sixty-three parts of sixty-four of what is paid."""
+
+
+def everywhere(name: str, sql: str, epsilon: str = "2.9", mine: Sequence[Row] = HEAVY, **asked: Any) -> Case:
+    """Return a case of a person who goes everywhere."""
+    others = crowd(60)
+    return Case(name, sql, epsilon, room_of(tnm=[*others, *mine]), room_of(tnm=others), None, tuple(asked.items()))
+
+
+def at_one(name: str, sql: str, tnm: Sequence[Row], francos: Sequence[Row], **asked: Any) -> Case:
+    """Return a case of a person whose rows at francos go, and whose rows at tnm stay."""
+    whole = room_of(tnm=[*crowd(40), *tnm], francos=[*crowd(20), *francos])
+    return Case(
+        name, sql, "2.9", whole, room_of(tnm=[*crowd(40), *tnm], francos=crowd(20)), FRANCOS, tuple(asked.items())
+    )
+
+
+CASES = {
+    case.name: case
+    for case in (
+        everywhere("counts", "SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region"),
+        everywhere("sums", "SELECT region, SUM(seats) AS s FROM tnm.visits GROUP BY region"),
+        everywhere("mean", "SELECT region, AVG(seats) AS v, COUNT(seats) AS n FROM tnm.visits GROUP BY region"),
+        everywhere("variance", "SELECT region, VAR_POP(seats) AS v, COUNT(seats) AS n FROM tnm.visits GROUP BY region"),
+        everywhere(
+            "together",
+            "SELECT region, COUNT(DISTINCT person) AS p, COUNT(*) AS n, SUM(seats) AS s, AVG(seats) AS v "
+            "FROM tnm.visits GROUP BY region",
+        ),
+        Case("median", MEDIAN, "2.9", room_of(tnm=[*FEW, *HEAVY]), room_of(tnm=FEW)),
+        everywhere("count and median", "SELECT COUNT(*) AS n, MEDIAN(seats) AS q FROM tnm.visits"),
+        everywhere("two releases", TWICE, "38"),
+        everywhere("keys", KEYS, mine=RARE, max_groups_contributed=8),
+        everywhere("keys and sums", KEYS.replace("AS n", "AS n, SUM(seats) AS s"),
+                   mine=rows(1, *[("nord", 100, 1, "web")] * 4)),
+        everywhere("rows chosen", "SELECT COUNT(*) AS n FROM tnm.visits", max_rows_contributed=Auto.AUTO),
+        everywhere("total chosen", "SELECT region, SUM(seats) AS s FROM tnm.visits GROUP BY region", max_sum=Auto.AUTO),
+        everywhere("a person spread thin", "SELECT day, COUNT(*) AS n FROM tnm.visits GROUP BY day", mine=SPREAD,
+                   max_rows_contributed=1, max_groups_contributed=1),
+        at_one("moved between cells", ALONE, rows(1, ("nord", 1, 1, "web")), rows(1, ("nord", 1, 1, "web")),
+               max_groups_contributed=1),
+        at_one("signed", SIGNED, rows(1, *[("nord", 100, 1, "web")]), rows(1, *[("nord", 0, 1, "web")] * 400)),
+    )
+}  # fmt: skip

@@ -1,0 +1,188 @@
+"""Bounds chosen among public candidates: what a person moves, what is charged whatever comes out (S38)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from empirical import FRANCOS, HEAVY, RULES, crowd, room_of, rows
+from rooms import Engine, Room
+
+from cleanroom.accounting.account import ROOM
+from cleanroom.accounting.accountant import charges_of
+from cleanroom.errors import InvariantBroken, Refused
+from cleanroom.identifiers import PartyId, Purpose, Role
+from cleanroom.query.bound import Sized
+from cleanroom.query.contribution import exact_vector, streamed
+from cleanroom.query.drawing import picked_bound
+from cleanroom.query.gate import Question, ValidatedPlan, admit
+from cleanroom.query.mechanisms import choice_reach, draws, settled_noise
+from cleanroom.query.planning import AskedBounds
+from cleanroom.query.precision import Auto, precision
+from cleanroom.query.release import margins_before
+from cleanroom.query.sizes import persons_by_size, size_columns
+
+if TYPE_CHECKING:
+    from rooms import Row
+
+AUTO = Auto.AUTO
+PLAIN = AskedBounds()
+BOTH = "(SELECT person, region, seats FROM tnm.visits UNION ALL SELECT person, region, seats FROM francos.visits) AS t"
+COUNTS = f"SELECT region, COUNT(*) AS n FROM {BOTH} GROUP BY region"  # noqa: S608
+MEANS = f"SELECT region, AVG(seats) AS v FROM {BOTH} GROUP BY region"  # noqa: S608
+SUMS = f"SELECT region, SUM(seats - 30) AS s FROM {BOTH} GROUP BY region"  # noqa: S608
+ROWS, TOTAL = AskedBounds(max_rows=AUTO), AskedBounds(max_sum=AUTO)
+ASKED = {"counts": (COUNTS, ROWS), "means": (MEANS, ROWS), "sums": (SUMS, TOTAL)}
+
+
+def admitted(sql: str, bounds: AskedBounds = PLAIN, **wanted: object) -> ValidatedPlan:
+    """Return a question's plan as the gate issues it."""
+    how = precision(**(wanted or {"epsilon": 1}))
+    given = (bounds.max_rows, bounds.max_groups, (), bounds.max_sum)
+    return admit(Question(sql, None, PartyId("tnm"), Role.MEMBER, Purpose("audit"), how, *given), RULES)
+
+
+def sizes(validated: ValidatedPlan, room: Room) -> tuple[int, ...]:
+    """Return the persons of a room by size."""
+    (plan,) = validated.plan.releases
+    assert plan.bounds.choice is not None
+    engine = Engine(plan)
+    with engine.reading(room):
+        return persons_by_size(plan, streamed(plan, engine.backend, size_columns(plan, plan.bounds.choice)), None)
+
+
+def some_room(seed: int) -> Room:
+    """Return a room of few persons, some of them heavy, at both members."""
+    rng = Random(seed)
+
+    def visits() -> list[Row]:
+        return [
+            (person, (rng.choice(("nord", "sud", "est")), rng.choice((0, 3, 100)), 1, "web"))
+            for person in range(1, 7)
+            for _ in range(rng.choice((0, 1, 2, 5, 40)))
+        ]
+
+    return room_of(tnm=visits(), francos=visits())
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_persons_are_counted_once_by_their_largest_cell(name: str) -> None:
+    sql, asked = ASKED[name]
+    validated = admitted(sql, asked)
+    choice = validated.plan.releases[0].bounds.choice
+    assert choice is not None
+    for seed in range(8):
+        room = some_room(seed)
+        mine: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        for parts in room.uploads.values():
+            for person, (region, seats, *_) in parts[0]:
+                assert person is not None
+                mine[person][region] += 1 if choice.sized is Sized.ROWS else seats - 30
+        largest = [max(abs(each) for each in cells.values()) for cells in mine.values()]
+        wanted = [sum(size <= edge for size in largest) for edge in choice.candidates]
+        counts = sizes(validated, room)
+        assert [sum(counts[: place + 1]) for place in range(len(choice.candidates))] == wanted
+        assert sum(counts) == len(largest)
+
+
+def check_scores(name: str, rooms: int) -> None:
+    """Remove each person everywhere, then from one table: no score moves further than it was priced for."""
+    sql, asked = ASKED[name]
+    validated = admitted(sql, asked)
+    choice = validated.plan.releases[0].bounds.choice
+    assert choice is not None
+    reach = choice_reach(choice)
+    for seed in range(rooms):
+        room = some_room(seed)
+        whole = choice.scores(sizes(validated, room), 3)
+        for person in room.persons:
+            for tables, allowed in ((None, reach.everywhere), ({FRANCOS}, reach.in_one_table)):
+                other = choice.scores(sizes(validated, room.without(person, tables)), 3)
+                assert max(abs(a - b) for a, b in zip(whole, other, strict=True)) ** 2 <= allowed
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_nobody_moves_a_score_further_than_is_charged(name: str) -> None:
+    check_scores(name, 5)
+
+
+@pytest.mark.parametrize("wanted", [None, {"margin": 900}])
+@pytest.mark.parametrize("name", ["counts", "sums"])
+def test_what_is_charged_covers_the_choice_and_whatever_it_leads_to(name: str, wanted: dict[str, int] | None) -> None:
+    sql, asked = ASKED[name]
+    wanted = wanted or {"epsilon": 1}
+    validated = admitted(sql, asked, **wanted)
+    (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
+    choice = plan.bounds.choice
+    assert choice is not None
+    assert noise.choice is not None
+    charged = {each.account: each.rho for each in paid}
+    reach = choice_reach(choice)
+    for place in range(len(choice.candidates)):
+        settled = plan.settled(place)
+        after = draws(settled.bounds, settled_noise(noise, place))
+        for each in charges_of(after, frozenset(plan.tables)):
+            square = reach.everywhere if each.account == ROOM else reach.in_one_table
+            mine = square / (2 * Fraction(noise.choice.scale) ** 2)
+            assert each.rho.as_fraction() + mine <= charged[each.account].as_fraction() + Fraction(1, 10**11)
+            assert mine > 0
+        (margin,) = margins_before(settled, settled_noise(noise, place).scale)
+        assert margin is not None
+        # What is promised before is what the widest gives, and no other gives less.
+        assert margin <= (margins_before(plan, noise.scale)[0] or 0) <= wanted.get("margin", float("inf"))
+
+
+def test_heavy_persons_are_left_above_and_a_few_do_not_decide() -> None:
+    """At a price where the noise of a choice is small: sixty persons have a row, ten have fifty."""
+    heavy = [row for person in range(10) for row in rows(person, *[("nord", 1, 1, "web")] * 50)]
+    room = room_of(tnm=[*crowd(600), *heavy])
+    for epsilon, least, most in ((2_000, 48, 64), (6, 1, 8)):
+        validated = admitted("SELECT COUNT(*) AS n FROM tnm.visits", ROWS, epsilon=Decimal(epsilon))
+        (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
+        engine = Engine(plan)
+        with engine.reading(room):
+            picked = picked_bound(
+                plan, noise, engine.backend, None, next(each for each in paid if each.account == ROOM)
+            )
+        assert picked is not None
+        assert least <= plan.settled(picked).bounds.max_rows <= most
+
+
+def test_nothing_is_read_with_a_bound_that_is_not_settled() -> None:
+    (plan,) = admitted(COUNTS, ROWS).plan.releases
+    engine = Engine(plan)
+    room = room_of(tnm=HEAVY)
+    with engine.reading(room), pytest.raises(InvariantBroken, match="still to be chosen"):
+        exact_vector(plan, engine.backend, None)
+    with pytest.raises(InvariantBroken, match="one to choose"):
+        plan.settled(None)
+    with pytest.raises(InvariantBroken, match="another release"):
+        draws(plan.bounds, replace(admitted(COUNTS, ROWS).noises[0], choice=None))
+
+
+def test_a_choice_that_changes_nothing_is_neither_made_nor_paid() -> None:
+    persons = "SELECT region, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY region"
+    plain, asked = admitted(persons), admitted(persons, ROWS)
+    assert asked.plan.digest() == plain.plan.digest()
+    assert asked.charges == plain.charges
+
+
+def test_bounds_of_totals_given_or_refused() -> None:
+    (plan,) = admitted(SUMS, AskedBounds(max_sum=Decimal("120.9"))).plan.releases
+    (total,) = plan.bounds.components
+    assert (total.lower, total.upper) == (-120, 120)
+    (lone,) = admitted("SELECT SUM(seats) AS s FROM tnm.visits", AskedBounds(max_sum=Decimal(7))).plan.releases
+    assert [(each.lower, each.upper) for each in lone.bounds.components] == [(0, 7)]
+    for sql in ("SELECT COUNT(*) AS n FROM tnm.visits", "SELECT SUM(seats) AS a, SUM(day) AS b FROM tnm.visits"):
+        for asked in (TOTAL, AskedBounds(max_sum=Decimal(5))):
+            with pytest.raises(Refused) as caught:
+                admitted(sql, asked)
+            assert caught.value.code == "precision"
+    for wrong in ({"max_sum": Decimal(0)}, {"max_sum": Decimal("NaN")}, {"max_sum": AUTO, "max_rows": AUTO}):
+        with pytest.raises(Refused):
+            AskedBounds(**wrong)  # type: ignore[arg-type]

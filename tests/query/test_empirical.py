@@ -1,0 +1,72 @@
+"""No loss above what is charged comes out of any mechanism, and one that is broken on purpose is found (S31, F)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from empirical import CASES, FALSE_ALARM, bound, clopper_pearson, loss
+
+SHORT = 140
+LONG = 3_000
+QUICK = (
+    "counts",
+    "together",
+    "count and median",
+    "keys",
+    "a person spread thin",
+    "moved between cells",
+    "total chosen",
+)
+
+
+def check_case(name: str, runs: int) -> None:
+    """Hold a case to what it is charged."""
+    found, charged = loss(CASES[name], runs)
+    assert found <= charged, (found, charged)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_what_comes_out_shows_no_more_than_is_charged(name: str) -> None:
+    check_case(name, SHORT)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_long_runs_show_no_more_than_is_charged(name: str) -> None:
+    check_case(name, LONG)
+
+
+def test_the_audit_finds_a_gaussian_that_is_too_narrow_and_lets_a_right_one_pass() -> None:
+    """Against a mechanism whose loss is known: d²/2s², at d = 1."""
+    random = np.random.default_rng(7)
+    for scale, other in ((1.0, 0.0), (0.5, 7.0)):
+        runs = 20_000
+        ours, theirs = (
+            np.column_stack([random.normal(place, scale, runs), random.normal(other, 1.0, runs)])
+            for place in (1.0, 0.0)
+        )
+        true = 1 / (2 * scale**2)
+        found = bound(ours, theirs, 0.0)
+        # Never above the truth; and near enough that a scale twice too small shows.
+        assert true / 4 < found < true
+
+
+def test_a_point_that_one_room_alone_can_give_is_found_up_to_delta() -> None:
+    runs = 2_000
+    ours = np.zeros((runs, 1))
+    ours[::4, 0] = 1.0
+    theirs = np.zeros((runs, 1))
+    assert bound(ours, theirs, 0.0) > 0.3
+    assert bound(ours, theirs, 0.3) == 0.0
+
+
+def test_clopper_and_pearson_s_bounds_are_exact_where_they_are_known() -> None:
+    runs, alarm = 200, FALSE_ALARM
+    assert clopper_pearson(0, runs, alarm, upper=False) == 0.0
+    assert clopper_pearson(runs, runs, alarm, upper=False) == pytest.approx(alarm ** (1 / runs), rel=1e-9)
+    assert clopper_pearson(0, runs, alarm, upper=True) == pytest.approx(1 - alarm ** (1 / runs), rel=1e-9)
+    low = clopper_pearson(130, runs, alarm, upper=False)
+    tail = sum(math.comb(runs, k) * low**k * (1 - low) ** (runs - k) for k in range(130, runs + 1))
+    assert tail == pytest.approx(alarm, rel=1e-6)
