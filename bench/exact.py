@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bench.house import ASKER, PURPOSE
 from cleanroom.identifiers import PartyId, Purpose, Role
 from cleanroom.query.contribution import exact_vector
-from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.gate import Question, ValidatedPlan, admit
+from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.precision import precision
 from cleanroom.query.release import NoisedRelease
 from cleanroom.room import registry
@@ -71,7 +71,7 @@ def without_noise(room: Room, question: BenchQuestion, *, bounded: bool) -> Line
     try:
         tables = {table: (declarations[table].catalog, [reader]) for table, reader in readers.items()}
         rows = sum(upload.manifest.row_count for upload in uploads)
-        exact = exact_vector(plan.plan, DuckDBBackend(tables, rows))
+        exact = exact_vector(plan.plan, MergeBackend(tables, rows))
     finally:
         for reader in readers.values():
             reader.close()

@@ -1,9 +1,8 @@
 """Run a relation in DuckDB, one slice at a time, from scanned rows whose persons are numbered.
 
-Within a slice every token is replaced by its rank among the tokens of all tables of the plan: an injective,
-order-keeping renaming, so equal units stay equal and different ones different, and the engine joins small integers
-instead of 16-byte keys (measured: a third of the CPU time). DuckDB sees numbers and codes, never a token, a key or a
-file: external access, extensions and spilling are off, and the configuration is locked (docs/adr/0002).
+Persons are numbered within a slice (`query.numbered`), so the engine joins small integers instead of 16-byte keys
+(measured: a third of the CPU time). DuckDB sees numbers and codes, never a token, a key or a file: external access,
+extensions and spilling are off, and the configuration is locked (docs/adr/0002).
 """
 
 from __future__ import annotations
@@ -14,22 +13,20 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from cleanroom.query import algebra
 from cleanroom.query.backend import Codes, PersonRows, Slice, SliceTooLarge, slices_for
 from cleanroom.query.duckdb_reading import read_again
 from cleanroom.query.duckdb_sql import Statement, keeps_order, statement
-from cleanroom.storage.scan import ScannedTable, SliceReader, scan
+from cleanroom.query.numbered import numbered
+from cleanroom.storage.scan import CodeColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    import numpy.typing as npt
-
-    from cleanroom.catalog import TableCatalog
     from cleanroom.catalog.reference import ReferenceTable
-    from cleanroom.identifiers import Digest, TableName
+    from cleanroom.identifiers import Digest
+    from cleanroom.query.numbered import OpenTables
 
 DEFAULT_MEMORY: Final = "2GiB"
 DEFAULT_THREADS: Final = 2
@@ -46,7 +43,7 @@ class DuckDBBackend:
 
     def __init__(
         self,
-        tables: Mapping[TableName, tuple[TableCatalog, Sequence[SliceReader]]],
+        tables: OpenTables,
         rows: int,
         *,
         memory: str = DEFAULT_MEMORY,
@@ -96,22 +93,19 @@ class DuckDBBackend:
 
     def _register(self, printed: Statement, part: Slice) -> None:
         """Scan the tables of a statement in one slice and hand them to DuckDB, persons numbered."""
-        scanned: dict[algebra.Scan, ScannedTable] = {}
-        for each in printed.tables:
-            if each not in scanned:
-                catalog, readers = self._tables[each.table]
-                scanned[each] = scan(catalog, readers, each.columns, bits=part.bits, prefix=part.prefix)
-        ranks = _number_persons(scanned)
+        scanned = numbered(self._tables, printed.tables, part)
         for number, each in enumerate(printed.tables):
-            arrays = [pa.array(ranks[each]), *scanned[each].columns.values()]
+            columns = scanned[each].scanned.columns.values()
+            arrays = [pa.array(scanned[each].units())]
+            arrays += [column.arrow() if isinstance(column, CodeColumn) else column for column in columns]
             names = ["u", *(f"c{place}" for place in range(len(each.columns)))]
             self._connection.register(f"s{number}", pa.Table.from_arrays(arrays, names=names))
 
         for number, public in enumerate(printed.public):
             codes = self._references[public.digest].codes.select(public.columns)
             # A join on nothing reads no column, but needs its rows.
-            columns = {f"c{place}": codes.column(place) for place in range(codes.num_columns)}
-            self._connection.register(f"r{number}", pa.table(columns or {"none": pa.nulls(public.rows, pa.int8())}))
+            read = {f"c{place}": codes.column(place) for place in range(codes.num_columns)}
+            self._connection.register(f"r{number}", pa.table(read or {"none": pa.nulls(public.rows, pa.int8())}))
 
     def _run(self, printed: Statement, columns: tuple[int, ...]) -> PersonRows:
         table: pa.Table = self._connection.sql(printed.sql, params=list(printed.parameters)).to_arrow_table()
@@ -137,64 +131,3 @@ def _codes(column: pa.ChunkedArray) -> Codes:
         return Codes(values, np.ones(len(values), dtype=np.bool_))
     present = column.is_valid().to_numpy().astype(np.bool_)
     return Codes(column.fill_null(0).to_numpy().astype(np.int64, copy=False), present)
-
-
-def _number_persons(scanned: Mapping[algebra.Scan, ScannedTable]) -> dict[algebra.Scan, npt.NDArray[np.int64]]:
-    """Return for each scan the rank of each row's token among all tokens of the slice."""
-    if len(scanned) == 1:
-        return {each: _run_numbers(table.tokens) for each, table in scanned.items()}
-    lists = [table.tokens for table in scanned.values()]
-    while len(lists) > 1:
-        # In pairs, so that each token is copied log2(tables) times.
-        lists = [_merge(*lists[at : at + 2]) if at + 1 < len(lists) else lists[at] for at in range(0, len(lists), 2)]
-    everyone = lists[0] if lists else np.zeros((0, 2), dtype=np.uint64)
-    return {each: _ranks(everyone, table.tokens) for each, table in scanned.items()}
-
-
-@njit(cache=True, nogil=True)
-def _merge(left, right):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Merge two sorted token lists into one without repetitions."""
-    merged = np.empty((left.shape[0] + right.shape[0], 2), dtype=np.uint64)
-    i = j = size = 0
-    while i < left.shape[0] or j < right.shape[0]:
-        if j >= right.shape[0]:
-            take_left = True
-        elif i >= left.shape[0]:
-            take_left = False
-        else:
-            take_left = left[i, 0] < right[j, 0] or (left[i, 0] == right[j, 0] and left[i, 1] <= right[j, 1])
-        if take_left:
-            high, low = left[i, 0], left[i, 1]
-            i += 1
-        else:
-            high, low = right[j, 0], right[j, 1]
-            j += 1
-        if size == 0 or merged[size - 1, 0] != high or merged[size - 1, 1] != low:
-            merged[size, 0] = high
-            merged[size, 1] = low
-            size += 1
-    return merged[:size].copy()
-
-
-@njit(cache=True, nogil=True)
-def _run_numbers(tokens):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return for each row of sorted tokens how many different tokens come before its own."""
-    numbers = np.empty(tokens.shape[0], dtype=np.int64)
-    number = 0
-    for row in range(tokens.shape[0]):
-        if row and (tokens[row, 0] != tokens[row - 1, 0] or tokens[row, 1] != tokens[row - 1, 1]):
-            number += 1
-        numbers[row] = number
-    return numbers
-
-
-@njit(cache=True, nogil=True)
-def _ranks(everyone, tokens):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return the place of each token in `everyone`; both are sorted, and every token is there."""
-    ranks = np.empty(tokens.shape[0], dtype=np.int64)
-    place = 0
-    for row in range(tokens.shape[0]):
-        while everyone[place, 0] != tokens[row, 0] or everyone[place, 1] != tokens[row, 1]:
-            place += 1
-        ranks[row] = place
-    return ranks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
+from numba import njit
 
 from cleanroom.query.cells import GroupingSets, SurvivingKeys, public_keys, set_sizes, unknown_keys
 from cleanroom.query.statistics import (
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from cleanroom.query.backend import Codes, PersonRows
 
     Int64s = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
 
 
 def cells_of_rows(
@@ -39,7 +39,9 @@ def cells_of_rows(
         if surviving is not None:
             block = surviving_numbers(unknown_keys(mine), rows, surviving)
             within = np.where((within < 0) | (block < 0), -1, block * size + within)
-        cells[number] = np.where(within < 0, -1, within + start)
+        if start:
+            within[within >= 0] += start
+        cells[number] = within
         start += size
     return cells
 
@@ -47,39 +49,53 @@ def cells_of_rows(
 def cell_numbers(keys: tuple[PublicKey, ...], rows: PersonRows) -> Int64s:
     """Return each row's cell of public keys, or -1 outside the declared domain (dropped silently, S25)."""
     cells = np.zeros(len(rows.units), dtype=np.int64)
-    outside = np.zeros(len(rows.units), dtype=np.bool_)
     for key in keys:
-        codes, missing = _key_codes(key, rows.columns[key.column])
-        inside = (codes >= 0) & (codes < key.size - key.nullable)
-        if key.nullable:
-            codes = np.where(missing, key.size - 1, codes)
-            inside |= missing
-        else:
-            inside &= ~missing
-        cells = cells * key.size + codes
-        outside |= ~inside
-    cells[outside] = -1
+        column = rows.columns[key.column]
+        null = key.size - 1 if key.nullable else -1
+        _next_key(cells, _key_codes(key, column), column.present, key.size, null, key.size - key.nullable)
     return cells
 
 
-def _key_codes(key: PublicKey, column: Codes) -> tuple[Int64s, Bools]:
-    missing = ~column.present
+@njit(cache=True, nogil=True)
+def _next_key(cells, codes, present, size, null, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Multiply and add, in place; once outside, always outside.
+
+    Args:
+        null: NULL's place among the key's values, or -1 if a row without the key has no cell.
+        values: how many values the key has, NULL not counted.
+    """
+    for row in range(cells.shape[0]):
+        code = null
+        if present[row]:
+            code = codes[row]
+            if code >= values:
+                code = -1
+        if cells[row] < 0 or code < 0:
+            cells[row] = -1
+        else:
+            cells[row] = cells[row] * size + code
+
+
+def _key_codes(key: PublicKey, column: Codes) -> Int64s:
+    """Return each value's place among the key's values; below 0 or beyond where it has none."""
     match key:
         case CategoryKey():
-            return column.values, missing
+            return column.values
         case NumberKey(lower=lower):
-            return column.values - lower, missing
+            return column.values - lower
         case MonthKey(first=first):
             # One conversion for each day of the range that occurs, not for each row.
-            days = np.where(missing, _first_day(first), column.values)
+            days = np.where(column.present, column.values, _first_day(first))
             least, most = (int(days.min()), int(days.max())) if len(days) else (0, 0)
             calendar = np.arange(least, most + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-            return (calendar - first)[days - least], missing
+            months: Int64s = (calendar - first)[days - least]
+            return months
         case ListedKey(codes=codes):
             listed = np.array(codes, dtype=np.int64)
+            if not len(listed):
+                return np.full(len(column.values), -1, dtype=np.int64)
             places = np.searchsorted(listed, column.values)
-            found = listed[np.minimum(places, len(listed) - 1)] == column.values if len(listed) else missing & False
-            return np.where(found, places, -1), missing
+            return np.where(listed[np.minimum(places, len(listed) - 1)] == column.values, places, -1)
     assert_never(key)
 
 

@@ -21,10 +21,10 @@ from cleanroom.catalog.reference import DAMAGED
 from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.drawing import draw, picked_bound, released_keys
-from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.finishing import require_runnable
 from cleanroom.query.gate import ValidatedPlan, admit
 from cleanroom.query.mechanisms import settled_noise
+from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
@@ -258,7 +258,7 @@ def _releases(
         for plan, noise, paid in zip(validated.plan.releases, validated.noises, validated.paid, strict=True):
             tables = {table: (charged.catalogs[table], readers[table]) for table in plan.tables}
             rows = sum(upload.manifest.row_count for upload in charged.uploads if upload.table in tables)
-            backend = DuckDBBackend(tables, rows, references=read)
+            backend = MergeBackend(tables, rows, references=read)
             room_charge = next(each for each in paid if each.account == AccountId(None))
             surviving = released_keys(plan, noise, backend, room_charge)
             picked = picked_bound(plan, noise, backend, surviving, room_charge)

@@ -4,6 +4,9 @@ Whatever bytes a member handed in, what leaves here keeps the declaration: a cat
 and numbers are clamped to their bounds, no unit is missing (S14), and nobody has more than `max_rows_per_person` rows,
 the first in the files' order (S23). Each of these looks at one row, or at one person's rows in their order, so a scan
 is personal: removing a person changes nobody else's rows.
+
+Files are sorted by token, so a scan gives each person's rows as one run, and says where the runs begin: what works on
+persons need not look at rows.
 """
 
 from __future__ import annotations
@@ -12,19 +15,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
 from cleanroom.errors import InvariantBroken
+from cleanroom.storage.token_runs import first_rows, merged_order, runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy.typing as npt
-
     from cleanroom.catalog import TableCatalog
+
+Int64s = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 class SliceReader(Protocol):
@@ -36,16 +41,48 @@ class SliceReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CodeColumn:
+    """The admitted codes of a column.
+
+    Args:
+        values: int64, one a row; 0 where the column is NULL.
+        present: where it is not NULL; None for everywhere.
+    """
+
+    values: Int64s
+    present: Bools | None
+
+    def take(self, rows: Int64s) -> CodeColumn:
+        """Return the codes of these rows."""
+        return CodeColumn(self.values[rows], None if self.present is None else self.present[rows])
+
+    def arrow(self) -> pa.Array:
+        """Return the codes as Arrow has them."""
+        return pa.array(self.values, mask=None if self.present is None else ~self.present)
+
+
+@dataclass(frozen=True, slots=True)
 class ScannedTable:
     """The admitted rows of one table in one slice, ordered by token.
 
     Args:
-        tokens: shape (rows, 2): a token's halves as big-endian numbers, so that their order is the tokens'.
-        columns: by name; codes with a mask where NULL, or an Arrow array of strings for text.
+        persons: shape (persons, 2): the halves of each different token as big-endian numbers, increasing.
+        starts: where each person's rows begin, and at last how many rows there are; shape (persons + 1,).
+        columns: by name; codes, or an Arrow array of strings for text.
     """
 
-    tokens: npt.NDArray[np.uint64]
-    columns: Mapping[str, pa.Array]
+    persons: npt.NDArray[np.uint64]
+    starts: Int64s
+    columns: Mapping[str, CodeColumn | pa.Array]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.starts[-1])
+
+    def of_rows(self, of_persons: Int64s) -> Int64s:
+        """Return for each row the number that `of_persons` has for its person."""
+        return np.repeat(of_persons, np.diff(self.starts))
 
 
 def scan(
@@ -57,33 +94,20 @@ def scan(
         readers: the uploads of the table's version, in the order they were taken in.
         columns: the columns to read, in the order wanted.
     """
-    parts = [reader.read(bits, prefix, columns) for reader in readers]
-    tokens = [_tokens(part) for part in parts]
-    arrays = {
-        name: pa.concat_arrays([_admitted(_column_type(catalog, name), part.column(name)) for part in parts])
-        if parts
-        else pa.array([], pa.string() if isinstance(_column_type(catalog, name), Text) else pa.int64())
-        for name in columns
-    }
-    units = np.concatenate(tokens) if tokens else np.zeros((0, 2), dtype=np.uint64)
-    if bits and len(units) and bool(np.any(units[:, 0] >> np.uint64(64 - bits) != np.uint64(prefix))):
+    kinds = {name: _column_type(catalog, name) for name in columns}
+    parts = [part for part in (reader.read(bits, prefix, columns) for reader in readers) if part.num_rows]
+    tokens, order = _ordered(parts)
+    persons, starts, longest = runs_of(tokens)
+    if longest < 0:
+        raise InvariantBroken("a partition is not ordered by token")
+    # Tokens increase, so that all lie in the slice if the first and the last do.
+    if bits and len(persons) and any(int(each) >> (64 - bits) != prefix for each in (persons[0, 0], persons[-1, 0])):
         # A person in two slices would be clipped twice, each time alone.
         raise InvariantBroken("a partition gave rows of another slice")
-    missing = [_missing_units(part) for part in parts]
-    keep = ~np.concatenate(missing) if missing else np.zeros(0, dtype=np.bool_)
-    order: npt.NDArray[np.int64] | None = None
-    if len(parts) > 1 or not bool(keep.all()):
-        order = np.flatnonzero(keep)
-        order = order[np.lexsort((units[order, 1], units[order, 0]))]
-        units = units[order]
-    first = _first_rows(units, catalog.max_rows_per_person)
-    if first is not None:
-        order = first if order is None else order[first]
-        units = units[first]
-    if order is not None:
-        taken = pa.array(order)
-        arrays = {name: array.take(taken) for name, array in arrays.items()}
-    return ScannedTable(units, arrays)
+    if longest > catalog.max_rows_per_person:
+        kept, starts = first_rows(starts, catalog.max_rows_per_person)
+        order = kept if order is None else order[kept]
+    return ScannedTable(persons, starts, {name: _column(kind, parts, name, order) for name, kind in kinds.items()})
 
 
 def _column_type(catalog: TableCatalog, name: str) -> ColumnType:
@@ -93,83 +117,99 @@ def _column_type(catalog: TableCatalog, name: str) -> ColumnType:
     return column.type
 
 
+def _ordered(parts: Sequence[pa.Table]) -> tuple[npt.NDArray[np.uint64], Int64s | None]:
+    """Return the tokens of all parts, ordered, and the rows they come from; None for every row in its place."""
+    tokens = [_tokens(part) for part in parts]
+    units = tokens[0] if len(tokens) == 1 else np.concatenate([np.zeros((0, 2), dtype=np.uint64), *tokens])
+    missing = [_missing_units(part) for part in parts]
+    if len(parts) < 2 and not any(each.any() for each in missing):
+        return units, None
+    ends = np.cumsum([0, *(len(each) for each in tokens)])
+    order = merged_order(units, ends, np.concatenate(missing))
+    return units[order], order
+
+
 def _tokens(part: pa.Table) -> npt.NDArray[np.uint64]:
-    """Return the units of a table as pairs of numbers, shape (rows, 2)."""
+    """Return the units of a table as pairs of numbers, as their bytes lie in memory; shape (rows, 2)."""
     column = part.column(0)
-    storage = pa.concat_arrays([chunk.storage for chunk in column.chunks]) if column.num_chunks else None
-    if storage is None or len(storage) == 0:
-        return np.zeros((0, 2), dtype=np.uint64)
-    data = storage.buffers()[1]
-    pairs = np.frombuffer(data, dtype=">u8", count=2 * len(storage), offset=16 * storage.offset)
-    return pairs.reshape(-1, 2).astype(np.uint64)
+    storage = column.chunk(0).storage
+    if column.num_chunks > 1:
+        storage = pa.concat_arrays([chunk.storage for chunk in column.chunks])
+    pairs = np.frombuffer(storage.buffers()[1], dtype=np.uint64, count=2 * len(storage), offset=16 * storage.offset)
+    return pairs.reshape(-1, 2)
 
 
-def _missing_units(part: pa.Table) -> npt.NDArray[np.bool_]:
+def _missing_units(part: pa.Table) -> Bools:
     column = part.column(0)
     if column.null_count == 0:
         return np.zeros(len(column), dtype=np.bool_)
     return np.asarray(column.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _first_rows(units: npt.NDArray[np.uint64], most: int) -> npt.NDArray[np.int64] | None:
-    """Return the rows that are among the first `most` of their person, or None for all. Refuses disorder."""
-    longest = int(_longest_run(units))
-    if longest < 0:
-        raise InvariantBroken("a partition is not ordered by token")
-    if longest <= most:
-        return None
-    heads = np.flatnonzero(np.concatenate(([True], np.any(units[1:] != units[:-1], axis=1))))
-    place = np.arange(len(units)) - np.repeat(heads, np.diff(np.append(heads, len(units))))
-    return np.flatnonzero(place < most)
+def _column(kind: ColumnType, parts: Sequence[pa.Table], name: str, order: Int64s | None) -> CodeColumn | pa.Array:
+    """Return a column's codes as the catalog admits them, or its texts; the rows of `order`."""
+    arrays = [_whole(part.column(name)) for part in parts]
+    if isinstance(kind, Text):
+        texts = pa.concat_arrays([pa.array([], pa.string()), *(each.cast(pa.string()) for each in arrays)])
+        return texts if order is None else texts.take(pa.array(order))
+    found = [_admitted(kind, array) for array in arrays]
+    codes = found[0] if len(found) == 1 else _joined(found)
+    return codes if order is None else codes.take(order)
 
 
-@njit(cache=True, nogil=True)
-def _longest_run(units):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return how many rows the person with most rows has, or -1 if tokens ever decrease."""
-    longest = run = min(1, units.shape[0])
-    for row in range(1, units.shape[0]):
-        high, low = units[row, 0], units[row, 1]
-        before_high, before_low = units[row - 1, 0], units[row - 1, 1]
-        if high == before_high and low == before_low:
-            run += 1
-            longest = max(longest, run)
-        elif high > before_high or (high == before_high and low > before_low):
-            run = 1
-        else:
-            return -1
-    return longest
-
-
-def _admitted(kind: ColumnType, column: pa.ChunkedArray) -> pa.Array:
-    """Return a column's codes as the catalog admits them, or its texts."""
+def _whole(column: pa.ChunkedArray) -> pa.Array:
     array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
+        return pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
+    return array
+
+
+def _joined(columns: Sequence[CodeColumn]) -> CodeColumn:
+    values = np.concatenate([np.zeros(0, dtype=np.int64), *(each.values for each in columns)])
+    if all(each.present is None for each in columns):
+        return CodeColumn(values, None)
+    everywhere = (np.ones(len(each.values), np.bool_) if each.present is None else each.present for each in columns)
+    return CodeColumn(values, np.concatenate(list(everywhere)))
+
+
+def _admitted(kind: Category | Date | Number, array: pa.Array) -> CodeColumn:
     match kind:
         case Category(domain=domain):
             return _category_codes(array, domain)
-        case Text():
-            return array.cast(pa.string())
         case Date(lower=lower, upper=upper):
-            return _clamped(array.cast(pa.int32()).cast(pa.int64()), lower, upper)
+            return _clamped(array.cast(pa.int32()), lower, upper)
         case Number(lower=lower, upper=upper):
-            return _clamped(array.cast(pa.int64()), lower, upper)
+            return _clamped(array, lower, upper)
     assert_never(kind)
 
 
-def _category_codes(array: pa.Array, domain: tuple[str, ...]) -> pa.Array:
+def _category_codes(array: pa.Array, domain: tuple[str, ...]) -> CodeColumn:
     """Return domain indices; a value outside the domain is NULL. Works on the dictionary, once for each value."""
     if not isinstance(array, pa.DictionaryArray):
         array = array.dictionary_encode()
-    if len(array.dictionary) == 0:
-        return pa.nulls(len(array), pa.int64())
-    codes = pc.index_in(array.dictionary.cast(pa.string()), value_set=pa.array(domain, pa.string()))
-    return codes.cast(pa.int64()).take(array.indices)
+    places = pc.index_in(array.dictionary.cast(pa.string()), value_set=pa.array(domain, pa.string())).fill_null(-1)
+    # Code -1 for values outside the domain, and for what is NULL already: one place past the dictionary.
+    codes = np.append(places.to_numpy(zero_copy_only=False).astype(np.int64), -1)
+    indices = array.indices
+    if indices.null_count:
+        indices = indices.fill_null(len(codes) - 1)
+    values = codes[indices.to_numpy(zero_copy_only=False)]
+    if not array.indices.null_count and not np.any(codes[:-1] < 0):
+        return CodeColumn(values, None)
+    return _nulls_apart(values, values >= 0)
 
 
-def _clamped(array: pa.Array, lower: int, upper: int) -> pa.Array:
-    return pc.min_element_wise(
-        pc.max_element_wise(array, pa.scalar(lower, pa.int64()), skip_nulls=False),
-        pa.scalar(upper, pa.int64()),
-        skip_nulls=False,
-    )
+def _clamped(array: pa.Array, lower: int, upper: int) -> CodeColumn:
+    if not array.null_count:
+        # Widened before it is compared: a bound need not fit the narrower type.
+        return CodeColumn(np.clip(array.to_numpy().astype(np.int64, copy=False), lower, upper), None)
+    values = array.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    present = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return _nulls_apart(np.clip(values, lower, upper), present)
+
+
+def _nulls_apart(values: Int64s, present: Bools) -> CodeColumn:
+    """Return codes that are 0 where NULL: what stands there is the member's, or a bound."""
+    if present.all():
+        return CodeColumn(values, None)
+    return CodeColumn(np.where(present, values, 0), present)

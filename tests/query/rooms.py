@@ -17,6 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ from cleanroom.query.bound import bounds_of, require_depth
 from cleanroom.query.cells import SurvivingKeys
 from cleanroom.query.contribution import ExactVector, contributions, exact_vector, needed_columns, streamed
 from cleanroom.query.duckdb_backend import DuckDBBackend
+from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.parse import Parameters, parse
 from cleanroom.query.plan import Plan, QuestionPlan
 from cleanroom.query.statistics import CategoryKey, Key, ListedKey, MonthKey, NumberKey
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from cleanroom.catalog import ColumnType
     from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.identifiers import Digest
+    from cleanroom.query.algebra import Relation
     from cleanroom.query.binding.asking import ReferenceCatalog
 
 Row = tuple[int | None, tuple[Any, ...]]
@@ -181,11 +184,41 @@ PUBLISHED: dict[Digest, ReferenceTable] = {}
 """The public tables that the backend of all tests knows."""
 
 
+class BothWays:
+    """Streams every relation through the engine, and, where it can be merged, that way too: the rows must be equal."""
+
+    def __init__(self, tables: dict[TableName, tuple[TableCatalog, list[MemoryReader]]]) -> None:
+        self._engine = DuckDBBackend(tables, 1, references=PUBLISHED)
+        self._merging = MergeBackend(tables, 1)
+
+    def slices(self) -> Iterator[Slice]:
+        """Yield one slice."""
+        return self._merging.slices()
+
+    def rows(self, relation: Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
+        """Return the rows as the room has them."""
+        by_engine = self._engine.rows(relation, columns, part)
+        if not self._merging.merges(relation):
+            return by_engine
+        merged = self._merging.rows(relation, columns, part)
+        assert np.array_equal(listed(merged), listed(by_engine))
+        return merged
+
+
+def listed(rows: PersonRows) -> np.ndarray[Any, Any]:
+    """Return each row's person and codes, in an order of their own; what stands where a code is NULL is nobody's."""
+    columns = [rows.units]
+    for codes in rows.columns.values():
+        columns += [codes.present, np.where(codes.present, codes.values, 0)]
+    table = np.array(columns, dtype=np.int64)
+    return table[:, np.lexsort(table[::-1])]
+
+
 @cache
-def _backend() -> tuple[dict[TableName, tuple[TableCatalog, list[MemoryReader]]], DuckDBBackend]:
+def _backend() -> tuple[dict[TableName, tuple[TableCatalog, list[MemoryReader]]], BothWays]:
     """Return one backend for all tests of a process, and what it reads: a connection takes ten milliseconds."""
     tables: dict[TableName, tuple[TableCatalog, list[MemoryReader]]] = {}
-    return tables, DuckDBBackend(tables, 1, references=PUBLISHED)
+    return tables, BothWays(tables)
 
 
 class Engine:

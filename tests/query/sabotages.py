@@ -28,7 +28,7 @@ SECONDS = 60
 CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage.scan", "cleanroom.query.duckdb_sql"
 CELLS, CLIPPING, BOUND = "cleanroom.query.row_cells", "cleanroom.query.clipping", "cleanroom.query.bound"
 PRICING, MECHANISMS, QUANTILES = "cleanroom.query.pricing", "cleanroom.query.mechanisms", "cleanroom.query.quantiles"
-UNKNOWN = "cleanroom.query.unknown_keys"
+UNKNOWN, RUNS, MERGING = "cleanroom.query.unknown_keys", "cleanroom.storage.token_runs", "cleanroom.query.merging"
 FITS = "if high < square_high or (high == square_high and low <= square_low):"
 UNION = (
     "SELECT region, COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits UNION ALL SELECT person, region FROM "
@@ -102,15 +102,15 @@ SABOTAGES = (
         "entry = n * steps", "test_exact:test_extremes_sum_exactly", (2**31 - 1, 40),
     ),
     Sabotage(
-        "rows outside the domain kept", CELLS, "cells[outside] = -1", "cells[outside] = 0",
+        "rows outside the domain kept", CELLS, "if cells[row] < 0 or code < 0:\n            cells[row] = -1", "if cells[row] < 0 or code < 0:\n            cells[row] = 0",
         "test_exact:test_rows_outside_the_declared_cells_are_dropped",
     ),
     Sabotage(
-        "order of persons not checked", CONTRIBUTION, " or bool(np.any(units[1:] < units[:-1]))", "",
+        "order of persons not checked", CONTRIBUTION, " or not _never_decreases(rows.units)", "",
         "test_exact:test_rows_out_of_order_and_oversized_components_stop_the_question",
     ),
     Sabotage(
-        "a month off by one", CELLS, "return (calendar - first)[days", "return (calendar - first + 1)[days", PLAIN, (MONTHS,)
+        "a month off by one", CELLS, "= (calendar - first)[days", "= (calendar - first + 1)[days", PLAIN, (MONTHS,)
     ),
     Sabotage(
         "D replaced by C", "cleanroom.accounting.accountant", "return self.norm**2 * self.shape.squared_diameter_factor",
@@ -185,22 +185,38 @@ SABOTAGES = (
     Sabotage("releases of a question not added up", "cleanroom.accounting.account", "case Rho() as first, Rho() as second:\n            return Charge(one.account, first + second, delta)", "case Rho() as first, Rho() as second:\n            return Charge(one.account, first, delta)", "test_empirical:check_case", ("two releases", 180)),
     Sabotage("keys released at one person", UNKNOWN, "measurement = threshold_measurement(scale, threshold)", "measurement = threshold_measurement(scale, 1)",
         "test_empirical:check_case", ("keys", 180)),
-    Sabotage("scan clamp off", SCAN, "    return pc.min_element_wise(", "    return array\n    return pc.min_element_wise(",
+    Sabotage("scan clamp off", SCAN, "return CodeColumn(np.clip(array.to_numpy().astype(np.int64, copy=False), lower, upper), None)", "return CodeColumn(array.to_numpy().astype(np.int64, copy=False), None)",
         "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
-    Sabotage("category clamp off", SCAN, "    return codes.cast(pa.int64())", "    codes = codes.fill_null(0)\n    return codes.cast(pa.int64())",
+    Sabotage("scan clamp off where some are NULL", SCAN, "_nulls_apart(np.clip(values, lower, upper), present)", "_nulls_apart(values, present)",
         "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
-    Sabotage("row cap off", SCAN, "if longest <= most:", "if longest <= most or most:",
+    Sabotage("category clamp off", SCAN, ".fill_null(-1)\n", ".fill_null(0)\n",
+        "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
+    Sabotage("row cap off", SCAN, "if longest > catalog.max_rows_per_person:", "if longest > longest:",
         "test_scan:test_a_person_has_the_first_rows_in_the_order_of_the_files_over_all_uploads"),
-    Sabotage("slice not checked", SCAN, "if bits and len(units) and bool(", "if bits < 0 and bool(",
+    Sabotage("slice not checked", SCAN, "if bits and len(persons) and any(", "if bits < 0 and any(",
         "test_scan:test_rows_of_another_slice_are_refused"),
-    Sabotage("rows without a unit kept", SCAN, "keep = ~np.concatenate(missing)", "keep = np.ones_like(np.concatenate(missing))",
+    Sabotage("rows without a unit kept", RUNS, "np.flatnonzero(~missing[low:high])", "np.arange(high - low)",
         "test_scan:test_rows_without_a_unit_are_dropped"),
     Sabotage("disorder of a file not checked", SCAN, "if longest < 0:", "if longest < -1:",
         "test_scan:test_disorder_is_refused"),
-    Sabotage("tokens merged on 64 bits", "cleanroom.query.duckdb_backend", " or merged[size - 1, 1] != low:", ":",
-        "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("a.seats", 2)),
-    Sabotage("tokens numbered on 64 bits", "cleanroom.query.duckdb_backend", " or tokens[row, 1] != tokens[row - 1, 1]", "",
+    Sabotage("order of tokens not looked at", RUNS, "longest if ordered else -1", "longest",
+        "test_scan:test_disorder_is_refused"),
+    Sabotage("order of tokens judged by half of them", RUNS, " | ((high == before) & (low > low_before))", " | (high == before)",
+        "test_scan:test_disorder_is_refused"),
+    Sabotage("runs found by half of a token", RUNS, "same = (high == before) & (low == low_before)", "same = high == before",
         "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("seats", 1)),
+    Sabotage("uploads merged in another order", RUNS, "_turned(tokens[one, 1]) <= _turned(tokens[other, 1])", "_turned(tokens[one, 1]) < _turned(tokens[other, 1])",
+        "test_scan:test_a_person_has_the_first_rows_in_the_order_of_the_files_over_all_uploads"),
+    Sabotage("merged filter forgets NULL", MERGING, "return holds if column.present is None else holds & column.present", "return holds", PLAIN, (NOT_EQUAL,)),
+    Sabotage("merged negation of AND", MERGING, "every = isinstance(predicate, algebra.And) == wanted", "every = isinstance(predicate, algebra.And)",
+        "test_merging:test_a_predicate_is_true_false_or_neither"),
+    Sabotage("merged anti-join is a semi-join", MERGING, "_among(found.ranks, met) != negated", "_among(found.ranks, met)", PLAIN, (NOT_IN,)),
+    Sabotage("merged rows of a person apart", MERGING, "order = np.argsort(ranks, kind=\"stable\")", "order = np.arange(len(ranks))", PLAIN, (UNION,)),
+    Sabotage("merged rows given to the next person", MERGING, "begins[persons] = before", "begins[persons] = count", PLAIN, (NOT_EQUAL,)),
+    Sabotage("tokens merged on 64 bits", RUNS, " or merged[size - 1, 1] != low:", ":",
+        "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("a.seats", 2)),
+    Sabotage("tokens placed by half of them", RUNS, " or everyone[place, 1] != persons[person, 1]", "",
+        "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("a.seats", 2)),
     Sabotage("join on anything", PRINTER, "return f'b.\"u\" = a.\"u\"{besides}'", "return f'CAST(TRUE AS BOOLEAN){besides}'", ALONE, (JOIN,)),
     Sabotage("semi-join uncorrelated", PRINTER, "AS b WHERE {self.met(condition, width)})'", "AS b)'", ALONE, (SEMI,)),
     Sabotage("persons not distinct", PRINTER, "SELECT DISTINCT t.\"u\" FROM", "SELECT t.\"u\" FROM", PLAIN, (INTERSECT,)),

@@ -10,11 +10,12 @@ import pytest
 from cleanroom.catalog import Column, Contribution, Number, PrivacyUnit, TableCatalog
 from cleanroom.errors import Refused
 from cleanroom.identifiers import IdentifierKind, PartyId, TableName
-from cleanroom.query import algebra, cohort, duckdb_backend
+from cleanroom.query import algebra, cohort, numbered
 from cleanroom.query.backend import Slice, SliceTooLarge
 from cleanroom.query.binding.question import bind_question
 from cleanroom.query.cohort import MOST_ALTERNATIVES, owners_reaching, possible
 from cleanroom.query.duckdb_backend import DuckDBBackend
+from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.parse import parse
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def test_memory_that_a_scan_lacks_splits_the_slice(monkeypatch: pytest.MonkeyPat
         raise MemoryError
 
     (release,) = bind_question(parse("SELECT COUNT(*) AS n FROM tnm.visits"), CATALOGS, {}).releases
-    monkeypatch.setattr(duckdb_backend, "scan", full)
-    backend = DuckDBBackend({HERE: (CATALOGS[HERE], [])}, 0)
-    with pytest.raises(SliceTooLarge):
-        backend.rows(release.relation, (), Slice(0, 0))
+    monkeypatch.setattr(numbered, "scan", full)
+    for backend in (DuckDBBackend({HERE: (CATALOGS[HERE], [])}, 0), MergeBackend({HERE: (CATALOGS[HERE], [])}, 0)):
+        with pytest.raises(SliceTooLarge):
+            backend.rows(release.relation, (), Slice(0, 0))

@@ -20,8 +20,8 @@ from cleanroom.accounting import ledger
 from cleanroom.accounting.reservation import ReservationState
 from cleanroom.errors import CleanroomError, Fault, InvariantBroken, NotVerified, Refused
 from cleanroom.query import gate
-from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.mechanisms import Noise
+from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.public.language import ReleaseTable
 from cleanroom.room import Room, charge, question, registry, upload
 from cleanroom.room import room as room_module
@@ -100,8 +100,8 @@ CHARGED: dict[str, Callable[[Patch], None]] = {
     "key": lambda p: p.setattr(Keyring, "open", keys_failing(BROKEN)),
     "open a partition": lambda p: p.setattr(PartitionStore, "open", failing(FileNotFoundError(SECRET))),
     "read a partition": lambda p: p.setattr(PartitionReader, "read", failing(OSError(SECRET))),
-    "DuckDB": lambda p: p.setattr(DuckDBBackend, "_run", failing(duckdb.ConversionException(SECRET))),
-    "memory": lambda p: p.setattr(DuckDBBackend, "rows", failing(MemoryError())),
+    "engine": lambda p: p.setattr(MergeBackend, "rows", failing(duckdb.ConversionException(SECRET))),
+    "memory": lambda p: p.setattr(MergeBackend, "rows", failing(MemoryError())),
     "noise": lambda p: p.setattr(question, "draw", failing(InvariantBroken(SECRET))),
     "table of the answer": lambda p: p.setattr(question, "answer_table", failing(KeyError(SECRET))),
     "append of the release": lambda p: p.setattr(Journal, "append", append_failing(EventType.QUERY_RELEASED, BROKEN)),
@@ -146,7 +146,7 @@ def test_a_fault_after_the_charge_stays_charged_and_says_nothing(step: str, plac
 
 
 def test_the_traceback_of_a_failure_shows_no_value(room: Room, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(DuckDBBackend, "_run", failing(duckdb.ConversionException(SECRET)))
+    monkeypatch.setattr(MergeBackend, "rows", failing(duckdb.ConversionException(SECRET)))
     with pytest.raises(Fault) as caught:
         ask(room)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
@@ -154,7 +154,7 @@ def test_the_traceback_of_a_failure_shows_no_value(room: Room, monkeypatch: Patc
 
 def test_a_failure_that_cannot_be_entered_says_the_same(place: Place, monkeypatch: Patch) -> None:
     with place.open() as room, monkeypatch.context() as patch:
-        CHARGED["DuckDB"](patch)
+        CHARGED["engine"](patch)
         patch.setattr(ledger, "mark_failed", failing(sqlite3.OperationalError("disk I/O error")))
         with pytest.raises(Fault) as caught:
             ask(room)
@@ -164,7 +164,7 @@ def test_a_failure_that_cannot_be_entered_says_the_same(place: Place, monkeypatc
 
 def test_a_failure_that_cannot_be_entered_is_entered_at_the_next_opening(place: Place, monkeypatch: Patch) -> None:
     with place.open() as room, monkeypatch.context() as patch:
-        CHARGED["DuckDB"](patch)
+        CHARGED["engine"](patch)
         patch.setattr(ledger, "mark_failed", failing(sqlite3.OperationalError("disk I/O error")))
         with pytest.raises(Fault):
             ask(room)

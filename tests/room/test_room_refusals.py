@@ -12,7 +12,7 @@ from room_samples import LATE, MEMBER, OTHER, OVERLAP, SECTOR, Place, build, kin
 
 from audit_log import EventType
 from cleanroom.errors import Refused
-from cleanroom.query.duckdb_backend import DuckDBBackend
+from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.room import question
 from cleanroom.storage.partition_store import PartitionStore
 from examples.season import PARTIES
@@ -76,7 +76,7 @@ def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Keyring, "open", open_key)
     monkeypatch.setattr(PartitionStore, "open", stop)
     monkeypatch.setattr(PartitionStore, "path", stop)
-    monkeypatch.setattr(DuckDBBackend, "__init__", stop)
+    monkeypatch.setattr(MergeBackend, "__init__", stop)
     monkeypatch.setattr(question, "exact_vector", stop)
 
 

@@ -1,0 +1,63 @@
+"""Scan the tables of a relation in one slice, and number the persons met.
+
+Within a slice every token is replaced by its rank among the tokens of all scans: an injective, order-keeping renaming,
+so that equal units stay equal and different ones different, and small integers are compared instead of 16-byte tokens.
+No token goes beyond this room (docs/adr/0004).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cleanroom.storage.scan import ScannedTable, scan
+from cleanroom.storage.token_runs import merged_persons, places_among
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from cleanroom.catalog import TableCatalog
+    from cleanroom.identifiers import TableName
+    from cleanroom.query.algebra import Scan
+    from cleanroom.query.backend import Slice
+    from cleanroom.storage.scan import SliceReader
+
+    Int64s = npt.NDArray[np.int64]
+    OpenTables = Mapping[TableName, tuple[TableCatalog, Sequence[SliceReader]]]
+    """For each table its catalog and the readers of its uploads, in the order they were taken in."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedTable:
+    """A scanned table and the numbers of its persons, increasing; shape (persons,)."""
+
+    scanned: ScannedTable
+    ranks: Int64s
+
+    def units(self) -> Int64s:
+        """Return the number of each row's person."""
+        return self.scanned.of_rows(self.ranks)
+
+
+def numbered(tables: OpenTables, wanted: Iterable[Scan], part: Slice) -> dict[Scan, NumberedTable]:
+    """Scan each of these once in a slice."""
+    scanned: dict[Scan, ScannedTable] = {}
+    for each in wanted:
+        if each not in scanned:
+            catalog, readers = tables[each.table]
+            scanned[each] = scan(catalog, readers, each.columns, bits=part.bits, prefix=part.prefix)
+    if len(scanned) == 1:
+        return {
+            each: NumberedTable(table, np.arange(len(table.persons), dtype=np.int64)) for each, table in scanned.items()
+        }
+    lists = [table.persons for table in scanned.values()]
+    while len(lists) > 1:
+        # In pairs, so that each token is copied log2(tables) times.
+        lists = [
+            merged_persons(*lists[at : at + 2]) if at + 1 < len(lists) else lists[at] for at in range(0, len(lists), 2)
+        ]
+    return {each: NumberedTable(table, places_among(lists[0], table.persons)) for each, table in scanned.items()}

@@ -1,0 +1,173 @@
+"""Find the runs of equal tokens in sorted rows, and merge sorted lists of tokens: one pass each, no hash table.
+
+A token is 16 bytes, ordered byte by byte. Here it is two 64-bit numbers: as its bytes lie in memory where only equality
+matters, turned round (big-endian) where order does. Both halves are always compared (S10).
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from cleanroom.errors import InvariantBroken
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Int64s = npt.NDArray[np.int64]
+    Tokens = npt.NDArray[np.uint64]
+
+if sys.byteorder != "little":  # pragma: no cover - no such machine is supported
+    raise InvariantBroken("tokens are compared on little-endian machines only")
+
+
+def runs_of(tokens: Tokens) -> tuple[Tokens, Int64s, int]:
+    """Return the different tokens of sorted rows, where their rows begin, and the length of the longest run.
+
+    Args:
+        tokens: as they lie in memory; shape (rows, 2).
+
+    Returns:
+        Tokens turned round, increasing, shape (persons, 2); starts, shape (persons + 1,); the longest run, -1 if the
+        rows are not in order.
+    """
+    starts = np.empty(len(tokens) + 1, dtype=np.int64)
+    persons, longest = _run_starts(tokens, starts)
+    if longest < 0:
+        return tokens[:0], starts[:0], -1
+    starts = starts[: persons + 1].copy()
+    return _turned_at(tokens, starts[:-1]), starts, longest
+
+
+def first_rows(starts: Int64s, most: int) -> tuple[Int64s, Int64s]:
+    """Return the rows that are among the first `most` of their person, and where these begin for each person."""
+    lengths = np.minimum(np.diff(starts), most)
+    fewer = np.concatenate(([0], np.cumsum(lengths)))
+    rows = np.arange(fewer[-1]) + np.repeat(starts[:-1] - fewer[:-1], lengths)
+    return rows, fewer
+
+
+def merged_order(tokens: Tokens, ends: Int64s, missing: npt.NDArray[np.bool_]) -> Int64s:
+    """Return the rows of several lists, each in the order of its tokens, in the order of all; equal ones as they come.
+
+    Disorder within a list remains disorder, for `runs_of` to find.
+
+    Args:
+        ends: where each list begins, and the last ends.
+        missing: rows without a token, which are left out.
+    """
+    lists = [np.flatnonzero(~missing[low:high]) + low for low, high in pairwise(ends)]
+    while len(lists) > 1:
+        # In pairs, so that each row is moved log2(lists) times; a list before another stays before it.
+        lists = [
+            _two_in_order(tokens, *lists[at : at + 2]) if at + 1 < len(lists) else lists[at]
+            for at in range(0, len(lists), 2)
+        ]
+    return lists[0] if lists else np.zeros(0, dtype=np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _turned(half):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the eight bytes of a number in the other order."""
+    half = ((half & np.uint64(0x00FF00FF00FF00FF)) << np.uint64(8)) | (
+        (half >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
+    )
+    half = ((half & np.uint64(0x0000FFFF0000FFFF)) << np.uint64(16)) | (
+        (half >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
+    )
+    return (half << np.uint64(32)) | (half >> np.uint64(32))
+
+
+@njit(cache=True, nogil=True)
+def _run_starts(tokens, starts):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write where runs of equal tokens begin; return how many, and the longest one, or -1 if tokens ever decrease."""
+    rows = tokens.shape[0]
+    persons = min(rows, 1)
+    starts[0] = 0
+    ordered = True
+    # No branch: where a person ends is what no processor can guess.
+    for row in range(1, rows):
+        high, before = _turned(tokens[row, 0]), _turned(tokens[row - 1, 0])
+        low, low_before = _turned(tokens[row, 1]), _turned(tokens[row - 1, 1])
+        same = (high == before) & (low == low_before)
+        ordered &= same | (high > before) | ((high == before) & (low > low_before))
+        starts[persons] = row
+        persons += np.int64(not same)
+    starts[persons] = rows
+    longest = 0
+    for person in range(persons):
+        longest = max(longest, starts[person + 1] - starts[person])
+    return persons, longest if ordered else -1
+
+
+@njit(cache=True, nogil=True)
+def _turned_at(tokens, rows):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the tokens of some rows, turned round."""
+    turned = np.empty((rows.shape[0], 2), dtype=np.uint64)
+    for place in range(rows.shape[0]):
+        turned[place, 0] = _turned(tokens[rows[place], 0])
+        turned[place, 1] = _turned(tokens[rows[place], 1])
+    return turned
+
+
+@njit(cache=True, nogil=True)
+def _two_in_order(tokens, left, right):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Merge two lists of rows by their tokens; of equal tokens those on the left first."""
+    order = np.empty(left.shape[0] + right.shape[0], dtype=np.int64)
+    i = j = 0
+    for place in range(order.shape[0]):
+        take_left = j >= right.shape[0]
+        if not take_left and i < left.shape[0]:
+            one, other = left[i], right[j]
+            high, other_high = _turned(tokens[one, 0]), _turned(tokens[other, 0])
+            take_left = high < other_high or (
+                high == other_high and _turned(tokens[one, 1]) <= _turned(tokens[other, 1])
+            )
+        if take_left:
+            order[place] = left[i]
+            i += 1
+        else:
+            order[place] = right[j]
+            j += 1
+    return order
+
+
+@njit(cache=True, nogil=True)
+def merged_persons(left, right):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Merge two increasing lists of tokens, turned round, into one without repetitions; shapes (persons, 2)."""
+    merged = np.empty((left.shape[0] + right.shape[0], 2), dtype=np.uint64)
+    i = j = size = 0
+    while i < left.shape[0] or j < right.shape[0]:
+        if j >= right.shape[0]:
+            take_left = True
+        elif i >= left.shape[0]:
+            take_left = False
+        else:
+            take_left = left[i, 0] < right[j, 0] or (left[i, 0] == right[j, 0] and left[i, 1] <= right[j, 1])
+        if take_left:
+            high, low = left[i, 0], left[i, 1]
+            i += 1
+        else:
+            high, low = right[j, 0], right[j, 1]
+            j += 1
+        if size == 0 or merged[size - 1, 0] != high or merged[size - 1, 1] != low:
+            merged[size, 0] = high
+            merged[size, 1] = low
+            size += 1
+    return merged[:size].copy()
+
+
+@njit(cache=True, nogil=True)
+def places_among(everyone, persons):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the place of each token of `persons` in `everyone`; both increase, and every token is there."""
+    places = np.empty(persons.shape[0], dtype=np.int64)
+    place = 0
+    for person in range(persons.shape[0]):
+        while everyone[place, 0] != persons[person, 0] or everyone[place, 1] != persons[person, 1]:
+            place += 1
+        places[person] = place
+    return places
