@@ -279,7 +279,7 @@ SABOTAGES = (
         "test_parse:test_invisible_characters_are_refused_at_every_place"),
     Sabotage("cohorts not compared", "cleanroom.query.sector", "0 < len(cohort ^ earlier) < rule.min_parties",
         "0 < len(cohort ^ earlier) < 0", "test_gate:test_a_cohort_that_differs_by_few_from_an_answered_one_is_refused"),
-    Sabotage("the least threshold holds", "cleanroom.query.gate", "max(chosen[table].threshold for", "min(chosen[table].threshold for",
+    Sabotage("the least threshold holds", "cleanroom.query.gate", "return max(chosen[scan.table].threshold for", "return min(chosen[scan.table].threshold for",
         "test_gate:test_the_largest_threshold_of_the_rules_holds_and_is_part_of_the_price"),
     Sabotage("a forged plan is genuine", "cleanroom.query.gate", "return _ISSUED.get(candidate) == _fingerprint(candidate)",
         "return bool(_fingerprint(candidate))", "test_gate:test_a_validated_plan_is_made_by_the_gate_alone"),
