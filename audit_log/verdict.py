@@ -197,6 +197,12 @@ _CONTINUED: Final[Mapping[Language, str]] = {
     "verified before, and are proved unchanged.",
 }
 
+_UNCHANGED: Final[Mapping[Language, str]] = {
+    "fr": "Tout concorde : {size} entrées. Aucune n'est nouvelle ; toutes ont été vérifiées auparavant et sont prouvées "
+    "inchangées.",
+    "en": "Everything agrees: {size} entries. None of them is new; all were verified before, and are proved unchanged.",
+}
+
 
 def explain(verdict: Verdict, language: Language) -> str:
     """Say a verdict in a sentence or two that need no knowledge of how a log is made.
@@ -206,7 +212,9 @@ def explain(verdict: Verdict, language: Language) -> str:
         language: "fr" or "en".
     """
     size = 0 if verdict.checkpoint is None else verdict.checkpoint.size
-    text = _CONTINUED if verdict.ok and verdict.since else _TEXTS[verdict.code]
+    text = _TEXTS[verdict.code]
+    if verdict.ok and verdict.since:
+        text = _UNCHANGED if verdict.since == size else _CONTINUED
     return text[language].format(
         place=verdict.place,
         index=verdict.index,

@@ -60,6 +60,8 @@ def test_a_url_is_verified_like_a_directory_and_then_only_what_is_new(room: Coop
         second = auditor("log", "verify", url, lang="en")
         assert (second.code, "The 1 new ones were verified" in second.out) == (0, True)
         assert "contains, unchanged, the" in second.out
+        assert "None of them is new" in auditor("log", "verify", url, lang="en").out
+        assert "Aucune n'est nouvelle" in auditor("log", "verify", url, lang="fr").out
         whole = auditor("log", "verify", url, "--whole", lang="fr")
         assert (whole.code, "nouvelles" in whole.out) == (0, False)
     gone = auditor("log", "verify", url)
