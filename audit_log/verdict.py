@@ -198,8 +198,8 @@ _CONTINUED: Final[Mapping[Language, str]] = {
 }
 
 _UNCHANGED: Final[Mapping[Language, str]] = {
-    "fr": "Tout concorde : {size} entrées. Aucune n'est nouvelle ; toutes ont été vérifiées auparavant et sont prouvées "
-    "inchangées.",
+    "fr": "Tout concorde : {size} entrées. Aucune n'est nouvelle ; toutes ont été vérifiées auparavant, et sont "
+    "prouvées inchangées.",
     "en": "Everything agrees: {size} entries. None of them is new; all were verified before, and are proved unchanged.",
 }
 
