@@ -214,5 +214,5 @@ def _alike(got: Any, wanted: Any, column: PublicColumn, off: float, *, neutral: 
         # The aggregate of nothing is the declared neutral value instead of NULL (S34).
         return got is None or (bool(column.behind) and (neutral or got == 0))
     if isinstance(wanted, float) and isinstance(got, float):
-        return math.isclose(got, wanted, rel_tol=1e-9, abs_tol=max(1e-9, off if column.behind else 0))
+        return math.isclose(got, wanted, rel_tol=1e-9, abs_tol=max(1e-9, 1.001 * off if column.behind else 0))
     return bool(got == wanted)

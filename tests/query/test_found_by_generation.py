@@ -1,8 +1,10 @@
 """What generated questions found wrong, each as small as it goes (tests/query/generated)."""
 
+# ruff: noqa: S608 - questions are what is tested here
 from __future__ import annotations
 
 import pytest
+from generated.killers import agrees
 from rooms import TNM, Room, admit, catalog_of, vector
 from test_sensitivity import visit
 
@@ -29,3 +31,20 @@ def test_the_threshold_looks_at_all_persons_of_a_cell_whatever_a_filter_leaves()
     rows = tuple(visit(person, seats=5 if person < 2 else 1) for person in range(9))
     (cell,) = NoisedRelease(a_plan, 1.0, vector(a_plan, Room(made, {TNM: (rows,)}))).cells()
     assert [value.number for value in cell.values] == [2, 9]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "b.person IN (SELECT person FROM musee.visits)",
+        "b.person NOT IN (SELECT person FROM musee.visits)",
+        "NOT (b.person IN (SELECT person FROM musee.visits)) OR FALSE",
+        "(b.person IN (SELECT person FROM musee.visits)) IS NULL",
+    ],
+)
+def test_a_person_that_is_not_there_is_neither_in_nor_not_in(condition: str) -> None:
+    """The absent side of an outer join has no person, and NULL NOT IN (…) is NULL, not true (S16)."""
+    agrees(
+        "SELECT COUNT(*) AS n, COUNT(DISTINCT a.person) AS p FROM tnm.visits AS a LEFT JOIN francos.visits AS b ON "
+        f"a.person = b.person AND b.seats > 2 WHERE {condition}"
+    )

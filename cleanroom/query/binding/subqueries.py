@@ -18,7 +18,7 @@ from cleanroom.query.binding.personal import Personal
 from cleanroom.query.binding.scalars import bind_scalar
 from cleanroom.query.binding.scope import OUTER, RowScope
 from cleanroom.query.binding.sources import environment
-from cleanroom.query.terms.language import Choice, Column, Integer, Term, columns_of
+from cleanroom.query.terms.language import Choice, Column, Flag, Integer, Term, columns_of
 from cleanroom.query.terms.rewriting import rewritten
 from cleanroom.query.terms.typed import Typed
 from cleanroom.query.terms.types import BooleanType
@@ -39,10 +39,13 @@ class Met:
 
     Args:
         condition: what must hold besides equal units, over the outer columns, then the other side's; None for nothing.
+        known: whether the unit asked for is there; None where it always is. `NULL IN (…)` is neither true nor false,
+            nor is its opposite; SQL knows it for an empty list only, which would hang on everybody's rows.
     """
 
     relation: algebra.Relation
     condition: Term | None
+    known: Term | None = None
 
 
 @dataclass
@@ -62,6 +65,8 @@ class Subqueries:
             met = self._met(scope, node)
             if met is not None:
                 rows = scope.rows
+                if met.known is not None:
+                    rows.relation = self.selects.filtered(rows, [met.known])
                 rows.relation = algebra.Semi(rows.relation, met.relation, negated, met.condition)
             return True
         return False
@@ -76,7 +81,10 @@ class Subqueries:
         rows = scope.rows
         kind = BooleanType(nullable=False)
         (place,) = rows.add(algebra.Mark(rows.relation, met.relation, met.condition), Typed(Column(0), kind))
-        return Typed(Column(place), kind, position=scope.position(node))
+        if met.known is None:
+            return Typed(Column(place), kind, position=scope.position(node))
+        known = Choice(((met.known, Column(place)),), Flag(value=None))
+        return Typed(known, BooleanType(nullable=True), position=scope.position(node))
 
     def _met(self, scope: RowScope, node: exp.Expr) -> Met | None:
         if isinstance(node, exp.In):
@@ -99,8 +107,8 @@ class Subqueries:
             # Equal units make it the inner person where the outer one is present; whether it is, only WHERE there says.
             scope.refuse("correlated", node, _HINT)
             return None
-        present = scope.rows.present(unit.source) if unit.source is not None and not unit.outer else None
-        return Met(other.relation, together([present] if present is not None else []))
+        present = scope.rows.present(unit.source) if unit.source is not None else Flag(value=True)
+        return Met(other.relation, None, together([present]))
 
     def _exists(self, scope: RowScope, node: exp.Expr) -> Met | None:
         """Bind EXISTS (SELECT … FROM … WHERE unit = outer unit AND …)."""

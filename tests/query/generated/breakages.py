@@ -38,6 +38,7 @@ BY_REGION = (
 )
 NO_ROWS = "SELECT COUNT(*) AS n FROM tnm.visits AS a WHERE (SELECT COUNT(*) FROM francos.visits AS b WHERE b.person = a.person) = 0"
 OF_ABSENT = "SELECT COUNT(*) AS n FROM tnm.visits AS a LEFT JOIN francos.visits AS b ON a.person = b.person AND b.seats > 2 WHERE EXISTS (SELECT 1 FROM tnm.visits AS c WHERE c.person = b.person)"
+NOT_THERE = "SELECT COUNT(*) AS n FROM tnm.visits AS a LEFT JOIN francos.visits AS b ON a.person = b.person AND b.seats > 2 WHERE b.person NOT IN (SELECT person FROM musee.visits)"
 ONLY_SOME = "SELECT SUM(c) AS n FROM (SELECT person, COUNT(*) FILTER (WHERE seats > 3) AS c FROM tnm.visits GROUP BY person) AS t"
 EVERY = "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits GROUP BY person HAVING BOOL_AND(seats > 1)) AS t"
 KINDS = "SELECT SUM(c) AS n FROM (SELECT person, COUNT(DISTINCT region) AS c FROM tnm.visits GROUP BY person) AS t"
@@ -83,6 +84,7 @@ BREAKAGES = (
     Sabotage("values of a person counted twice", PERSON, "return f\"COUNT(DISTINCT {item}){end}\"", "return f\"COUNT({item}){end}\"", AGREES, (KINDS,)),
     Sabotage("nobody's count is NULL", GROUPING, "zero = {PersonFunction.COUNT, PersonFunction.COUNT_ROWS, PersonFunction.COUNT_DISTINCT}", "zero = {PersonFunction.SUM}", AGREES, (NO_ROWS,)),
     Sabotage("an absent unit met in a subquery", SUBQUERIES, "                    present.append(scope.rows.present(outer.source))", "                    pass", AGREES, (OF_ABSENT,)),
+    Sabotage("who is not there is NOT IN", SUBQUERIES, "                if met.known is not None:", "                if negated is None:", AGREES, (NOT_THERE,)),
     Sabotage("NULLs differ in set operations", SETS, "equal.append(AnyOf((both_missing, Compared(Comparing.EQUAL, left, right))))", "equal.append(Compared(Comparing.EQUAL, left, right))", AGREES, (WITHOUT,)),
     Sabotage("EXCEPT taken for INTERSECT", SETS, "isinstance(node, exp.Except), same)", "False, same)", AGREES, (EXCEPTED,)),
     Sabotage("UNION keeps repeated rows", SETS, "return united if not node.args.get(\"distinct\") else _once(united)", "return united", AGREES, (UNITED,)),

@@ -166,7 +166,8 @@ class Relations(Expressions):
         extra = f" AND {self.condition([*scope, source], 1)}" if self.chance(0.3) else ""
         left = self.chance(0.5)
         text += f" {'LEFT ' if left else ''}JOIN public.{table.name} AS {source.alias}"
-        return f"{text} ON {mine[0]} = {source.alias}.{name}{extra}", [*scope, source]
+        how = self.rng.choice(("=", "=", "=", "<=")) if isinstance(kind, Num) else "="
+        return f"{text} ON {mine[0]} {how} {source.alias}.{name}{extra}", [*scope, source]
 
     @staticmethod
     def _same_unit(scope: Scope) -> bool:
@@ -192,7 +193,7 @@ class Relations(Expressions):
         """Write a condition that asks for other rows of the same person."""
         match self.rng.choice(("in", "in", "exists", "exists", "exists", "scalar", "either", "not")):
             case "in":
-                return self.membership(unit)
+                return self._of_absent(scope) or self.membership(unit)
             case "exists":
                 return self.exists(scope)
             case "scalar":
@@ -202,6 +203,17 @@ class Relations(Expressions):
                 return f"({self.condition(scope, 1)} OR {inner})"
         return f"NOT ({self.membership(unit)})"
 
+    def _of_absent(self, scope: Scope) -> str | None:
+        """Write [NOT] IN of a person that an outer join may have left out; nothing is IN that is not there."""
+        absent = [source.person for source in scope if source.unit and source.absent]
+        if not absent or self.chance(0.5):
+            return None
+        # Of a whole table: of no rows at all, plain SQL would know that nobody is in it.
+        table = self.table()
+        member = f"{self.rng.choice(absent)} IN (SELECT {table.unit} AS person FROM {table.sql})"
+        form = self.rng.choice(("{}", "NOT ({})", "({} OR FALSE)", "(NOT ({}) OR FALSE)", "(({}) IS NULL)"))
+        return form.format(member)
+
     def membership(self, unit: str) -> str:
         """Write [NOT] IN (SELECT person …)."""
         return f"{unit} {self.rng.choice(('IN', 'NOT IN'))} ({self.persons()})"
@@ -209,14 +221,21 @@ class Relations(Expressions):
     def persons(self) -> str:
         """Write a SELECT of persons alone."""
         arms = []
-        for _ in range(self.rng.choice((1, 1, 1, 2))):
+        for _ in range(self.rng.choice((1, 1, 1, 2, 3))):
             self.relations += 1
             inner = self.from_(0 if self.relations > 6 else 1, most=2)
             grouped = ""
             if self.chance(0.3):
                 grouped = f" GROUP BY {inner.unit} HAVING COUNT(*) >= {self.rng.choice((1, 2, 3))}"
             arms.append(f"SELECT {inner.unit} AS person {inner.text}{grouped}")
-        return f" {self.rng.choice(('INTERSECT', 'EXCEPT', 'UNION'))} ".join(arms)
+        return self._chained(arms, ("INTERSECT", "EXCEPT", "UNION", "UNION ALL"))
+
+    def _chained(self, arms: list[str], words: tuple[str, ...]) -> str:
+        """Join arms by set operations, each of its own kind; INTERSECT binds closer than the others."""
+        text = arms[0]
+        for arm in arms[1:]:
+            text = f"{text} {self.rng.choice(words)} {arm}"
+        return text
 
     def exists(self, scope: Scope) -> str:
         """Write [NOT] EXISTS, tied to the person, with conditions of its own and across."""
@@ -233,17 +252,25 @@ class Relations(Expressions):
         negated = self.rng.choice(("", "NOT "))
         return f"{negated}EXISTS (SELECT 1 FROM {made.sql} AS {source.alias} WHERE {' AND '.join(conditions)})"
 
-    def scalar(self, scope: Scope) -> str:
-        """Compare an aggregate of the same person's rows with something of the row (S21)."""
+    def scalar(self, scope: Scope, *, bare: bool = False) -> str:
+        """Compare an aggregate of the same person's rows with something of the row (S21).
+
+        Args:
+            bare: the aggregate alone.
+        """
         made, source = self.source(1)
         number = self.column([source], Num)
-        functions = ["COUNT(*)"]
-        functions += [f"{name}({number[0]})" for name in ("SUM", "MAX", "MIN", "COUNT")] if number else []
+        functions = ["COUNT(*)", "CASE WHEN COUNT(*) = 0 THEN 3 ELSE 1 END"]
+        if number:
+            functions += [f"{name}({number[0]})" for name in ("SUM", "MAX", "MIN", "COUNT")]
+            functions += [f"COALESCE(MAX({number[0]}), 2)", f"MIN({number[0]}) + COUNT(*)"]
         called = self.rng.choice(functions)
         conditions = [f"{source.person} = {self._outer(scope)}"]
         if self.chance(0.4):
             conditions.append(self.condition([source], 1))
         inner = f"(SELECT {called} FROM {made.sql} AS {source.alias} WHERE {' AND '.join(conditions)})"
+        if bare:
+            return inner
         if self.chance(0.3):
             inner = f"COALESCE({inner}, 1)"
         mine = self.column(scope, Num)
@@ -276,7 +303,8 @@ class Relations(Expressions):
             ]
             arms.append(f"SELECT {', '.join(listed)} {inner.text}")
         columns = {name: hull([arm[place] for arm in kinds]) for place, name in enumerate(names)}
-        return Made(f" {word} ".join(arms), "person", columns)
+        mixed = ("UNION ALL", "UNION", "INTERSECT", "EXCEPT") if len(likes) < 2 and self.chance(0.3) else (word,)
+        return Made(self._chained(arms, mixed), "person", columns)
 
     def _arm_output(self, scope: Scope, like: type[Kind]) -> Typed:
         sql, kind = self.expression(scope, like, 1 if self.chance(0.3) else 0)

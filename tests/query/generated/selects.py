@@ -48,6 +48,11 @@ class Selects(Relations):
             self.rng.choice((Num, Num, Cat, Cat, Day, Words, Flag)) for _ in range(self.rng.choice((0, 1, 2, 3, 4)))
         ]
         outputs = [self.expression(inner.scope, like, self.rng.choice((0, 0, 1, 2))) for like in likes]
+        if self.relations < 8 and self.chance(0.2):
+            if self.chance(0.5):
+                outputs.append((f"({self.about_person(inner.scope, inner.unit)})", Flag()))
+            else:
+                outputs.append((f"LEAST({self.scalar(inner.scope, bare=True)}, 3)", Num(-5, 3, 2, 38)))
         listed, columns = labelled(outputs, "c")
         select = "SELECT DISTINCT" if distinct else "SELECT"
         return Made(f"{select} {', '.join([f'{inner.unit} AS person', *listed])} {inner.text}", "person", columns)
