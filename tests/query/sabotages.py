@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from breakage import Sabotage
@@ -345,8 +346,12 @@ def attempt(sabotage: Sabotage, *, broken: bool) -> str:
     return "green" if finder.found or not broken else "fault: the module was never imported"
 
 
-def main(numbers: list[int]) -> None:
-    """Fork for each sabotage, and once more for each killer without one."""
+def main(numbers: list[int], searched: int = 0) -> None:
+    """Fork for each sabotage, and once more for each killer without one.
+
+    Args:
+        searched: how many generated questions are asked of each property instead of the killer's one; 0 for that one.
+    """
     os.environ["NUMBA_DISABLE_JIT"] = "1"
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "query")]
     for heavy in ("duckdb", "hypothesis", "numba", "opendp.prelude", "pyarrow.compute", "pytest", "sqlglot", "yaml"):
@@ -357,17 +362,24 @@ def main(numbers: list[int]) -> None:
     results = {}
     for number in numbers:
         for broken in (True, False):
-            results[f"{number} {'broken' if broken else 'whole'}"] = _forked(SABOTAGES[number], broken=broken)
+            sabotage = SABOTAGES[number]
+            if searched and not broken:
+                continue
+            if searched:
+                sabotage = replace(sabotage, killer="generated.killers:searched", arguments=(0, searched))
+            results[f"{number} {'broken' if broken else 'whole'}"] = _forked(
+                sabotage, broken=broken, seconds=SECONDS * (1 + searched)
+            )
     json.dump(results, sys.stdout)
 
 
-def _forked(sabotage: Sabotage, *, broken: bool) -> str:
+def _forked(sabotage: Sabotage, *, broken: bool, seconds: int) -> str:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        signal.alarm(SECONDS)
+        signal.alarm(seconds)
         verdict = "fault"
         try:
             verdict = attempt(sabotage, broken=broken)
@@ -382,4 +394,6 @@ def _forked(sabotage: Sabotage, *, broken: bool) -> str:
 
 
 if __name__ == "__main__":
-    main([int(each) for each in sys.argv[1:]])
+    wanted = [each for each in sys.argv[1:] if not each.startswith("--searched=")]
+    counts = [int(each.partition("=")[2]) for each in sys.argv[1:] if each.startswith("--searched=")]
+    main([int(each) for each in wanted], *counts)

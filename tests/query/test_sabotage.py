@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from generated.breakages import AGREES, BREAKAGES, HOLDS
 from sabotages import SABOTAGES
 
 BATCHES = 6
@@ -32,6 +33,23 @@ def test_every_sabotage_is_noticed(batch: int) -> None:
     spoilt = {SABOTAGES[number].name: verdicts[f"{number} whole"] for number in numbers}
     assert {name: verdict for name, verdict in spoilt.items() if verdict != "green"} == {}
     assert survived == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", [at for at, each in enumerate(BREAKAGES) if each.killer in {AGREES, HOLDS}])
+def test_the_generator_finds_what_its_shrunk_questions_find(number: int) -> None:
+    """Not only the question that was kept of a breakage notices it: generated ones do, by themselves."""
+    script = Path(__file__).with_name("sabotages.py")
+    run = subprocess.run(
+        [sys.executable, str(script), str(number), "--searched=1500"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": "0"},
+    )
+    verdict = json.loads(run.stdout)[f"{number} broken"]
+    assert verdict.startswith("red"), BREAKAGES[number].name
+    assert "ended by signal" not in verdict
 
 
 def test_the_table_holds_what_the_rules_ask_for() -> None:
