@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from audit_log import (
+    MAX_PARTIES,
     Envelope,
     EventType,
     Finding,
@@ -25,7 +26,7 @@ from audit_log import (
     verify_source,
 )
 from cleanroom.errors import Bilingual, UsageError
-from cleanroom.identifiers import Role
+from cleanroom.identifiers import Purpose, Role
 from cleanroom.room.journal import Journal
 from cleanroom.room.logbook import unreachable
 from cleanroom.room.register_document import HEADINGS, VERSION
@@ -95,25 +96,66 @@ def check(
 
 
 @dataclass(frozen=True, slots=True)
+class _Row:
+    """What of a row the log's public part can be asked about."""
+
+    entry: int
+    counter: int
+    at: int
+    party: str
+    member: str
+    purpose: str
+    legal: str
+    policy: str
+    outcome: str
+    key_entry: int | None
+    outcome_entry: int | None
+
+    @classmethod
+    def read(cls, said: dict[str, Any]) -> _Row:
+        key, outcome = said["key_entry"], said["outcome_entry"]
+        return cls(
+            entry=_whole(said["entry"]),
+            counter=_whole(said["counter"]),
+            at=_whole(said["at"]),
+            party=_word(said["party"]),
+            member=_word(said["member"]),
+            purpose=_word(said["purpose"]),
+            legal=_word(said["legal"]),
+            policy=_word(said["policy"]),
+            outcome=_word(said["outcome"]),
+            key_entry=None if key is None else _whole(key),
+            outcome_entry=None if outcome is None else _whole(outcome),
+        )
+
+    @property
+    def entries(self) -> tuple[int, ...]:
+        """The entries that it names."""
+        return tuple(each for each in (self.entry, self.key_entry, self.outcome_entry) if each is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class _Register:
     """A register as it was read: nothing in it is believed."""
 
     checkpoint: bytes
     size: int
     reader: str
-    wanted: Mapping[str, Any]
+    period: Mapping[str, int]
+    asked: str | None
+    purpose: str | None
     parties: Mapping[str, tuple[int, str, str]]
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[_Row, ...]
     completeness: Mapping[str, tuple[int, list[tuple[int, int, str]]]]
     receipts: Mapping[int, bytes]
 
     def within(self, index: int, at: int) -> bool:
         """Say whether an entry is of the register's period."""
-        wanted = self.wanted
-        return bool(
-            wanted.get("first", 0) <= index < self.size
-            and index <= wanted.get("last", index)
-            and wanted.get("since", 0) <= at < wanted.get("until", at + 1)
+        period = self.period
+        return (
+            period.get("first", 0) <= index < self.size
+            and index <= period.get("last", index)
+            and period.get("since", 0) <= at < period.get("until", at + 1)
         )
 
     def covers(self, event: Event, member: str, *, opened: bool) -> bool:
@@ -126,42 +168,66 @@ class _Register:
         _, _, pseudonym = self.parties[member]
         _, role, reader = self.parties[self.reader]
         own = event.actor == pseudonym
-        asked = self.wanted.get("party")
-        purpose = self.wanted.get("purpose")
         return (
             (opened or not own)
-            and (asked is None or event.actor == self.parties[asked][2])
-            and (purpose is None or event.purpose == Journal.purpose_code(purpose))
+            and (self.asked is None or event.actor == self.parties[self.asked][2])
+            and (self.purpose is None or event.purpose == Journal.purpose_code(Purpose(self.purpose)))
             and (role in {Role.OPERATOR, Role.AUDITOR} or self.reader == member or event.actor == reader)
         )
 
 
 def _parsed(content: bytes) -> _Register:
+    """Read a register; whatever is not of its form is no register, and says so rather than fail later."""
     try:
         said = json.loads(content)
         if said["register"] != VERSION:
             raise ValueError(VERSION)
-        return _Register(
-            str(said["checkpoint"]).encode(),
-            int(said["size"]),
-            str(said["reader"]),
-            dict(said["wanted"]),
+        wanted = dict(said["wanted"])
+        register = _Register(
+            _word(said["checkpoint"]).encode(),
+            _whole(said["size"]),
+            _word(said["reader"]),
+            {name: _whole(wanted[name]) for name in ("first", "last", "since", "until") if name in wanted},
+            _word(wanted["party"]) if "party" in wanted else None,
+            _word(wanted["purpose"]) if "purpose" in wanted else None,
             {
-                name: (int(each["ordinal"]), str(each["role"]), str(each["pseudonym"]))
+                name: (_ordinal(each["ordinal"]), _word(each["role"]), _word(each["pseudonym"]))
                 for name, each in said["parties"].items()
             },
-            tuple(dict(each) for each in said["rows"]),
+            tuple(_Row.read(each) for each in said["rows"]),
             {
-                name: (int(each["before"]), [(int(c), int(e), str(k)) for c, e, k in each["entries"]])
+                name: (_whole(each["before"]), [(_whole(c), _whole(e), _word(k)) for c, e, k in each["entries"]])
                 for name, each in said["completeness"].items()
             },
-            {int(entry): str(proof).encode() for entry, proof in said["receipts"].items()},
+            {int(entry): _word(proof).encode() for entry, proof in said["receipts"].items()},
         )
+        named = {register.reader, register.asked or register.reader, *register.completeness}
+        if not named <= register.parties.keys():
+            raise ValueError(named)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(
             Bilingual("ce n'est pas un registre des accès en JSON", "this is no register of accesses in JSON"),
             code="no_register",
         ) from None
+    return register
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or not -1 <= value < 1 << 53:
+        raise ValueError(value)
+    return value
+
+
+def _ordinal(value: object) -> int:
+    if _whole(value) not in range(MAX_PARTIES):
+        raise ValueError(value)
+    return _whole(value)
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 class _Leaves:
@@ -169,10 +235,9 @@ class _Leaves:
 
     def __init__(self, register: _Register) -> None:
         self._register = register
-        self._ordinals = {name: register.parties[name][0] for name in register.completeness if name in register.parties}
-        self._mask = sum(1 << each for each in self._ordinals.values())
-        entries = {row.get(name) for row in register.rows for name in ("entry", "key_entry", "outcome_entry")}
-        self._named = entries - {None}
+        self._ordinals = {name: register.parties[name][0] for name in register.completeness}
+        self._mask = sum(1 << each for each in set(self._ordinals.values()))
+        self._named = {entry for row in register.rows for entry in row.entries}
         self._clear()
 
     def _clear(self) -> None:
@@ -220,7 +285,7 @@ def _differences(register: _Register, leaves: _Leaves, verifier: Verifier) -> It
                 f"les entrées qui touchent {name} ne sont pas celles que le journal compte",
                 f"the entries that touch {name} are not those that the log counts",
             )
-    rows = {(row.get("entry"), row.get("member")) for row in register.rows}
+    rows = {(row.entry, row.member) for row in register.rows}
     if len(rows) != len(register.rows):
         yield Bilingual("une ligne est là deux fois", "a row is there twice")
     for index, leaf in sorted(leaves.charges.items()):
@@ -239,63 +304,55 @@ def _differences(register: _Register, leaves: _Leaves, verifier: Verifier) -> It
 
 
 def _row_differences(
-    number: int, row: Mapping[str, Any], register: _Register, leaves: _Leaves, verifier: Verifier
+    number: int, row: _Row, register: _Register, leaves: _Leaves, verifier: Verifier
 ) -> Iterator[Bilingual]:
-    index, member, party = _number(row.get("entry")), str(row.get("member")), str(row.get("party"))
-    leaf = leaves.charges.get(index)
-    if leaf is None or member not in register.parties or party not in register.parties:
+    leaf = leaves.charges.get(row.entry)
+    if leaf is None or row.member not in register.parties or row.party not in register.parties:
         yield Bilingual(
             f"la ligne {number} n'est l'accès d'aucune entrée de la période",
             f"row {number} is the access of no entry of the period",
         )
         return
-    event = Envelope.parse_at(index, leaf).event
-    ordinal, _, _ = register.parties[member]
+    event = Envelope.parse_at(row.entry, leaf).event
+    counted = (row.counter, row.entry, EventType.QUERY_CHARGED.value)
     agreed = {
-        "at": row.get("at") == event.t,
-        "party": register.parties[party][2] == event.actor,
-        "purpose": Journal.purpose_code(row.get("purpose")) == event.purpose,
-        "legal": row.get("legal") == event.legal,
-        "policy": row.get("policy") == event.policy,
-        "member": ordinal in event.parties,
-        "counter": (row.get("counter"), index, EventType.QUERY_CHARGED) in leaves.found.get(member, []),
-        "key_entry": _follows(row.get("key_entry"), index, EventType.KEY_USED, leaves),
-        "outcome_entry": row.get("outcome") == "open"
-        or _follows(row.get("outcome_entry"), index, _OUTCOMES.get(row.get("outcome", "")), leaves),
+        "at": row.at == event.t,
+        "party": register.parties[row.party][2] == event.actor,
+        "purpose": Journal.purpose_code(Purpose(row.purpose)) == event.purpose,
+        "legal": row.legal == event.legal,
+        "policy": row.policy == event.policy,
+        "member": register.parties[row.member][0] in event.parties,
+        "counter": counted in leaves.found.get(row.member, []),
+        "key_entry": row.key_entry is None or _follows(row.key_entry, row.entry, EventType.KEY_USED, leaves),
+        "outcome_entry": row.outcome == "open"
+        or _follows(row.outcome_entry, row.entry, _OUTCOMES.get(row.outcome), leaves),
     }
     for name, agrees in agreed.items():
         if not agrees:
             words = HEADINGS[name]
             yield Bilingual(
-                f"ligne {number}, « {words.fr} » : ce n'est pas ce que dit l'entrée {index}",
-                f"row {number}, {words.en!r}: not what entry {index} says",
+                f"ligne {number}, « {words.fr} » : ce n'est pas ce que dit l'entrée {row.entry}",
+                f"row {number}, {words.en!r}: not what entry {row.entry} says",
             )
-    for name in ("entry", "key_entry", "outcome_entry"):
-        entry = row.get(name)
-        if entry is not None and not _proved(entry, register, leaves, verifier):
+    for entry in row.entries:
+        if not _proved(entry, register, leaves, verifier):
             yield Bilingual(
                 f"ligne {number} : le reçu de l'entrée {entry} ne la prouve pas",
                 f"row {number}: the receipt of entry {entry} does not prove it",
             )
 
 
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else -1
-
-
-def _follows(entry: object, charge: int, kind: EventType | None, leaves: _Leaves) -> bool:
-    """Say whether an entry answers a charge; a row may leave it open, never name another."""
-    if entry is None:
-        return kind is EventType.KEY_USED
-    leaf = leaves.kept.get(entry) if isinstance(entry, int) else None
-    if leaf is None or not isinstance(entry, int):
+def _follows(entry: int | None, charge: int, kind: EventType | None, leaves: _Leaves) -> bool:
+    """Say whether an entry answers a charge."""
+    leaf = None if entry is None else leaves.kept.get(entry)
+    if leaf is None or entry is None:
         return False
     event = Envelope.parse_at(entry, leaf).event
     return event.type is kind and event.caused_by == charge
 
 
-def _proved(entry: object, register: _Register, leaves: _Leaves, verifier: Verifier) -> bool:
-    if not isinstance(entry, int) or entry not in register.receipts or entry not in leaves.kept:
+def _proved(entry: int, register: _Register, leaves: _Leaves, verifier: Verifier) -> bool:
+    if entry not in register.receipts or entry not in leaves.kept:
         return False
     try:
         index, _ = verify_receipt(register.receipts[entry], leaves.kept[entry], verifier)

@@ -6,15 +6,22 @@ import csv
 import io
 import json
 import shutil
+from contextlib import closing, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_room import Cooperative, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from cleanroom.errors import InvalidDeclaration
+from audit_log import DatabaseSource
+from cleanroom.errors import InvalidDeclaration, UsageError
 from cleanroom.policies import read_settings
+from cleanroom.room.database import connect
+from cleanroom.room.log_memory import read_key_file
+from cleanroom.room.register_check import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +218,36 @@ def test_a_falsified_register_is_found(auditor: tuple[Cooperative, Path, Path], 
     ran = machine("log", "register", "check", register, place / "log", "--vkey", place / "given.vkey")
     assert (ran.code, ran.out) == (4, ""), name
     assert "[register_differs]" in ran.err or "[signature-wrong]" in ran.err
+
+
+JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([]) | st.just({})
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_change_of_a_register_is_judged_not_tripped_over(own: Cooperative, data: st.DataObject) -> None:
+    """Whatever a register holds, it is complete, or differs, or is no register."""
+    said = whole(own)
+    at: Any = said
+    while True:
+        key = data.draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
+        if not isinstance(at[key], (dict, list)) or not at[key] or data.draw(st.booleans()):
+            break
+        at = at[key]
+    at[key] = data.draw(JSON)
+    verifier = read_key_file(own.room / "log.vkey")
+    with closing(connect(own.room / "room.db")) as connection, suppress(UsageError):
+        check(json.dumps(said).encode(), DatabaseSource(connection, verifier.vkey), verifier)
+
+
+_WHOLE: dict[Path, bytes] = {}
+
+
+def whole(own: Cooperative) -> dict[str, Any]:
+    if own.room not in _WHOLE:
+        _WHOLE[own.room] = json.dumps(drawn(own)).encode()
+    found: dict[str, Any] = json.loads(_WHOLE[own.room])
+    return found
 
 
 def test_the_drawing_is_entered_first(own: Cooperative) -> None:
