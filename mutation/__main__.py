@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--left", action="store_true", help="list what is left, and run nothing")
     parser.add_argument("--check", action="store_true", help="hold the explanations against the source")
     parser.add_argument("--write", action="store_true", help="write docs/mutation.md, and run nothing")
-    parser.add_argument("--map", action="store_true", help="map tests to lines, and run nothing")
+    parser.add_argument("--map", nargs="*", metavar="FILE", help="map (these) tests to lines, and run nothing")
     parser.add_argument("--mapped", action="store_true", help="use the map as it is, of whatever tests are in it")
     parser.add_argument("--root", type=Path, help="another source tree")
     parser.add_argument("--tests", nargs="+", help="files of tests of another source tree")
@@ -81,8 +81,8 @@ def _run(
     forked.warm()
     lines = LineMap(scope, folder)
     if not arguments.mapped:
-        lines.refresh(_say)
-    if arguments.map:
+        lines.refresh(_say, arguments.map or scope.tests)
+    if arguments.map is not None:
         return
     most_seconds = 10_000.0 if arguments.again else arguments.seconds
     collected: forked.Collected | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mutation.forked import Collected, Test
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from mutation.mutants import Mutant
@@ -34,12 +34,12 @@ class LineMap:
         kept = {file: each["digest"] for file, each in self._kept.get("files", {}).items()}
         return [file for file in self._scope.tests if kept.get(file) != self._scope.digest(file)]
 
-    def refresh(self, say: Callable[[str], None]) -> None:
-        """Map the files of tests that changed."""
+    def refresh(self, say: Callable[[str], None], wanted: Collection[str]) -> None:
+        """Map those of the wanted files of tests that changed."""
         files = self._kept.setdefault("files", {})
         for gone in set(files) - set(self._scope.tests):
             del files[gone]
-        stale = self.stale()
+        stale = [file for file in self.stale() if file in wanted]
         if not stale and "at_import" in self._kept:
             return
         collected = Collected(self._scope, self._scope.tests, traced=True)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from slow_vector import each_person, planned, stream
+from slow_vector import TNM, each_person, planned, stream
 from test_drawing import Streamed
 
 from cleanroom.errors import InvariantBroken, Refused
+from cleanroom.query.algebra import Distinct, Scan
 from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
+from cleanroom.query.bound import require_depth
+from cleanroom.query.cells import SurvivingKeys
 from cleanroom.query.contribution import contributions, exact_vector, streamed
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, NumberKey, Quantile, Sum, UnknownKey
 
@@ -149,8 +152,6 @@ class Unasked(Streamed):
 
 
 def test_what_the_threshold_has_counted_is_not_read_again() -> None:
-    from cleanroom.query.cells import SurvivingKeys
-
     plan = planned((UnknownKey(0, nullable=False),), (CountPersons(),), 2, 3)
     found = exact_vector(plan, Unasked([stream([[(0,)]], 1)]), SurvivingKeys((("a",),), (40,)))
     assert (found.values, found.weights) == ((), ())
@@ -181,3 +182,48 @@ def test_halves_of_slices_are_all_read_in_order() -> None:
     parts = [stream([[(number % 3, number % 5)]], 2) for number in range(8)]
     read = list(streamed(plan, Halving(parts), (0, 1)))
     assert [id(each) for each in read] == [id(each) for each in parts]
+
+
+# What is known of a person's vector, on which D rests (S2)
+
+
+def test_a_least_contribution_below_zero_is_a_sign() -> None:
+    assert planned((), (Sum(0, -1, 0, ONE),), 1, 1).bounds.signed
+    assert planned((), (Sum(0, -1, 5, ONE), CountRows()), 1, 1).bounds.signed
+    assert not planned((), (Sum(0, 0, 5, ONE), CountRows()), 1, 1).bounds.signed
+
+
+def test_one_cell_of_each_unknown_key_is_not_one_cell() -> None:
+    open_keys = planned((UnknownKey(0, nullable=False),), (CountRows(),), 1, 1).bounds
+    assert open_keys.cells == 1
+    assert not open_keys.one_cell
+    assert not open_keys.one_entry
+    lone = planned((), (CountRows(),), 1, 1).bounds
+    assert lone.one_cell
+    assert lone.one_entry
+    assert not planned((), (CountRows(), CountPersons()), 1, 1).bounds.one_entry
+    assert not planned((numbers(2),), (CountRows(),), 1, 1).bounds.one_entry
+
+
+def test_only_persons_by_unknown_keys_are_counted_by_the_threshold() -> None:
+    key = UnknownKey(0, nullable=False)
+    assert planned((key,), (CountPersons(),), 1, 1).bounds.counted_by_threshold
+    assert not planned((key,), (CountPersons(), CountRows()), 1, 1).bounds.counted_by_threshold
+    assert not planned((key,), (middle(),), 1, 1).bounds.counted_by_threshold
+    assert not planned((key, numbers(2, 1)), (CountPersons(),), 1, 1).bounds.counted_by_threshold
+    assert not planned((), (CountPersons(),), 1, 1).bounds.counted_by_threshold
+    assert not planned((numbers(2),), (middle(),), 1, 1).bounds.counted_by_threshold
+
+
+def test_relations_nest_32_deep() -> None:
+    def nested(times: int) -> Relation:
+        relation: Relation = Scan(TNM, ("c0",))
+        for _ in range(times):
+            relation = Distinct(relation)
+        return relation
+
+    require_depth(nested(31))
+    with pytest.raises(Refused) as caught:
+        require_depth(nested(32))
+    assert caught.value.code == "too_deep"
+    assert "32" in caught.value.refusals[0].message.en

@@ -20,7 +20,7 @@ from cleanroom.accounting.accountant import ReleaseNorm, VectorShape, charges, s
 from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import TableName
-from cleanroom.query.noise import CLAMP, MAP_SLACK, add_noise, margin95
+from cleanroom.query.noise import CLAMP, MAP_SLACK, add_noise, margin95, noisy_max
 
 FALSE_ALARM = 1e-9
 TABLE = TableName.parse("tnm.visits")
@@ -178,6 +178,27 @@ def test_a_scale_without_meaning_is_our_bug(scale: float) -> None:
 def test_a_norm_without_meaning_is_our_bug(norm: int) -> None:
     with pytest.raises(InvariantBroken):
         add_noise([5], norm=norm, scale=1.0, charged=Rho(10**12))
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.5, -3.0, math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("far", [5, 1])
+def test_no_scale_without_meaning_is_bought_with_a_large_charge(scale: float, far: int) -> None:
+    dear = Rho.at_least(Fraction(1_000))
+    with pytest.raises(InvariantBroken, match="positive"):
+        add_noise([3], norm=far, scale=scale, charged=dear)
+    with pytest.raises(InvariantBroken, match="positive"):
+        noisy_max([[3, 4]], reach=far, scale=scale, charged=dear)
+
+
+@pytest.mark.parametrize("far", [0, -1])
+def test_nobody_moves_by_nothing(far: int) -> None:
+    dear = Rho.at_least(Fraction(1_000))
+    with pytest.raises(InvariantBroken, match="positive"):
+        add_noise([3], norm=far, scale=1.0, charged=dear)
+    with pytest.raises(InvariantBroken, match="positive"):
+        noisy_max([[3, 4]], reach=far, scale=1.0, charged=dear)
+    assert len(add_noise([3], norm=1, scale=0.5, charged=dear)) == 1
+    assert noisy_max([[3, 4_000]], reach=1, scale=0.5, charged=dear) == (1,)
 
 
 def covered(scale: float, margin: float) -> float:

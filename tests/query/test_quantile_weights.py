@@ -1,0 +1,114 @@
+"""The pass that lays down a quantile's weights: a person is cut in exact arithmetic, whatever a float says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from cleanroom.query.clipping import halves
+from cleanroom.query.quantiles import _add_weights
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+UNIT = 5 << 18
+
+
+def laid(
+    cells: list[list[int]],
+    *,
+    units: list[int] | None = None,
+    unit: int = UNIT,
+    norm: float,
+    square: int,
+    count: int = 25,
+    bins: list[int] | None = None,
+    absent: tuple[int, ...] = (),
+    max_rows: int = 1,
+) -> npt.NDArray[np.int64]:
+    """Run the pass over rows of one person, or of `units`; two bins."""
+    rows = len(cells[0])
+    present = np.ones(rows, dtype=np.bool_)
+    present[list(absent)] = False
+    weights = np.zeros((count, 2), dtype=np.int64)
+    _add_weights(
+        np.array(units or [0] * rows, dtype=np.int64),
+        np.array(cells, dtype=np.int64),
+        np.array(bins or [0] * rows, dtype=np.int64),
+        present,
+        max_rows,
+        unit,
+        norm,
+        *halves(square),
+        weights,
+    )
+    return weights
+
+
+EVERY = [list(range(25))]
+
+
+def test_a_norm_exactly_met_is_kept_and_one_less_takes_a_step_of_each() -> None:
+    """25 cells of 5·2^18 are 25·2^18 long; four fifths of that are 2^20 in each cell, to the unit."""
+    whole = 25 << 18
+    kept = laid(EVERY, norm=float(whole), square=whole**2)
+    assert set(kept[:, 0].tolist()) == {UNIT}
+    # Not met by one: though the float's factor is 1 to its last bit, the weights shrink.
+    assert set(laid(EVERY, norm=float(whole), square=whole**2 - 1)[:, 0].tolist()) == {UNIT - 1}
+    fifths = 20 << 18
+    assert set(laid(EVERY, norm=float(fifths), square=fifths**2)[:, 0].tolist()) == {1 << 20}
+    assert set(laid(EVERY, norm=float(fifths), square=fifths**2 - 1)[:, 0].tolist()) == {(1 << 20) - 1}
+
+
+def test_squares_beyond_64_bits_are_compared_whole() -> None:
+    """The same with weights whose squares fill the upper half too, and with the halves the other way around."""
+    for shift in (14, 16, 20):
+        unit, fifths = UNIT << shift, 20 << 18 + shift
+        exact = laid(EVERY, unit=unit, norm=float(fifths), square=fifths**2)
+        assert set(exact[:, 0].tolist()) == {1 << 20 + shift}
+        less = laid(EVERY, unit=unit, norm=float(fifths), square=fifths**2 - 1)[:, 0].tolist()
+        assert sum(each**2 for each in less) < fifths**2
+        assert min(less) >= (1 << 20 + shift) * (1 - 2**-36) - 1
+        plenty = laid(EVERY, unit=unit, norm=float(10 * fifths), square=(10 * fifths) ** 2)
+        assert set(plenty[:, 0].tolist()) == {unit}
+
+
+@pytest.mark.parametrize("square", [0, 4, 3 * 2**64 + 5])
+def test_a_float_that_does_not_shorten_leaves_nothing(square: int) -> None:
+    """The last resort: a factor above one for ever."""
+    assert not laid(EVERY, unit=1 << 45, norm=float(1 << 60), square=square).any()
+
+
+def test_each_person_is_cut_alone_and_nothing_is_carried_over() -> None:
+    """Three persons: two of one row, between them one of many rows in two cells."""
+    units = [0] + [4] * 6 + [9]
+    cells = [[0, 0, 0, 1, 1, 0, 1, 1], [-1, 2, 2, 2, 2, 2, 2, 25]]
+    bins = [0, 1, 0, 1, 0, 0, 1, 1]
+    unit = 60
+    weights = laid(cells, units=units, unit=unit, norm=1e9, square=10**18, bins=bins, max_rows=2)
+    middle = {0: unit * 2 // 3, 1: unit * 2 // 3, 2: unit * 2 // 6}
+    assert weights[0].tolist() == [unit + 2 * middle[0], middle[0]]
+    assert weights[1].tolist() == [middle[1], 2 * middle[1] + unit]
+    assert weights[2].tolist() == [3 * middle[2], 3 * middle[2]]
+    assert not weights[3:].any()
+
+
+def test_rows_without_a_value_weigh_nothing_and_count_for_nothing() -> None:
+    weights = laid([[0, 0, 0, 1]], norm=1e9, square=10**18, absent=(1, 2, 3), bins=[1, 0, 0, 0])
+    assert weights[0].tolist() == [0, UNIT]
+    assert not weights[1:].any()
+
+
+def test_more_cells_than_there_is_room_for_at_first() -> None:
+    for count in (64, 65, 129, 200):
+        every = [list(range(count))]
+        norm = UNIT * count
+        weights = laid(every, norm=float(norm), square=norm**2, count=count)
+        assert set(weights[:, 0].tolist()) == {UNIT}
+        half = laid(every, norm=UNIT / 2, square=(UNIT // 2) ** 2, count=count)
+        assert 0 < sum(int(each) ** 2 for each in half[:, 0]) <= (UNIT // 2) ** 2
+        # Two persons, so that room made for one serves the next.
+        both = laid([every[0] * 2], units=[0] * count + [1] * count, norm=float(norm), square=norm**2, count=count)
+        assert set(both[:, 0].tolist()) == {2 * UNIT}
