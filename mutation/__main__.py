@@ -96,7 +96,7 @@ def _run(
                 continue
             covering = lines.covering(mutant)
             files = {test.name.split("::")[0] for test in covering}
-            if last and results.still(last, files, most_seconds):
+            if last and results.still(last, files, len(covering), most_seconds):
                 if last.killed and last.by:
                     killers[mutant.within].append(last.by)
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 from collections import defaultdict
 from functools import cached_property
@@ -54,7 +55,7 @@ class LineMap:
                     say(f"  not used, {outcome.verdict} without a mutant: {name} {outcome.why}")
                 elif lines and seconds <= _QUICK:
                     tests[name] = {"seconds": seconds, "lines": lines}
-            files[file] = {"digest": self._scope.digest(file), "tests": tests}
+            files[file] = {"digest": self._scope.digest(file), "tests": tests, "bodies": self._bodies}
             say(f"  {file}: {len(tests)} tests, {sum(each['seconds'] for each in tests.values()):.0f} s")
             self._file.parent.mkdir(exist_ok=True)
             made = self._file.with_suffix(".new")
@@ -66,11 +67,11 @@ class LineMap:
     def covering(self, mutant: Mutant) -> list[Test]:
         """Return the tests that run a mutant's line; of a statement that runs at import, those that use its names."""
         if mutant.function is not None:
-            ran: dict[Test, None] = {}
+            name = self._place(mutant.module, mutant.line).split(":")[0]
+            ran = dict(self._by_place.get((mutant.module, f"{name}:?"), {}))
             for line in range(mutant.statement, mutant.line + 1):
                 ran |= self._by_place.get((mutant.module, self._place(mutant.module, line)), {})
-            function = self._place(mutant.module, mutant.line).split(":")[0]
-            return list(ran or self._by_place.get((mutant.module, function), {}))
+            return list(ran or self._by_place.get((mutant.module, name), {}))
         name = mutant.within.split(".")[0]
         found: dict[Test, None] = {}
         for module in self._scope.modules:
@@ -101,9 +102,13 @@ class LineMap:
             for name, each in file["tests"].items():
                 test = Test(name, each["seconds"])
                 for module, places in each["lines"].items():
+                    then, now = file.get("bodies", {}).get(module, {}), self._bodies.get(module, {})
                     for place in places:
-                        found[module, place][test] = None
-                        found[module, place.split(":")[0]][test] = None
+                        function = place.split(":")[0]
+                        # Of a function that changed since it is known only that the test runs it.
+                        same = function in then and then[function] == now.get(function)
+                        found[module, place if same else f"{function}:?"][test] = None
+                        found[module, function][test] = None
         return dict(found)
 
     def _relative(self, lines: dict[str, list[int]]) -> dict[str, list[str]]:
@@ -124,6 +129,11 @@ class LineMap:
             _spread(self._scope.source(module).tree, "", spans, starts)
             self._spans[module], self._starts[module] = spans, starts
         return self._spans[module]
+
+    @cached_property
+    def _bodies(self) -> dict[str, dict[str, str]]:
+        """A digest of each function, as it is."""
+        return {module: _digests(self._scope.source(module).tree) for module in self._scope.modules}
 
     @cached_property
     def _spans(self) -> dict[str, dict[int, str]]:
@@ -147,6 +157,14 @@ def _spread(node: ast.AST, name: str, spans: dict[int, str], starts: dict[str, i
             _spread(child, inner, spans, starts)
         else:
             _spread(child, name, spans, starts)
+
+
+def _digests(tree: ast.AST) -> dict[str, str]:
+    spans: dict[int, str] = {}
+    starts: dict[str, int] = {}
+    _spread(tree, "", spans, starts)
+    functions = {node.lineno: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return {name: hashlib.sha256(ast.dump(functions[line]).encode()).hexdigest()[:12] for name, line in starts.items()}
 
 
 def _lines_naming(tree: ast.AST, name: str, *, also: bool) -> Iterable[int]:

@@ -82,11 +82,12 @@ class Results:
         )
         return hashlib.sha256(each.encode()).hexdigest()[:16]
 
-    def still(self, result: Result, covering: Iterable[str], most_seconds: float) -> bool:
+    def still(self, result: Result, covering: Iterable[str], tests: int, most_seconds: float) -> bool:
         """Whether a result holds for the tests as they are.
 
         Args:
             covering: files of the tests that run the changed line.
+            tests: how many these are.
             most_seconds: that a survivor must have been given at least.
         """
         if result.verdict == "fault":
@@ -94,4 +95,4 @@ class Results:
         if result.killed:
             return not result.by.startswith("tests/") or result.tests == self.depends_on([result.by.split("::")[0]])
         enough = result.most_seconds >= most_seconds or result.ran == result.of
-        return enough and result.tests == self.depends_on(covering)
+        return enough and result.of == tests and result.tests == self.depends_on(covering)

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cleanroom.accounting.account import ROOM
-from cleanroom.accounting.privacy_loss import rho_for
+from cleanroom.accounting.account import ROOM, AccountId, PartyCap
+from cleanroom.accounting.privacy_loss import Window, rho_for
 from cleanroom.errors import InvariantBroken, Refused
-from cleanroom.identifiers import Epoch, PartyId, Purpose, Role, TableName
+from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, TableName
 from cleanroom.policies import Declaration, read_declaration
 from cleanroom.query.bound import Measured
 from cleanroom.query.gate import Question, Rulebook, ValidatedPlan, admit, is_genuine
@@ -490,7 +490,17 @@ def test_a_validated_plan_is_neither_copied_nor_pickled_nor_altered() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("noises", (Noise(1.0),)), ("charges", ()), ("party", PartyId("francos")), ("purpose", Purpose("x"))],
+    [
+        ("noises", (Noise(1.0),)),
+        ("charges", ()),
+        ("party", PartyId("francos")),
+        ("purpose", Purpose("x")),
+        ("rules", ()),
+        ("caps", ()),
+        ("paid", ()),
+        ("cohorts", (frozenset({PartyId("tnm")}),)),
+        ("policy_digest", Digest.of(b"another")),
+    ],
 )
 def test_a_validated_plan_altered_by_force_is_not_genuine(name: str, value: Any) -> None:
     genuine = issued_plan()
@@ -506,7 +516,11 @@ def test_a_validated_plan_with_another_s_plan_is_not_genuine() -> None:
 
 def test_the_plan_carries_the_party_s_caps_rules_and_policies() -> None:
     issued = admit(asked(MEETING.format("COUNT(*) AS n", "")), ROOM_RULES)
-    assert [cap.party for cap in issued.caps] == ["tnm", "tnm"]
+    cap = rho_for(Decimal(5), Fraction(1, 10**7) / 2)
+    assert sorted(issued.caps, key=str) == [
+        PartyCap(AccountId(TableName.parse(f"{owner}.visits")), PartyId("tnm"), cap, Window.YEAR)
+        for owner in ("francos", "tnm")
+    ]
     assert issued.rules == (
         (TableName.parse("francos.visits"), "overlaps"),
         (TableName.parse("tnm.visits"), "overlaps"),
