@@ -101,3 +101,11 @@ def test_sums_over_people_are_kept_in_integers(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(contribution, "_add_persons", looked_at)
     contributions(planned((), (Sum(0, 0, 9, ONE),), 1, 1), stream([[(3,)]], 1))
     assert seen == ["int64", "int64", "int64", "bool", "int64", "int64", "int64"]
+
+
+def test_a_total_is_clamped_not_weighted_down() -> None:
+    """S33: of a person with more rows than count, the sum of all of them counts, within the bounds of as many."""
+    plan = planned((), (Sum(0, -9, 9, ONE),), 2, 1)
+    step = plan.bounds.components[0].steps
+    for values, total in (((9, -9, 1, 1, 1), 3), ((9, 9, 9), 18), ((-9, -9, -9, 1), -18)):
+        assert contributions(plan, stream([[(value,) for value in values]], 1)).values == (total * step,)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from slow_vector import planned
 
 from cleanroom.query.clipping import halves
-from cleanroom.query.quantiles import _add_weights
+from cleanroom.query.quantiles import _add_weights, bins, no_weights, scores
+from cleanroom.query.statistics import Quantile
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -112,3 +116,21 @@ def test_more_cells_than_there_is_room_for_at_first() -> None:
         # Two persons, so that room made for one serves the next.
         both = laid([every[0] * 2], units=[0] * count + [1] * count, norm=float(norm), square=norm**2, count=count)
         assert set(both[:, 0].tolist()) == {2 * UNIT}
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(-700, 50_001), (-4, 9), (5, 5), (-9, -9), (-50_000, -1)])
+def test_every_value_has_the_bin_of_its_candidate_or_gap(lower: int, upper: int) -> None:
+    """By looking each value up in the list of candidates, which ends with the upper bound at a step of any width."""
+    asked = Quantile(0, lower, upper, Fraction(1), Fraction(1, 2), discrete=True)
+    (quantile,) = planned((), (asked,), 1, 1).bounds.quantiles
+    listed = [quantile.candidate(place) for place in range(quantile.candidates)]
+    assert listed == sorted(set(listed))
+    assert (listed[0], listed[-1]) == (lower, upper)
+    values = sorted({*range(lower, upper + 1, 37), *listed, *(each + 1 for each in listed), lower - 5, upper + 5})
+    inside = [min(max(value, lower), upper) for value in values]
+    wanted = [bisect_left(listed, value) + bisect_right(listed, value) - 1 for value in inside]
+    assert bins(quantile, np.array(values, dtype=np.int64)).tolist() == wanted
+    nobody = no_weights(quantile, 3)
+    assert nobody.shape == (3, 2 * len(listed) - 1)
+    assert not nobody.any()
+    assert [len(each) for each in scores(quantile, nobody)] == [len(listed)] * 3

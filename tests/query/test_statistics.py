@@ -252,6 +252,12 @@ def test_scores_beyond_62_bits_are_clamped() -> None:
     quantile = planned((), (Quantile(0, 0, 2, ONE, Fraction(1, 10), discrete=True),), 1, 1).bounds.quantiles[0]
     heavy = np.array([[2**61, 0, 0, 0, 2**61], [5, 0, 0, 0, 3]], dtype=np.int64)
     assert list(scores(quantile, heavy)) == [[-(2**61), -(2**62), -(2**62)], [-3, -42, -45]]
+    assert list(scores(quantile, np.array([[2**60, 0, 0, 0, 2**60]], dtype=np.int64))) == [
+        [-(2**60), -(2**62), -(2**62)]
+    ]
+    upper = planned((), (Quantile(0, 0, 2, ONE, Fraction(9, 10), discrete=True),), 1, 1).bounds.quantiles[0]
+    last = np.array([[0, 0, 0, 0, 2**61]], dtype=np.int64)
+    assert list(scores(upper, last)) == [[-(2**62), -(2**62), 0]]
     assert LARGEST_SCORE == 2**62
 
 
