@@ -61,11 +61,19 @@ _OPTIONS: Final = ["-q", "-s", "--tb=no", "--no-header", "-p", "no:cacheprovider
 
 @dataclass(frozen=True)
 class Test:
-    """A test, the CPU seconds that it usually takes, and those that it may take besides."""
+    """A test.
+
+    Args:
+        name: as pytest has it.
+        seconds: CPU seconds that it usually takes.
+        spare: CPU seconds that it may take besides.
+        breadth: how many lines of the mutated modules it runs.
+    """
 
     name: str
     seconds: float
     spare: float = 10
+    breadth: int = 0
 
 
 @dataclass(frozen=True)

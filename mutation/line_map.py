@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _QUICK: Final = 60.0
 """A test that takes longer than this, in CPU seconds and plain Python, is for `make soak` in this tool's eyes."""
 
+_NARROW: Final = 120
+"""A test that runs fewer lines than these is about them."""
+
 
 class LineMap:
     """Tests by line. A line is kept as a function and a distance from its start, so that others may move."""
@@ -100,7 +103,7 @@ class LineMap:
         found: dict[tuple[str, str], dict[Test, None]] = defaultdict(dict)
         for file in self._kept["files"].values():
             for name, each in file["tests"].items():
-                test = Test(name, each["seconds"])
+                test = Test(name, each["seconds"], breadth=sum(map(len, each["lines"].values())))
                 for module, places in each["lines"].items():
                     then, now = file.get("bodies", {}).get(module, {}), self._bodies.get(module, {})
                     for place in places:
@@ -178,7 +181,7 @@ def _lines_naming(tree: ast.AST, name: str, *, also: bool) -> Iterable[int]:
 
 
 def in_order(tests: Sequence[Test], first: Sequence[str], most_seconds: float) -> list[Test]:
-    """Order tests: known killers, then the quickest of each test function, the second of each, and so on.
+    """Order tests: known killers, then those of few lines, then the quickest of each test function, the second, and on.
 
     Args:
         first: names of tests that killed a neighbour, latest first.
@@ -186,12 +189,13 @@ def in_order(tests: Sequence[Test], first: Sequence[str], most_seconds: float) -
     """
     known = {name: place for place, name in enumerate(first)}
     ranks: dict[str, int] = defaultdict(int)
-    ordered: list[tuple[int, int, float, Test]] = []
+    ordered: list[tuple[int, bool, int, float, Test]] = []
     for test in sorted(tests, key=lambda each: (each.seconds, each.name)):
         function = test.name.split("[")[0]
-        ordered.append((known.get(test.name, len(known)), ranks[function] // 3, test.seconds, test))
+        place = known.get(test.name, len(known))
+        ordered.append((place, test.breadth > _NARROW, ranks[function] // 3, test.seconds, test))
         ranks[function] += 1
-    ordered.sort(key=lambda each: each[:3])
+    ordered.sort(key=lambda each: each[:4])
     kept: list[Test] = []
     total = 0.0
     for *_, test in ordered:

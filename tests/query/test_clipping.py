@@ -28,7 +28,7 @@ def clipped(vector: list[int], entries: int, norm: float, most: int) -> list[int
 @given(VECTOR)
 @example([2**32 - 1] * 3)
 @example([LARGEST_ENTRY] * 12)
-@settings(LIMITS, max_examples=300)
+@settings(LIMITS, max_examples=120)
 def test_squares_sum_as_integers_do(vector: list[int]) -> None:
     for entries in (len(vector), len(vector) - 1):
         high, low = sum_of_squares(np.array(vector, dtype=np.int64), entries)
@@ -38,7 +38,7 @@ def test_squares_sum_as_integers_do(vector: list[int]) -> None:
 @given(VECTOR, st.integers(0, 2**52))
 @example([3, 4], 5)
 @example([3, 4], 4)
-@settings(LIMITS, max_examples=300)
+@settings(LIMITS, max_examples=120)
 def test_a_vector_is_shortened_to_its_norm_and_no_more(vector: list[int], norm: int) -> None:
     shorter = clipped([*vector, 5], len(vector), float(norm), norm**2)
     # What lies behind the person's entries is somebody else's.
@@ -51,6 +51,13 @@ def test_a_vector_is_shortened_to_its_norm_and_no_more(vector: list[int], norm: 
         assert ours * theirs >= 0
         assert abs(ours) <= abs(theirs)
         assert abs(ours) >= abs(theirs) * min(1.0, norm / max(length, 1)) * (1 - 2**-39) - 1
+
+
+def test_a_norm_met_only_after_shortening_is_kept() -> None:
+    """25 entries of 5·2^18, four fifths of which are 2^20 to the unit; and squares told apart by their upper halves."""
+    assert clipped([5 << 18] * 25, 25, float(20 << 18), (20 << 18) ** 2) == [1 << 20] * 25
+    assert clipped([(1 << 33) + 1], 1, math.sqrt(5) * 2**32, 5 << 64) == [(1 << 33) + 1]
+    assert clipped([1 << 34], 1, math.sqrt(5) * 2**32, 5 << 64) == [int(math.sqrt(5) * 2**32)]
 
 
 def test_a_float_that_does_not_shorten_leaves_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -77,6 +78,12 @@ def test_squares_beyond_64_bits_are_compared_whole() -> None:
         assert min(less) >= (1 << 20 + shift) * (1 - 2**-36) - 1
         plenty = laid(EVERY, unit=unit, norm=float(10 * fifths), square=(10 * fifths) ** 2)
         assert set(plenty[:, 0].tolist()) == {unit}
+
+
+def test_squares_are_told_apart_by_their_upper_halves() -> None:
+    one, norm = [[3]], math.sqrt(5) * 2**32
+    assert laid(one, unit=(1 << 33) + 1, norm=norm, square=5 << 64)[3, 0] == (1 << 33) + 1
+    assert laid(one, unit=1 << 34, norm=norm, square=5 << 64)[3, 0] == int(norm)
 
 
 @pytest.mark.parametrize("square", [0, 4, 3 * 2**64 + 5])
