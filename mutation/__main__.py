@@ -59,6 +59,8 @@ def main() -> int:
         return 0
     if not arguments.left:
         _run(scope, modules, results, reasons, folder, arguments)
+    if arguments.map is not None:
+        return 0
     left = 0
     for module in modules:
         count = counted(scope, module, results, reasons)

@@ -75,6 +75,9 @@ def test_survivors_end_where_cells_numbers_and_candidates_do() -> None:
     wide = planned((key, numbers(2, 1)), tuple(Sum(place + 2, 0, 5, ONE) for place in range(16)), 1, 1).bounds
     assert wide.most_surviving == (1 << 20) // 32
     assert planned((key, numbers(2, 2)), (middle(1_000_000),), 1, 1).bounds.most_surviving == (1 << 20) // 512
+    # The quantile of most candidates decides.
+    for order in (1, -1):
+        assert planned((key,), (middle(), middle(1_000_000))[::order], 1, 1).bounds.most_surviving == 4_096
     assert planned((key, numbers(100_000, 1)), (CountRows(),) * 2, 1, 1).bounds.most_surviving == 1
 
 

@@ -249,6 +249,8 @@ def test_a_threshold_that_one_person_meets_hides_nothing() -> None:
     for threshold in (1, 0, -3):
         assert delta_of(3.0, threshold, 2) == 1.0
     assert delta_of(0.3, 2, 1) < 0.01
+    # Sixteen keys that half of the noise lets pass: no more than certainty.
+    assert delta_of(100.0, 2, 16) == 1.0
 
 
 def test_a_delta_that_opendp_cannot_show_has_no_threshold() -> None:
