@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mutation.explanations import Explanations
     from mutation.mutants import Mutant
 
+PAGE = ROOT / "docs" / "mutation.md"
 _NEIGHBOURS = 4
 """Killers of the same function that are tried first."""
 
@@ -30,7 +31,7 @@ _NEIGHBOURS = 4
 def main() -> int:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m mutation", description="Mutation of what carries the guarantee.")
-    parser.add_argument("--modules", nargs="+", help="modules to mutate; all of the table if not given")
+    parser.add_argument("--modules", nargs="*", help="modules to mutate; all if not given; none: list them")
     parser.add_argument("--seconds", type=float, default=30, help="usual CPU seconds of tests for one mutant")
     parser.add_argument("--spare", type=float, default=10, help="CPU seconds that a test may use beyond its usual ones")
     parser.add_argument("--again", action="store_true", help="run what is left once more, with every test")
@@ -47,6 +48,9 @@ def main() -> int:
     if arguments.root:
         scope = Scope(arguments.root.resolve(), tuple(arguments.modules), tuple(arguments.tests))
     modules: tuple[str, ...] = tuple(arguments.modules or scope.modules)
+    if arguments.modules == []:
+        print(*scope.modules, sep="\n")
+        return 0
     reasons = explanations(arguments.explanations)
     if arguments.check:
         wrong = stale(scope, reasons)
@@ -55,7 +59,7 @@ def main() -> int:
     folder = scope.root / ".mutation"
     results = Results(scope, folder)
     if arguments.write:
-        (ROOT / "docs" / "mutation.md").write_text(page(scope, results, reasons), "utf-8")
+        PAGE.write_text(page(scope, results, reasons, PAGE.read_text("utf-8") if PAGE.exists() else ""), "utf-8")
         return 0
     if not arguments.left:
         _run(scope, modules, results, reasons, folder, arguments)

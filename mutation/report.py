@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,20 +57,26 @@ def line(count: Count) -> str:
     )
 
 
-def page(scope: Scope, results: Results, reasons: Explanations) -> str:
-    """Write `docs/mutation.md`."""
+def page(scope: Scope, results: Results, reasons: Explanations, before: str) -> str:
+    """Write `docs/mutation.md`.
+
+    Args:
+        before: the page as it was; of modules without results here its numbers stay.
+    """
     rows = []
     total = [0] * 5
+    earlier = {found[1]: found[2] for found in re.finditer(r"^\| `([\w.]+)` \| (.+) \|$", before, re.MULTILINE)}
     for group, modules in GROUPS.items():
         rows.append(f"| **{group}** | | | | | |")
         for module in modules:
             count = counted(scope, module, results, reasons)
-            numbers = (count.mutants, count.run, count.killed, count.explained, len(count.left))
+            numbers = [count.mutants, count.run, count.killed, count.explained, len(count.left)]
+            if not count.run and module in earlier:
+                numbers = [int(number.replace("not run", "0")) for number in earlier[module].split(" | ")]
             total = [a + b for a, b in zip(total, numbers, strict=True)]
-            state = "not run" if not count.run else count.run
-            rows.append(
-                f"| `{module}` | {count.mutants} | {state} | {count.killed} | {count.explained} | {len(count.left)} |"
-            )
+            cells = [str(number) for number in numbers]
+            cells[1] = cells[1] if numbers[1] else "not run"
+            rows.append(f"| `{module}` | {' | '.join(cells)} |")
     rows.append("| all | " + " | ".join(str(number) for number in total) + " |")
     return _PAGE.format(rows="\n".join(rows))
 

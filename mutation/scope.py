@@ -32,7 +32,13 @@ GROUPS: Final = {
         "cleanroom.query.drawing",
         "cleanroom.query.plan",
     ),
-    "gate": ("cleanroom.query.gate", "cleanroom.query.dimensions", "cleanroom.query.cohort"),
+    "gate": (
+        "cleanroom.query.gate",
+        "cleanroom.query.dimensions",
+        "cleanroom.query.cohort",
+        "cleanroom.query.sector",
+        "cleanroom.query.evenness",
+    ),
     "privacy account": (
         "cleanroom.accounting.privacy_loss",
         "cleanroom.accounting.accountant",
@@ -70,6 +76,7 @@ GROUPS: Final = {
             "public_constants",
             "public_selects",
             "public_terms",
+            "public_windows",
         )
     ),
 }
