@@ -91,8 +91,8 @@ def _counts(plan: Plan, keys: tuple[UnknownKey, ...], rows: PersonRows, schema: 
         mine = np.where(column.present, mine + 1, 0)
         if not key.nullable:
             outside |= ~column.present
-        # Combinations are numbered by those that occur, in order: a slice has at most 2^30 rows (`require_order`), so
-        # that values and numbers are at most as many, and their product fits.
+        # Combinations are numbered by those that occur, in order: values and numbers are at most as many as the rows of
+        # a slice, and of so many rows that their product passes 63 bits (2^31) no memory holds a column.
         combined, number = np.unique(number * (len(values) + 1) + mine, return_inverse=True)
         earlier, last = np.divmod(combined, len(values) + 1)
         decoded = [*(each[earlier] for each in decoded), last]
