@@ -121,7 +121,11 @@ def test_every_requirement_is_locked_with_its_hash() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["cleanroom", "cleanroom.client", "cleanroom.policies", "key_management", "audit_log"]
+    "module",
+    [
+        *("cleanroom", "cleanroom.client", "cleanroom.policies", "key_management", "audit_log"),
+        *("cleanroom.cli.log_verification", "cleanroom.cli.log_watch", "cleanroom.cli.log_services"),
+    ],
 )
 def test_a_members_machine_loads_no_engine(module: str) -> None:
     heavy = ("duckdb", "opendp", "sqlglot", "numba", "pandas", "Crypto")
