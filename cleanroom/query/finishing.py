@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from cleanroom.errors import InvariantBroken
+from cleanroom.query.backend import Slice
 from cleanroom.query.binding.public_columns import release_columns
+from cleanroom.query.contribution import needed_columns
+from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.public.run import PublicRows, Shown, empty, run
 from cleanroom.query.public.sources import source_of
 from cleanroom.query.release import CellState, margins_before, scales_of
@@ -17,8 +20,9 @@ from cleanroom.query.statistics import GroupingOutput, KeyOutput, StatisticOutpu
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from cleanroom.catalog import TableCatalog
     from cleanroom.catalog.reference import ReferenceTable
-    from cleanroom.identifiers import Digest
+    from cleanroom.identifiers import Digest, TableName
     from cleanroom.query.mechanisms import Noise
     from cleanroom.query.plan import Plan, QuestionPlan
     from cleanroom.query.public.language import PublicColumn
@@ -26,14 +30,23 @@ if TYPE_CHECKING:
     from cleanroom.query.sharing import Split
 
 
-def require_runnable(plan: QuestionPlan, references: Mapping[Digest, ReferenceTable]) -> None:
-    """Run what a question says over its releases on tables without rows, before it is charged.
+def require_runnable(
+    plan: QuestionPlan, references: Mapping[Digest, ReferenceTable], catalogs: Mapping[TableName, TableCatalog]
+) -> None:
+    """Run a whole question on tables without rows, before it is charged: its releases, and what it says over them.
 
-    Admission types every term, so nothing should fail; if the engine refuses the statement all the same, it is now.
+    Admission types every term and bounds every statement, so nothing should fail; if an engine or a parser refuses a
+    statement all the same, it is now.
 
     Raises:
         InvariantBroken: it would fail after it was paid.
     """
+    nobody = DuckDBBackend({table: (catalogs[table], ()) for table in plan.tables}, 0, references=references)
+    try:
+        for release in plan.releases:
+            nobody.rows(release.relation, needed_columns(release), Slice(0, 0))
+    except duckdb.Error:
+        raise InvariantBroken("a statement that was admitted does not run") from None
     if plan.finish is None:
         return
     tables = {

@@ -143,6 +143,14 @@ def admit(question: Question, room: Rulebook) -> ValidatedPlan:
     Raises:
         Refused: with every reason that this stage found.
     """
+    try:
+        return _admitted(question, room)
+    except RecursionError:
+        # Limits keep admission within a few hundred calls; a caller that is deep itself may leave fewer.
+        raise Refused((refusal("nested_too_deep"),)) from None
+
+
+def _admitted(question: Question, room: Rulebook) -> ValidatedPlan:
     opened = {
         table: rules
         for table, declaration in room.declarations.items()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ErrorLevel, ParseError, TokenError
+from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from cleanroom.errors import Position, Refused
@@ -32,6 +33,9 @@ MAX_TOKENS: Final = 2_000
 MAX_DEPTH: Final = 30
 MAX_OPEN_JOINS: Final = 6
 """JOINs that wait for their ON or USING: sqlglot tries every nesting of them, in time exponential in their number."""
+
+MAX_STEPS: Final = 20
+"""Steps of the parser, forth and back, for each token of a text: ordinary questions take one or two."""
 
 MAX_NESTED: Final = 64
 """Operations inside each other, brackets not counted; AND and OR in a row count once."""
@@ -108,6 +112,27 @@ _HINTS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
 _STATEMENT_WORDS: Final = frozenset({"SELECT", "FROM", "(", "WITH"})
 
 
+class _TooMuchWork(Exception):
+    """The parser has gone forth and back too often."""
+
+
+class _BoundedParser(DuckDBParser):
+    """sqlglot's parser, which gives up after so many steps.
+
+    It tries a type before a function, and goes back: `DECIMAL(DECIMAL(DECIMAL(…` takes two to the power of its depth.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__(dialect=DuckDB(), error_level=ErrorLevel.RAISE)
+        self._steps_left = MAX_STEPS * (tokens + 50)
+
+    def _advance(self, times: int = 1) -> None:
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            raise _TooMuchWork
+        super()._advance(times)
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
     """One SELECT, all of whose constructs are admitted, and the values of its parameters."""
@@ -136,7 +161,9 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     """
     tokens = _tokens(text)
     try:
-        trees = DuckDB.parser_class(dialect=DuckDB(), error_level=ErrorLevel.RAISE).parse(tokens, text)
+        trees = _BoundedParser(len(tokens)).parse(tokens, text)
+    except _TooMuchWork:
+        raise Refused((refusal("nested_too_deep"),)) from None
     except ParseError as error:
         place = error.errors[0] if error.errors else {}
         line, column = place.get("line"), place.get("col")
@@ -280,6 +307,10 @@ def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refu
         if known is None or (isinstance(node, exp.Anonymous) and str(node.this).lower() not in ADMITTED_NAMES):
             hint = _HINTS.get(type(node))
             reasons.append(refusal("not_admitted", place, hint=hint, what=_construct(node)))
+            continue
+        if isinstance(node, (exp.Table, exp.Column)) and any(isinstance(part, str) for part in node.args.values()):
+            # `..visits`: sqlglot puts the empty text for a name that is not there.
+            reasons.append(refusal("not_admitted", place, what=".."))
             continue
         for name, value in node.args.items():
             if name not in known and value not in (None, False, [], ()):

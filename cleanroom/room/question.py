@@ -86,9 +86,11 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         # One transaction, so that the rules, versions and balances that admit the question are those it is charged by.
         with transaction(connection):
             now = room.take(request)
-            validated = admit(question_of(request, party), registry.rulebook(connection))
+            book = registry.rulebook(connection)
+            validated = admit(question_of(request, party), book)
             read = references.tables_of(connection, validated.plan)
-            require_runnable(validated.plan, read)
+            catalogs = {table: book.declarations[table].catalog for table in validated.plan.tables}
+            require_runnable(validated.plan, read, catalogs)
             charged = charge(connection, room.journal, validated, request, at=now)
             _require_partitions(room, charged)
     except Refused as refused:

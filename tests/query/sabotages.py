@@ -75,6 +75,27 @@ ALONE = "test_sensitivity:test_joins_and_semi_joins_stay_inside_a_person"
 PLAIN = "test_exact:test_a_question_is_plain_sql"
 REACH = "test_sensitivity:test_hiding_at_one_member_reaches_beyond_the_norm_and_stays_within_the_diameter"
 
+# ruff: noqa: S608 - questions
+_FAILING = "WITH t0 AS (SELECT nothing FROM tnm.visits)" + "".join(
+    f", t{n} AS (SELECT x.person FROM t{n - 1} AS x JOIN t{n - 1} AS y USING (person))" for n in range(1, 30)
+) + " SELECT COUNT(*) FROM t29"  # fmt: skip
+_TYPES = "SELECT " + "DECIMAL(" * 28 + "x" + ")" * 28 + " AS n FROM tnm.visits"
+_PAIRS = (
+    "WITH r AS (SELECT purchased, tickets, COUNT(*) AS n FROM tnm.visits GROUP BY ALL) SELECT a.n FROM r AS a, r AS b"
+)
+_SECTOR = "({}) AS s".format(
+    " UNION ALL ".join(
+        f"SELECT person, discipline, tickets, amount FROM {owner}.visits"
+        for owner in ("tnm", "francos", "opera_ville", "festival_ete", "musee_x")
+    )
+)
+_LARGE = f"SELECT tickets + 1 AS k, COUNT(*) AS n FROM {_SECTOR} GROUP BY k"
+_KEY = (
+    "SELECT k, COUNT(*) AS n FROM (SELECT person, CASE WHEN discipline = 'opera' THEN 1 ELSE 0 END AS k"
+    f" FROM {_SECTOR}) AS t GROUP BY k"
+)
+_CASE = f"SELECT SUM(CASE WHEN discipline = 'opera' THEN amount ELSE 0 END) AS n FROM {_SECTOR}"
+
 SABOTAGES = (
     *BREAKAGES,
     Sabotage(
@@ -292,6 +313,24 @@ SABOTAGES = (
         "    for below in algebra.sources(relation):\n        found |= _used(", "    for below in algebra.sources(relation)[:1]:\n        found |= _used(",
         "test_gate:test_a_rule_names_what_it_admits",
         ("COUNT(*) AS n", "WHERE a.person IN (SELECT person FROM francos.visits WHERE amount > 3)", frozenset({"literal_not_allowed"}))),
+    Sabotage("ORDER BY and LIMIT of a union of people dropped", "cleanroom.query.binding.sets", "    selects.no_order(node)\n", "",
+        "test_attack_findings:test_what_cuts_a_union_of_people_is_refused", ("UNION ALL",)),
+    Sabotage("a name without meaning is bound again and again", "cleanroom.query.binding.sources", "        found.failed = True\n", "",
+        "test_bounded_work:test_what_doubles_at_every_step_is_refused", (_FAILING, frozenset({"unknown_name"}))),
+    Sabotage("the parser goes back without end", "cleanroom.query.parse", "        if self._steps_left < 0:", "        if self._steps_left is None:",
+        "test_bounded_work:test_what_doubles_at_every_step_is_refused", (_TYPES, frozenset({"nested_too_deep"}))),
+    Sabotage("released tables multiply without end", "cleanroom.query.public.work", "    if rows > MOST_ROWS:", "    if rows < 0:",
+        "test_bounded_work:test_what_doubles_at_every_step_is_refused", (_PAIRS, frozenset({"too_many_cells"}))),
+    Sabotage("all owners are taken to declare the same", "cleanroom.query.sector", "        if not uneven:", "        if uneven is not None:",
+        "test_attack_findings:test_every_value_of_a_key_is_judged", (_LARGE,)),
+    Sabotage("a computed key is judged by its least value", "cleanroom.query.cohort", "few = None if ends is None else", "few = {lower} if ends is None else",
+        "test_attack_findings:test_a_condition_in_other_words_isolates_as_a_filter_does", (_KEY,)),
+    Sabotage("conditions in terms not judged", "cleanroom.query.sector", "fewest_by_terms(relation, keys, uneven, catalogs, asker)", "len(cohort)",
+        "test_attack_findings:test_a_condition_in_other_words_isolates_as_a_filter_does", (_CASE,)),
+    Sabotage("steps are no literals", "cleanroom.query.gate", "literals_of(relation) | _steps(relation, table, rule, catalogs)", "literals_of(relation)",
+        "test_attack_findings:test_literals_are_not_evaded_by_steps_and_orders", ("SELECT SUM(SIGN(seats - 5)) AS n FROM tnm.visits",)),
+    Sabotage("a filter's persons decide suppression", "cleanroom.query.release", "and each.column is None", "and not each.column",
+        "test_attack_findings:test_the_threshold_counts_persons_of_the_cell_not_those_of_a_filter"),
     Sabotage("the asker counts as a party", "cleanroom.query.gate", "others = len(mattering_owners(relation) - {asker})", "others = len(mattering_owners(relation))",
         "test_gate:test_the_asker_does_not_count_among_the_parties"),
 )  # fmt: skip

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from questions import question
-from rooms import FRANCOS, MUSEE, SALES, TNM, admit, catalog_of, catalogs, choices, seeds
+from rooms import FRANCOS, MUSEE, SALES, TNM, admit, bind, catalog_of, catalogs, choices, seeds
 
 from cleanroom.catalog import Contribution
 from cleanroom.errors import Position, Refused
 from cleanroom.query.parse import MAX_CHARACTERS, MAX_DEPTH, MAX_OPERANDS, MAX_TOKENS, Parameters, parse
-from cleanroom.query.plan import Plan
+from cleanroom.query.plan import QuestionPlan
 
 LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 MADE = {
@@ -347,10 +347,10 @@ def test_parameters_and_literals_are_the_same_plan(rng: Random, seed: int) -> No
 # Nothing but a plan or a refusal
 
 
-def outcome(sql: str, parameters: Any = None) -> Plan | Refused:
+def outcome(sql: str, parameters: Any = None) -> QuestionPlan | Refused:
     """Return what admission makes of a text; anything raised but Refused is a failure of the test."""
     try:
-        a_plan = admit(sql, parameters, MADE)
+        a_plan = bind(sql, parameters, MADE)
         a_plan.digest()
     except Refused as refused:
         for reason in refused.refusals:
