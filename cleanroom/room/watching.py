@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from audit_log import Checkpoint, Envelope, LogUnreachable, Verifier, open_checkpoint, verify_source
+from audit_log import Checkpoint, Envelope, EventType, LogUnreachable, Verifier, open_checkpoint, verify_source
 from audit_log import NotVerified as LogNotVerified
 from cleanroom.errors import Bilingual, NotVerified, UsageError
 from cleanroom.room.home import private_directory, receipt_path, replace_durably
@@ -129,7 +129,7 @@ class Watcher:
         known = self._known
         seen = seen_checkpoint(self._home, self._log)
         kept = self._receipts()
-        found = _Collector(known.ordinal)
+        found = _Collector(known.ordinal, {index for index, _ in kept})
         try:
             verdict, note = verify_source(
                 source,
@@ -145,6 +145,7 @@ class Watcher:
             raise unreachable(error) from None
         if not verdict.ok:
             return Watched(verdict, (), known.counter, 0, 0, b"")
+        _require_own(known.ordinal, found.named)
         old = 0 if known.checkpoint is None else known.checkpoint.size
         indexes = sorted(found.leaves)
         before = sum(index < old for index in indexes)
@@ -192,17 +193,36 @@ class Watcher:
                 code="remembered_checkpoint_damaged",
             ) from None
 
-    def _receipts(self) -> list[tuple[Path, bytes]]:
+    def _receipts(self) -> list[tuple[int, bytes]]:
         directory = receipt_path(self._home, self._room, 0).parent
         paths = sorted(directory.glob("*.tlog-proof")) if directory.is_dir() else []
-        return [(path, path.read_bytes()) for path in paths]
+        return [(int(path.stem) if path.stem.isdecimal() else -1, path.read_bytes()) for path in paths]
+
+
+def _require_own(ordinal: int, held: dict[int, bytes]) -> None:
+    """Check a member's place against the uploads whose receipts this machine holds: each bears its owner's bit alone.
+
+    The operator told the member its place; told another's, the member would watch over somebody else's data.
+    """
+    events = [Envelope.parse_at(index, leaf).event for index, leaf in held.items()]
+    owners = [event.parties for event in events if event.type is EventType.DATASET_UPLOADED]
+    if owners and frozenset({ordinal}) not in owners:
+        raise NotVerified(
+            Bilingual(
+                f"le numéro {ordinal} n'est pas celui des dépôts dont cette machine tient les reçus",
+                f"number {ordinal} is not that of the uploads whose receipts this machine holds",
+            ),
+            code="ordinal_not_yours",
+        )
 
 
 class _Collector:
-    """Keeps the leaves that bear a bit, as verification reads them."""
+    """Keeps the leaves that bear a bit, and those that receipts name, as verification reads them."""
 
-    def __init__(self, ordinal: int) -> None:
+    def __init__(self, ordinal: int, receipts: set[int]) -> None:
         self.leaves: dict[int, bytes] = {}
+        self.named: dict[int, bytes] = {}
+        self._receipts = receipts
         # The 512 bits are written most significant first, four to a digit.
         self._digit = MOST_ORDINALS // 4 - 1 - ordinal // 4
         self._bit = 1 << ordinal % 4
@@ -210,7 +230,10 @@ class _Collector:
     def __call__(self, first: int, leaves: Sequence[bytes]) -> None:
         if first == 0:
             self.leaves.clear()  # read from the beginning again: nothing of the first reading counts
+            self.named.clear()
         for index, leaf in enumerate(leaves, first):
+            if index in self._receipts:
+                self.named[index] = bytes(leaf)
             written = _PARTIES.search(leaf)
             if written is not None and int(written[1][self._digit : self._digit + 1], 16) & self._bit:
                 self.leaves[index] = bytes(leaf)

@@ -127,6 +127,22 @@ def registered(own: Cooperative) -> int:
         return int(connection.execute("SELECT ordinal FROM party WHERE party = ?", (MEMBER,)).fetchone()[0])
 
 
+def test_anothers_number_is_found_by_the_receipts_of_ones_own_uploads(own: Cooperative, member: Cooperative) -> None:
+    """An operator who tells a member somebody else's number would have it watch over somebody else's data."""
+    ran = own("log", "read", own.room, "--event", "dataset.uploaded", "--party", MEMBER, "--format", "json")
+    index = json.loads(ran.out)[0]["index"]
+    (receipts,) = (own.home / "rooms").glob("*/receipts")
+    kept = member.home / receipts.relative_to(own.home)
+    kept.mkdir(parents=True)
+    shutil.copy(receipts / f"{index}.tlog-proof", kept)
+    vkey = shutil.copy(own.room / "log.vkey", member.files / "given.vkey")
+    assert own("log", "export", own.room, member.files / "log").code == 0
+    watch = ("log", "watch", member.files / "log", "--as", MEMBER, "--vkey", vkey, "--ordinal")
+    wrong = member(*watch, registered(own) + 1)
+    assert (wrong.code, "[ordinal_not_yours]" in wrong.err) == (4, True)
+    assert member(*watch, registered(own)).code == 0
+
+
 def test_an_omission_on_the_way_is_found(own: Cooperative, member: Cooperative) -> None:
     """Whoever serves the log cannot leave out, blank or swap one of the member's entries."""
     vkey = shutil.copy(own.room / "log.vkey", member.files / "given.vkey")
