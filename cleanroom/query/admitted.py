@@ -36,6 +36,7 @@ ADMITTED_SCALARS: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Sign: _ONE,
     exp.Floor: _ONE,
     exp.Ceil: _ONE,
+    exp.Trunc: _ONE,
     exp.Round: frozenset({"this", "decimals"}),
     exp.Least: frozenset({"this", "expressions", "ignore_nulls"}),
     exp.Greatest: frozenset({"this", "expressions", "ignore_nulls"}),
@@ -69,6 +70,7 @@ ADMITTED_SCALARS: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Left: _BINARY,
     exp.Right: _BINARY,
     exp.Length: _ONE,
+    exp.StrPosition: frozenset({"this", "substr"}),
     exp.Replace: frozenset({"this", "expression", "replacement"}),
     exp.DPipe: frozenset({"this", "expression", "safe"}),
     exp.Concat: frozenset({"expressions", "safe", "coalesce"}),
@@ -111,6 +113,7 @@ CALLS: Final[dict[type[exp.Expr], dict[str, frozenset[int]]]] = {
     exp.Sign: {"sign": _1},
     exp.Floor: {"floor": _1},
     exp.Ceil: {"ceil": _1, "ceiling": _1},
+    exp.Trunc: {"trunc": _1},
     exp.Round: {"round": _1 | _2},
     exp.Least: {"least": _SOME},
     exp.Greatest: {"greatest": _SOME},
@@ -125,6 +128,8 @@ CALLS: Final[dict[type[exp.Expr], dict[str, frozenset[int]]]] = {
     exp.Left: {"left": _2},
     exp.Right: {"right": _2},
     exp.Length: {"length": _1, "len": _1, "char_length": _1, "character_length": _1},
+    # `position('a' IN x)` has no comma.
+    exp.StrPosition: {"strpos": _2, "instr": _2, "position": _1},
     exp.Replace: {"replace": _3},
     exp.Concat: {"concat": _SOME},
     exp.StartsWith: {"starts_with": _2},
@@ -155,6 +160,7 @@ CALLS: Final[dict[type[exp.Expr], dict[str, frozenset[int]]]] = {
         "datepart": _2,
         "isoyear": _1,
         "weekday": _1,
+        "yearweek": _1,
         "prefix": _2,
         "suffix": _2,
         "to_weeks": _1,
@@ -203,9 +209,43 @@ WINDOWS: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.RowNumber: frozenset(),
     exp.Rank: frozenset(),
     exp.DenseRank: frozenset(),
-    exp.Lag: frozenset({"this", "offset"}),
-    exp.Lead: frozenset({"this", "offset"}),
+    exp.Lag: frozenset({"this", "offset", "default"}),
+    exp.Lead: frozenset({"this", "offset", "default"}),
+    exp.NthValue: frozenset({"this", "offset"}),
+    exp.Ntile: _ONE,
+    exp.PercentRank: frozenset(),
+    exp.CumeDist: frozenset(),
     exp.FirstValue: frozenset({"this"}),
     exp.LastValue: frozenset({"this"}),
 }
 """Node classes of windows and their arguments, for the closed list of `parse`."""
+
+_A_DAY: Final = ("écrivez le jour : DATE '2025-01-31'", "write the day: DATE '2025-01-31'")
+_LIKE: Final = ("LIKE '%…%'", "LIKE '%…%'")
+_COMMONEST: Final = (
+    "SELECT x, COUNT(DISTINCT person) AS n … GROUP BY x ORDER BY n DESC LIMIT 1",
+    "SELECT x, COUNT(DISTINCT person) AS n … GROUP BY x ORDER BY n DESC LIMIT 1",
+)
+HINTS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
+    exp.CurrentDate: _A_DAY,
+    exp.CurrentTimestamp: _A_DAY,
+    exp.CurrentTime: _A_DAY,
+    exp.DateFromParts: ("DATE '2025-01-31', ou date_trunc('month', …)", "DATE '2025-01-31', or date_trunc('month', …)"),
+    exp.DateBin: ("date_trunc('month', …)", "date_trunc('month', …)"),
+    exp.RegexpLike: _LIKE,
+    exp.SimilarTo: _LIKE,
+    exp.Glob: _LIKE,
+    exp.Escape: ("LIKE sans ESCAPE", "LIKE without ESCAPE"),
+    exp.Pow: ("x * x", "x * x"),
+    exp.ConcatWs: ("x || ' ' || y", "x || ' ' || y"),
+    exp.Mode: _COMMONEST,
+    exp.AnyValue: _COMMONEST,
+    exp.Corr: (
+        "AVG(x * y) - AVG(x) * AVG(y), sur STDDEV_POP(x) * STDDEV_POP(y)",
+        "AVG(x * y) - AVG(x) * AVG(y), over STDDEV_POP(x) * STDDEV_POP(y)",
+    ),
+    exp.CovarPop: ("AVG(x * y) - AVG(x) * AVG(y)", "AVG(x * y) - AVG(x) * AVG(y)"),
+    exp.Array: ("QUANTILE_CONT(x, 0.25), QUANTILE_CONT(x, 0.5), …", "QUANTILE_CONT(x, 0.25), QUANTILE_CONT(x, 0.5), …"),
+    exp.Collate: ("lower(x)", "lower(x)"),
+}
+"""What may be written instead of some constructs that are not admitted."""

@@ -33,6 +33,9 @@ _PLAIN: Final = {
     PersonFunction.EVERY: "BOOL_AND",
     PersonFunction.SOME: "BOOL_OR",
 }
+_COUNTING: Final = frozenset({WindowName.LAG, WindowName.LEAD, WindowName.NTH_VALUE})
+"""Functions of a row so many away."""
+
 _UNTIED: Final = frozenset({WindowName.RANK, WindowName.DENSE_RANK})
 """Functions of the order's peers: tie-breakers would change them, and they need none."""
 
@@ -135,8 +138,8 @@ def _window(function: WindowFunction, inner: Inner, ties: list[str]) -> str:
     if function.aggregate is not None:
         return _aggregate(function.aggregate, inner, ties, over)
     if function.item is None:
-        return f"{name}(){over}"
-    offset = f", {function.offset}" if function.name in {WindowName.LAG, WindowName.LEAD} else ""
+        return f"{name}({function.offset if function.name is WindowName.NTILE else ''}){over}"
+    offset = f", {function.offset}" if function.name in _COUNTING else ""
     return f"{name}({inner.name('x', function.item)}{offset}){over}"
 
 

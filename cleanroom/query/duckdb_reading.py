@@ -27,7 +27,8 @@ PRINTED: Final = PRINTED_TERMS | {
     exp.Join, exp.Union, exp.Paren, exp.And, exp.Or, exp.Not, exp.EQ, exp.LT, exp.LTE, exp.GTE, exp.Is, exp.Null,
     exp.Boolean, exp.In, exp.Placeholder, exp.Literal, exp.Case, exp.If, exp.Distinct, exp.Order, exp.Ordered,
     exp.Cast, exp.DataType, exp.DataTypeParam, exp.Exists, exp.Window, exp.WindowSpec, exp.RowNumber, exp.Rank,
-    exp.DenseRank, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Group, exp.Count, exp.Sum, exp.Min, exp.Max,
+    exp.DenseRank, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue, exp.Ntile, exp.Group,
+    exp.Count, exp.Sum, exp.Min, exp.Max,
     exp.LogicalAnd, exp.LogicalOr, exp.First, exp.Last, exp.Filter, exp.Star, exp.Coalesce, exp.TryCast, exp.IntDiv,
     exp.Mul, exp.Nullif,
 }  # fmt: skip

@@ -22,8 +22,9 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from cleanroom.errors import Position, Refused
 from cleanroom.identifiers import fold
-from cleanroom.query.admitted import ADMITTED_NAMES, ADMITTED_SCALARS, AGGREGATES, WINDOWS
+from cleanroom.query.admitted import ADMITTED_NAMES, ADMITTED_SCALARS, AGGREGATES, HINTS, WINDOWS
 from cleanroom.query.refusals import refusal
+from cleanroom.query.respelled import respelled
 
 if TYPE_CHECKING:
     from cleanroom.errors import Refusal
@@ -60,27 +61,29 @@ _QUOTED: Final = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
 
 _FLAT: Final = frozenset({exp.And, exp.Or, exp.Paren, exp.Column, exp.Identifier, exp.Literal})
 
-_SET: Final = frozenset({"this", "expression", "distinct", "with_", "order", "limit", "offset"})
+_SET: Final = frozenset({"this", "expression", "distinct", "by_name", "with_", "order", "limit", "offset"})
 _SELECT: Final = frozenset({"expressions", "from_", "joins", "where", "group", "having", "kind"}) | frozenset(
-    {"order", "limit", "offset", "distinct", "with_"}
+    {"order", "limit", "offset", "distinct", "with_", "qualify"}
 )
 _ONE: Final = frozenset({"this"})
 _MANY: Final = frozenset({"expressions"})
 _RELATIONAL: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Select: _SELECT,
     exp.With: frozenset({"expressions"}),
-    exp.CTE: frozenset({"this", "alias"}),
+    exp.CTE: frozenset({"this", "alias", "materialized"}),
     exp.From: _ONE,
     exp.Table: frozenset({"this", "db", "alias"}),
     exp.TableAlias: _ONE,
     exp.Subquery: frozenset({"this", "alias"}),
-    exp.Join: frozenset({"this", "on", "using", "kind", "side"}),
+    exp.Join: frozenset({"this", "on", "using", "kind", "side", "method"}),
     exp.Where: _ONE,
     exp.Group: frozenset({"expressions", "all"}),
     exp.Rollup: _MANY,
     exp.Cube: _MANY,
     exp.GroupingSets: _MANY,
     exp.Grouping: _MANY,
+    exp.GroupingId: _MANY,
+    exp.Qualify: _ONE,
     exp.Tuple: _MANY,
     exp.Having: _ONE,
     exp.Limit: frozenset({"expression"}),
@@ -92,22 +95,12 @@ _RELATIONAL: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Alias: frozenset({"this", "alias"}),
     exp.Star: frozenset(),
     exp.Sqrt: _ONE,
+    exp.Ln: _ONE,
+    exp.Exp: _ONE,
+    exp.Log: frozenset({"this", "expression"}),
 }
 ADMITTED: Final = {**ADMITTED_SCALARS, **AGGREGATES, **WINDOWS, **_RELATIONAL}
 """Node classes and their arguments; an argument that is empty or False does not count as present."""
-
-_A_DAY: Final = ("écrivez le jour : DATE '2025-01-31'", "write the day: DATE '2025-01-31'")
-_HINTS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
-    exp.CurrentDate: _A_DAY,
-    exp.CurrentTimestamp: _A_DAY,
-    exp.CurrentTime: _A_DAY,
-    exp.RegexpLike: ("LIKE '%…%'", "LIKE '%…%'"),
-    exp.SimilarTo: ("LIKE '%…%'", "LIKE '%…%'"),
-    exp.Glob: ("LIKE '%…%'", "LIKE '%…%'"),
-    exp.Escape: ("LIKE sans ESCAPE", "LIKE without ESCAPE"),
-    exp.Pow: ("x * x", "x * x"),
-}
-"""What may be written instead of some constructs that are not admitted."""
 
 _STATEMENT_WORDS: Final = frozenset({"SELECT", "FROM", "(", "WITH"})
 
@@ -177,6 +170,7 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     tree = statements[0]
     if not isinstance(tree, (exp.Select, exp.Union, exp.Intersect, exp.Except)):
         raise Refused((refusal("not_a_select"),))
+    respelled(tree)
     starts = _starts(text, tree)
     reasons = tuple(dict.fromkeys((*_unlisted(text, tree, starts), *_nested(text, tree, starts))))
     if reasons:
@@ -305,7 +299,7 @@ def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refu
         place = _position_at(text, starts[id(node)]) if id(node) in starts else None
         known = ADMITTED.get(type(node))
         if known is None or (isinstance(node, exp.Anonymous) and str(node.this).lower() not in ADMITTED_NAMES):
-            hint = _HINTS.get(type(node))
+            hint = HINTS.get(type(node))
             reasons.append(refusal("not_admitted", place, hint=hint, what=_construct(node)))
             continue
         if isinstance(node, (exp.Table, exp.Column)) and any(isinstance(part, str) for part in node.args.values()):
@@ -354,6 +348,7 @@ def _argument(name: str) -> str:
 
 def _name_placeholders(tokens: list[Token]) -> list[Token]:
     """Turn each `?` into `$1`, `$2`, … in reading order, since sqlglot keeps no place for it."""
+    tokens = [part for token in tokens for part in _parted(token)]
     if not any(token.token_type is TokenType.PLACEHOLDER for token in tokens):
         return tokens
     if any(token.token_type is TokenType.PARAMETER for token in tokens):
@@ -368,6 +363,14 @@ def _name_placeholders(tokens: list[Token]) -> list[Token]:
         else:
             named.append(token)
     return named
+
+
+def _parted(token: Token) -> tuple[Token, ...]:
+    """Return a token, but `?::` as the two that it is to DuckDB: a parameter and its cast."""
+    if token.token_type is not TokenType.QDCOLON:
+        return (token,)
+    mark = Token(TokenType.PLACEHOLDER, "?", token.line, token.col, token.start, token.start)
+    return (mark, Token(TokenType.DCOLON, "::", token.line, token.col, token.start + 1, token.end))
 
 
 def _bind(tree: exp.Expr, parameters: Parameters) -> dict[str, ParameterValue]:

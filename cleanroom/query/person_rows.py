@@ -68,6 +68,8 @@ class WindowName(Enum):
     LEAD = "lead"
     FIRST_VALUE = "first_value"
     LAST_VALUE = "last_value"
+    NTH_VALUE = "nth_value"
+    NTILE = "ntile"
     AGGREGATE = "aggregate"
 
 
@@ -83,8 +85,9 @@ class Frame:
     """Which rows of the partition a window function looks at.
 
     Args:
-        start: rows before (negative) or after the current one; None for the partition's first.
-        end: likewise; None for the partition's last. RANGE takes None and 0 (the current row's peers) only.
+        start: rows before (negative) or after the current one; None for the partition's first. Of RANGE: how far from
+            the current row's value, in codes of the one term of the order; 0 is its peers.
+        end: likewise; None for the partition's last.
     """
 
     unit: FrameUnit
@@ -99,7 +102,7 @@ class WindowFunction:
     Args:
         item: what is looked at; None for row numbers and ranks.
         aggregate: for AGGREGATE: what is computed over the frame.
-        offset: for LAG and LEAD, a constant from 0.
+        offset: for LAG and LEAD, a constant from 0; for NTH_VALUE and NTILE, their number, from 1.
         order: ROW_NUMBER, LAG, LEAD, FIRST_VALUE, LAST_VALUE and ROWS frames get all columns as tie-breakers.
     """
 

@@ -116,10 +116,6 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "{name} n'est ni un agrégat ni une clé de GROUP BY",
         "{name} is neither an aggregate nor a GROUP BY key",
     ),
-    "key_not_selected": (
-        "chaque clé de GROUP BY doit figurer dans SELECT",
-        "each GROUP BY key must stand in SELECT",
-    ),
     "key_without_domain": (
         "{name} n'a pas de domaine public : ses valeurs pourraient révéler des personnes",
         "{name} has no public domain: its values could reveal people",

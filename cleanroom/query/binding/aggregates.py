@@ -50,6 +50,7 @@ class Aggregated:
         where: the FILTER's condition, or None.
         fraction: of a quantile, as written; None for others.
         order: what FIRST and LAST are ordered by.
+        from_above: whether the fraction is counted from the greatest value.
     """
 
     called: Called
@@ -58,6 +59,7 @@ class Aggregated:
     where: exp.Expr | None
     fraction: exp.Expr | None = None
     order: tuple[exp.Ordered, ...] = ()
+    from_above: bool = False
 
 
 _PLAIN: Final[dict[type[exp.Expr], Called]] = {
@@ -95,6 +97,29 @@ def calls_in(node: exp.Expr) -> Iterator[exp.Expr]:
         return
     for child in node.iter_expressions():
         yield from calls_in(child)
+
+
+def calls_under(node: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the aggregate calls of an expression over groups, also those inside windows, though no window itself."""
+    if isinstance(node, (exp.Select, exp.Union, exp.Intersect, exp.Except)):
+        return
+    if is_aggregate(node):
+        yield node
+        return
+    for child in under_window(node) if isinstance(node, exp.Window) else node.iter_expressions():
+        yield from calls_under(child)
+
+
+def under_window(node: exp.Window) -> list[exp.Expr]:
+    """Return what a window looks at: the arguments of its call, and the terms of OVER and FILTER.
+
+    In SUM(COUNT(*)) OVER () the sum is over groups, and the count alone is over rows.
+    """
+    filtered = isinstance(node.this, exp.Filter)
+    call = node.this.this if filtered else node.this
+    found = [each for each in call.iter_expressions() if not isinstance(each, exp.Star)]
+    found += [node.this.expression] if filtered else []
+    return [*found, *(each for each in node.iter_expressions() if each is not node.this)]
 
 
 def taken_apart(scope: RowScope, node: exp.Expr) -> Aggregated | None:
@@ -150,11 +175,15 @@ def _within_group(scope: RowScope, call: exp.WithinGroup, where: exp.Expr | None
     inner, order = call.this, call.expression
     if not isinstance(inner, (exp.PercentileCont, exp.PercentileDisc)) or inner.args.get("expression") is not None:
         return None
-    if not isinstance(order, exp.Order) or len(order.expressions) != 1 or order.expressions[0].args.get("desc"):
+    if not isinstance(order, exp.Order) or len(order.expressions) != 1:
+        return None
+    down = bool(order.expressions[0].args.get("desc"))
+    if down and isinstance(inner, exp.PercentileDisc):
+        # Counted from above, the value of the data that is met is another one.
         scope.refuse("aggregate_not_admitted", call, function="WITHIN GROUP (ORDER BY … DESC)")
         return None
     name = Called.QUANTILE_CONT if isinstance(inner, exp.PercentileCont) else Called.QUANTILE_DISC
-    return Aggregated(name, call, order.expressions[0].this, where, inner.this)
+    return Aggregated(name, call, order.expressions[0].this, where, inner.this, from_above=down)
 
 
 def _quantiles_as_read(scope: RowScope) -> bool:

@@ -28,6 +28,10 @@ MAX_RELATIONS: Final = 400
 """Relations of a question once its WITH names are written out."""
 
 
+MOST_LABELS: Final = 200
+"""Labels over public rows that a question may use, each time that one is used."""
+
+
 class Unbound(Exception):
     """A part of the question has no meaning; why is among the reasons."""
 
@@ -63,6 +67,7 @@ class Asking:
         max_rows: rows of a person that count in a cell, as the question says; None for the tables' defaults.
         releases: the releases found so far, in the order in which they are needed.
         sizes: what `public_size` has counted.
+        labels_written_out: how often a label over public rows was put for its expression, so that it stays bounded.
     """
 
     query: ParsedQuery
@@ -80,6 +85,8 @@ class Asking:
             # The term is kept, so that its identity stays its own.
             known = self.sizes[id(term)] = (term, 1 + sum(self.public_size(part) for part in public_parts(term)))
         return known[1]
+
+    labels_written_out: int = 0
 
     def refuse(self, code: str, node: exp.Expr, hint: tuple[str, str] | None = None, **evidence: object) -> None:
         """Note a reason; binding goes on, to find the others."""

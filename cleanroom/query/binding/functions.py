@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from cleanroom.errors import Refusal
 from cleanroom.query.binding.written import INTERVAL_UNITS, written
 from cleanroom.query.refusals import refusal
-from cleanroom.query.terms import dates, day_labels, texts
+from cleanroom.query.terms import arithmetic, casting, dates, day_labels, texts
 from cleanroom.query.terms.language import DatePart, DateUnit
 from cleanroom.query.terms.operands import unfit
 from cleanroom.query.terms.resolutions import number
 from cleanroom.query.terms.typed import Constant, Typed
+from cleanroom.query.terms.types import DateType, NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cleanroom.errors import Refusal
     from cleanroom.query.binding.scalar_scope import ScalarScope
     from cleanroom.query.terms.operands import Operand
 
@@ -81,7 +82,7 @@ _UNIT_HINT: Final = (
 FUNCTIONS: Final = frozenset(
     {*_PART_OF, *_NAMED_FORMAT, *_ONE_TEXT, *_PLACES, exp.Extract, exp.Anonymous, exp.TimestampTrunc, exp.DateTrunc}
     | {exp.DateDiff, exp.DateAdd, exp.LastDay, exp.TimeToStr, exp.Trim, exp.Substring, exp.Left, exp.Right}
-    | {exp.Replace, exp.DPipe, exp.Concat, exp.Like, exp.ILike}
+    | {exp.StrPosition, exp.Replace, exp.DPipe, exp.Concat, exp.Like, exp.ILike}
 )
 """Node classes that `function` binds."""
 
@@ -115,7 +116,7 @@ def function(node: exp.Expr, bind: Bind, scope: ScalarScope) -> Bound | Refusal 
 def _with_constants(node: exp.Expr, first: Operand, bind: Bind) -> Bound | Refusal | None:
     """Bind a function whose arguments after the first are constants."""
     rest: dict[str, Operand] = {}
-    for name in ("expression", "format", "start", "length", "replacement"):
+    for name in ("expression", "format", "start", "length", "replacement", "substr"):
         argument = node.args.get(name)
         if isinstance(argument, exp.Expr):
             bound = bind(argument)
@@ -130,7 +131,12 @@ def _with_constants(node: exp.Expr, first: Operand, bind: Bind) -> Bound | Refus
     if isinstance(node, (exp.Like, exp.ILike)):
         return texts.like(first, rest["expression"], ignore_case=isinstance(node, exp.ILike))
     if isinstance(node, exp.DPipe):
-        return texts.concatenated(first, rest["expression"])
+        one, other = _as_words(first), _as_words(rest["expression"])
+        if isinstance(one, Refusal) or isinstance(other, Refusal):
+            return one if isinstance(one, Refusal) else other
+        return texts.concatenated(one, other)
+    if isinstance(node, exp.StrPosition):
+        return texts.position(first, rest["substr"])
     if isinstance(node, exp.Replace):
         return _replaced(first, rest)
     numbers = {name: _whole(value) for name, value in rest.items()}
@@ -143,6 +149,14 @@ def _with_constants(node: exp.Expr, first: Operand, bind: Bind) -> Bound | Refus
     if isinstance(node, exp.Right):
         return texts.right(first, numbers["expression"] or 0)
     return texts.substring(first, _or_first(numbers.get("start")), numbers.get("length"))
+
+
+def _as_words(value: Operand) -> Operand | Refusal:
+    """Return a number or a day as the text that it is joined as; others as they are."""
+    number_or_day = isinstance(value, Typed) and isinstance(value.type, (NumberType, DateType))
+    if number_or_day or (isinstance(value, Constant) and not isinstance(value.value, (str, bool, type(None)))):
+        return casting.cast(value, casting.Target.VARCHAR, position=value.position)
+    return value
 
 
 def _or_first(start: int | None) -> int:
@@ -170,7 +184,8 @@ def _concat(node: exp.Concat, bind: Bind) -> Bound | Refusal | None:
         bound = bind(argument)
         if bound is None:
             return None
-        made = texts.present(bound)
+        words = _as_words(bound)
+        made = words if isinstance(words, Refusal) else texts.present(words)
         if isinstance(made, Typed) and whole is not None:
             made = texts.concatenated(whole, made)
         if not isinstance(made, Typed):
@@ -229,6 +244,12 @@ def _named(node: exp.Anonymous, bind: Bind, scope: ScalarScope) -> Bound | Refus
         return _no_unit("date_part", values[1]) if part is None else dates.part_of(part, values[1])
     if name in {"isoyear", "weekday"}:
         return dates.part_of(PARTS[name], values[0])
+    if name == "yearweek":
+        year, week = dates.part_of(DatePart.ISO_YEAR, values[0]), dates.part_of(DatePart.WEEK, values[0])
+        hundred = year if isinstance(year, Refusal) else arithmetic.times(year, Constant(Decimal(100)))
+        if isinstance(hundred, Refusal) or isinstance(week, Refusal):
+            return hundred if isinstance(hundred, Refusal) else week
+        return arithmetic.plus(hundred, week)
     if name in {"prefix", "suffix"}:
         return texts.found(values[0], values[1], texts.Place.START if name == "prefix" else texts.Place.END)
     return refusal("not_admitted", scope.position(node), what=name.upper()[:40])

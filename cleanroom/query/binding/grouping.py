@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from cleanroom.errors import Refusal
+from cleanroom.identifiers import fold
 from cleanroom.query import algebra
 from cleanroom.query.binding.aggregates import Aggregated, Called, argument, is_aggregate, taken_apart
 from cleanroom.query.binding.joins import condition, with_null
 from cleanroom.query.binding.scalars import bind_scalar
 from cleanroom.query.fanout import most_rows
 from cleanroom.query.person_rows import Ordering, PersonAggregate, PersonFunction
+from cleanroom.query.terms.alike import recoded
+from cleanroom.query.terms.casting import Target, cast
 from cleanroom.query.terms.language import AllOf, Choice, Column, Integer, LookUp, Missing, Nothing, Opposite, Term
 from cleanroom.query.terms.typed import Constant, Typed
-from cleanroom.query.terms.types import LARGEST_CODE, BooleanType, CategoryType, DateType, NumberType, ValueType
+from cleanroom.query.terms.types import LARGEST_CODE, BooleanType, CategoryType, NullType, NumberType, ValueType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cleanroom.query.binding.asking import Asking
     from cleanroom.query.binding.personal import Rows
     from cleanroom.query.binding.scope import RowScope
@@ -46,6 +52,7 @@ class PersonGroups:
         rows: what FROM and WHERE gave.
         keys: what rows are grouped by besides the unit.
         row_scope: names over these rows.
+        written: the keys as the text has them, in order.
     """
 
     asking: Asking
@@ -54,6 +61,7 @@ class PersonGroups:
     row_scope: RowScope
     aggregates: list[PersonAggregate] = field(default_factory=list)
     facts: list[Typed] = field(default_factory=list)
+    written: tuple[exp.Expr, ...] = ()
 
     def relation(self) -> algebra.GroupPerson:
         """Return one row for each unit and keys, with the aggregates found so far."""
@@ -73,7 +81,7 @@ class PersonGroups:
 
     def scope(self) -> RowScope:
         """Return the names of a SELECT list over the groups: keys, and aggregates of rows."""
-        return replace(self.row_scope, instead=self._instead, nested=None, grouped=True)
+        return replace(self.row_scope, instead=self.instead, nested=None, grouped=True)
 
     def output(self, node: exp.Expr) -> Typed | None:
         """Bind an expression over the groups."""
@@ -84,13 +92,16 @@ class PersonGroups:
             return None
         return found
 
-    def _instead(self, scope: RowScope, node: exp.Expr) -> Typed | bool | None:
+    def instead(self, scope: RowScope, node: exp.Expr) -> Typed | Constant | bool | None:
+        """Return what stands for a node over the groups: a key or an aggregate; False for what is neither."""
         if is_aggregate(node):
             return self.aggregate(node)
-        key = same_key(self.row_scope, node, self.keys)
+        key = same_key(self.row_scope, node, self.keys, self.written)
         if key is not None:
             return replace(self.keys[key], term=Column(key), position=scope.position(node))
         if isinstance(node, exp.Column):
+            if not node.table and fold(str(node.name)) in scope.aliases and not scope.knows(node):
+                return False
             if scope.unit(node, quiet=True) is None:
                 scope.refuse("not_grouped", node, name=str(node.name)[:80])
             else:
@@ -137,8 +148,19 @@ class PersonGroups:
         if found.called is Called.COUNT and found.item is not None and scope.unit(found.item, quiet=True) is not None:
             return PersonAggregate(PersonFunction.COUNT_ROWS, None, where), Typed(Column(0), count)
         value = argument(scope, found)
+        if value is not None and found.called is Called.SUM and isinstance(value.type, BooleanType):
+            flag = cast(value, Target.INTEGER, position=value.position)
+            if isinstance(flag, Refusal):
+                scope.note(flag)
+                return None
+            value = flag
         if value is None:
             return None
+        if found.called in {Called.MIN, Called.MAX} and isinstance(value.type, CategoryType):
+            # The least text is that of the least place among the sorted ones.
+            ordered = tuple(sorted(value.type.domain))
+            codes = tuple(ordered.index(text) for text in value.type.domain)
+            value = replace(value, term=recoded(value.term, codes), type=replace(value.type, domain=ordered))
         if found.called in {Called.COUNT, Called.COUNT_DISTINCT}:
             distinct = found.called is Called.COUNT_DISTINCT
             function = PersonFunction.COUNT_DISTINCT if distinct else PersonFunction.COUNT
@@ -169,7 +191,7 @@ class PersonGroups:
                 return with_null(kind), 1
             case PersonFunction.EVERY | PersonFunction.SOME if isinstance(kind, BooleanType):
                 return with_null(kind), 1
-            case PersonFunction.LEAST | PersonFunction.GREATEST if isinstance(kind, (NumberType, DateType)):
+            case PersonFunction.LEAST | PersonFunction.GREATEST if not isinstance(kind, (BooleanType, NullType)):
                 return with_null(kind), 1
             case PersonFunction.AVERAGE if isinstance(kind, NumberType):
                 scale = 1
@@ -216,13 +238,35 @@ def ordering(scope: RowScope, node: exp.Ordered) -> Ordering | None:
     return Ordering(term, bool(node.args.get("desc")), bool(node.args.get("nulls_first")))
 
 
-def same_key(scope: RowScope, node: exp.Expr, keys: list[Typed]) -> int | None:
-    """Return which key a node is, judged by what it means; None if it is none, or holds what cannot be one."""
-    if not keys or any(is_aggregate(each) or isinstance(each, (exp.Window, exp.Select)) for each in node.walk()):
+def same_key(scope: RowScope, node: exp.Expr, keys: list[Typed], written: Sequence[exp.Expr]) -> int | None:
+    """Return which key a node is, judged by what it means; None if it is none, or holds what cannot be one.
+
+    What holds a subquery is judged by how it is written: bound again, it would stand in a column of its own.
+    """
+    same = next((at for at, each in enumerate(written) if each is node or each == node), None)
+    if same is not None or not keys:
+        return same
+    if any(is_aggregate(each) or isinstance(each, (exp.Window, exp.Select)) for each in node.walk()):
         return None
     noted = len(scope.asking.reasons)
     bound = bind_scalar(node, scope)
     del scope.asking.reasons[noted:]
     if not isinstance(bound, Typed):
         return None
-    return next((at for at, key in enumerate(keys) if key.term == bound.term), None)
+    return next((at for at, key in enumerate(keys) if same_value(key, bound)), None)
+
+
+def same_value(one: Typed, other: Typed) -> bool:
+    """Return whether two terms have the same value on every row: equal codes that mean the same.
+
+    Codes alone do not decide: `tickets * 10` has the codes of `tickets` with a resolution ten times as coarse, and
+    `upper(region)` those of `region` with other texts.
+    """
+    if one.term != other.term:
+        return False
+    match one.type, other.type:
+        case NumberType(resolution=mine), NumberType(resolution=theirs):
+            return mine == theirs
+        case CategoryType(domain=mine_words), CategoryType(domain=their_words):
+            return mine_words == their_words
+    return type(one.type) is type(other.type)

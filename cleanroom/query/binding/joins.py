@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from cleanroom.errors import Refusal
 from cleanroom.identifiers import fold
 from cleanroom.query import algebra
 from cleanroom.query.binding.asking import Asking, ReferenceCatalog
 from cleanroom.query.binding.personal import Personal, Rows, Source
 from cleanroom.query.binding.scalars import bind_scalar
 from cleanroom.query.binding.scope import RowScope, UnitName
+from cleanroom.query.terms.comparing import Operator, compare
+from cleanroom.query.terms.conditional import coalesce
 from cleanroom.query.terms.language import AllOf, Column, Flag, Term
 from cleanroom.query.terms.typed import Constant, Typed
 from cleanroom.query.terms.types import BooleanType, NullType, ValueType
@@ -86,10 +89,10 @@ class Joiner:
         node = item.join
         if node is None:
             return
-        method, side = str(node.args.get("method") or ""), str(node.args.get("side") or "").upper()
+        method, side = str(node.args.get("method") or "").upper(), str(node.args.get("side") or "").upper()
         kind = str(node.args.get("kind") or "").upper()
         if (
-            method
+            method not in {"", "NATURAL"}
             or kind not in {"", "INNER", "OUTER", "SEMI", "ANTI", "CROSS"}
             or side not in {"", "LEFT", "RIGHT", "FULL"}
         ):
@@ -165,7 +168,7 @@ class Joiner:
         ]
         places = {name: width + at for at, name in enumerate(right.names)}
         sources.append(Source(item.label, item.owner, right.unit, places, present_right))
-        return Rows(self.rows.relation, columns, sources)
+        return Rows(self.rows.relation, columns, sources, self.rows.merged)
 
     def _conditions(self, node: exp.Join, combined: Rows, number: int, unit: str | None) -> tuple[list[Term], bool]:
         """Bind ON and USING; return what must hold besides equal units, and whether these are stated to be equal."""
@@ -173,18 +176,21 @@ class Joiner:
         stated = False
         # Presence is known after the join only: while ON is judged, the new source is there.
         judged = Rows(
-            combined.relation, combined.columns, [*self.rows.sources, replace(combined.sources[-1], present=None)]
+            combined.relation,
+            combined.columns,
+            [*self.rows.sources, replace(combined.sources[-1], present=None)],
+            combined.merged,
         )
-        for each in node.args.get("using") or ():
-            name = fold(str(each.name))
+        scope = replace(self.scope(judged), arriving=judged.sources[-1])
+        for name in self._shared(node, judged):
             earlier = [at for at, source in enumerate(self.rows.sources) if source.unit == name]
-            if name != unit or not earlier:
-                self.asking.refuse("join_without_unit", node, _HINT)
-                stated = True
-            else:
+            if name == unit and earlier:
                 self._linked_to(number, earlier[0])
                 stated = True
-        scope = self.scope(judged)
+                continue
+            equal = self._merge(node, name, judged)
+            terms += [equal] if equal is not None else []
+            combined.merged = judged.merged
         for each in conjuncts(node.args.get("on")):
             pair = unit_pair(scope, each)
             if pair is None and each.find(exp.Select) is not None:
@@ -208,6 +214,42 @@ class Joiner:
             self._link_in(judged.sources, a, b)
         return terms, stated
 
+    def _shared(self, node: exp.Join, judged: Rows) -> list[str]:
+        """Return the names that USING lists, or that both sides of a NATURAL join have."""
+        if str(node.args.get("method") or "").upper() != "NATURAL":
+            return list(dict.fromkeys(fold(str(each.name)) for each in node.args.get("using") or ()))
+        new = judged.sources[-1]
+        mine = {name for source in judged.sources[:-1] for name in (*source.places, source.unit)}
+        return [name for name in (new.unit, *new.places) if name is not None and name in mine]
+
+    def _merge(self, node: exp.Join, name: str, judged: Rows) -> Term | None:
+        """Make one column of those that USING names; return that they are equal.
+
+        Among a person's rows this is a condition like any other: the units are equal besides.
+        """
+        new = judged.sources[-1]
+        mine = [source.places[name] for source in judged.sources[:-1] if name in source.places]
+        places = judged.merged.get(name, tuple(mine) if len(mine) == 1 else ())
+        if name not in new.places or not places:
+            self.asking.refuse(
+                "unknown_name" if not mine or name not in new.places else "ambiguous_name", node, name=name
+            )
+            return None
+        theirs = judged.columns[new.places[name]]
+        sides = [judged.columns[place] for place in places]
+        ours = sides[0] if len(sides) == 1 else coalesce(sides)
+        equal = ours if isinstance(ours, Refusal) else compare(Operator.EQ, ours, theirs, self.asking.position(node))
+        if isinstance(equal, Refusal):
+            self.asking.reasons.append(equal)
+            return None
+        kind = algebra.JoinKind[str(node.args.get("side") or "INNER").upper()]
+        merged = {
+            algebra.JoinKind.RIGHT: (new.places[name],),
+            algebra.JoinKind.FULL: (*places, new.places[name]),
+        }.get(kind, places)
+        judged.merged = {**judged.merged, name: merged}
+        return equal.term
+
     def _subquery(self, node: exp.Expr, join: exp.Join) -> None:
         """Leave a subquery of an inner join's ON to WHERE, where it means the same; of other joins, refuse it."""
         if join.args.get("side") or str(join.args.get("kind") or "").upper() in {"SEMI", "ANTI"}:
@@ -229,7 +271,7 @@ class Joiner:
 
     def _public(self, item: Item, table: ReferenceCatalog, side: str, kind: str, node: exp.Join) -> None:
         """Join a public table, on anything but the unit (S19)."""
-        if side not in {"", "LEFT"} or kind in {"SEMI", "ANTI"} or node.args.get("using"):
+        if side not in {"", "LEFT"} or kind in {"SEMI", "ANTI"} or node.args.get("method"):
             self.asking.stop(
                 "not_admitted",
                 node,
@@ -242,12 +284,15 @@ class Joiner:
         if side == "LEFT":
             columns[width:] = [_may_lack(column) for column in columns[width:]]
         places = {name: width + at for at, (name, _) in enumerate(table.columns)}
-        joined = Rows(self.rows.relation, columns, [*self.rows.sources, Source(item.label, item.owner, None, places)])
+        sources = [*self.rows.sources, Source(item.label, item.owner, None, places)]
+        joined = Rows(self.rows.relation, columns, sources, self.rows.merged)
         scope = self.scope(joined)
+        equal = [self._merge(node, name, joined) for name in self._shared(node, joined)]
         stated = conjuncts(node.args.get("on"))
         if any(each.find(exp.Select) is not None for each in stated):
             self.asking.stop("correlated", node)
-        terms = [bound.term for each in stated if (bound := condition(scope, each)) is not None]
+        terms = [each for each in equal if each is not None]
+        terms += [bound.term for each in stated if (bound := condition(scope, each)) is not None]
         joined.relation = algebra.JoinPublic(
             self.rows.relation, table.table(), side == "LEFT", together(terms) or Flag(value=True)
         )

@@ -83,11 +83,15 @@ class Rows:
     """The rows of a SELECT while it is bound: what FROM and WHERE make, and where names stand in it.
 
     Columns are only ever added at the end, so places stay what they are.
+
+    Args:
+        merged: for each name that USING makes one column of, where those columns stand; the first that is not NULL.
     """
 
     relation: algebra.Relation
     columns: list[Typed]
     sources: list[Source] = field(default_factory=list)
+    merged: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, personal: Personal, label: str, owner: str) -> Rows:

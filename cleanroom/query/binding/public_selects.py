@@ -14,17 +14,16 @@ from sqlglot import exp
 
 from cleanroom.identifiers import fold
 from cleanroom.query.binding.aggregates import calls_in
-from cleanroom.query.binding.asking import ReferenceCatalog
-from cleanroom.query.binding.joins import conjuncts
-from cleanroom.query.binding.personal import Personal
-from cleanroom.query.binding.public_columns import label_of, reference_rows, release_columns
-from cleanroom.query.binding.public_constants import Bound, constant
+from cleanroom.query.binding.public_columns import label_of, release_columns
+from cleanroom.query.binding.public_constants import Bound, constant, constant_of
+from cleanroom.query.binding.public_joins import joined_rows, sources_of
+from cleanroom.query.binding.public_numbers import PublicNumbers, has_a_row
 from cleanroom.query.binding.public_terms import PublicScope, PublicSource
 from cleanroom.query.public import language as p
 from cleanroom.query.public.language import Kind, PublicColumn, PublicRelation, PublicSelect, Ref, ReleaseTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from cleanroom.query.binding.personal import Release
     from cleanroom.query.binding.selects import Selects
@@ -35,32 +34,44 @@ MOST_COLUMNS: Final = 1_000
 
 
 def over_release(
-    selects: Selects, node: exp.Select, release: Release, number: int, replaced: Mapping[int, int]
+    selects: Selects,
+    node: exp.Select,
+    names: Environment,
+    release: Release,
+    number: int,
+    replaced: Mapping[int, int],
+    *,
+    counted: int | None,
 ) -> PublicRelation:
     """Bind what a SELECT of aggregates says beyond them, over its released table.
 
     Args:
         replaced: for nodes that are keys or aggregates, by identity, the released column that stands for them.
+        counted: the persons of each cell, where the text asks for keys alone; those of less than one are left out, as
+            plain SQL leaves out keys that nobody has (S25).
     """
     table = ReleaseTable(number, release_columns(release.keys, release.outputs, number))
-    scope = PublicScope(selects.asking, [PublicSource("", "", table.columns, 0)], replaced, windows=False)
+    numbers = PublicNumbers(selects, names, len(table.columns))
+    scope = PublicScope(selects.asking, [PublicSource("", "", table.columns, 0)], replaced, numbers=numbers.number)
     outputs, columns = _outputs(selects, node, scope)
-    shown = {replaced[id(each)] for out in node.expressions for each in out.walk() if id(each) in replaced}
-    if not any(table.columns[place].behind for place in shown):
-        hint = ("ajoutez COUNT(DISTINCT person)", "add COUNT(DISTINCT person)")
-        selects.asking.stop("row_output", node, hint)
     aliased = replace(scope, aliases=_aliases(node))
     having = node.args.get("having")
-    held = aliased.of_kind(having.this, Kind.TRUTH) if having is not None else None
-    return _select(selects, node, table, held, outputs, columns, aliased)
+    held = replace(aliased, windows=False).of_kind(having.this, Kind.TRUTH) if having is not None else None
+    if counted is not None:
+        one = constant_of(Decimal(1), Kind.NUMBER)
+        there = scope.made(p.Op.LESS_OR_EQUAL, [one, (Ref(counted), table.columns[counted])], Kind.TRUTH)
+        held = there if held is None else scope.made(p.Op.AND, [there, held], Kind.TRUTH)
+    distinct = counted is not None and node.args.get("group") is None
+    return selected(selects, node, table, held, outputs, columns, aliased, numbers=numbers, distinct=distinct or None)
 
 
 def public_select(selects: Selects, node: exp.Select, items: list[Item], names: Environment) -> PublicRelation:
     """Bind a SELECT whose relations are all public."""
-    joined = _joined(selects, items)
-    sources = _sources(items)
+    joined, merged = joined_rows(selects, items)
+    sources = sources_of(items)
     once = not isinstance(joined, p.PublicJoin)
-    scope = PublicScope(selects.asking, sources, once=once)
+    numbers = PublicNumbers(selects, names, len(joined.columns))
+    scope = PublicScope(selects.asking, sources, once=once, merged=merged, numbers=numbers.number)
     where = node.args.get("where")
     held = scope.of_kind(where.this, Kind.TRUTH) if where is not None else None
     group = node.args.get("group")
@@ -69,8 +80,21 @@ def public_select(selects: Selects, node: exp.Select, items: list[Item], names: 
         outputs, columns = _outputs(selects, node, scope)
         if node.args.get("having"):
             selects.asking.stop("not_admitted", node, what="HAVING")
-        return _select(selects, node, joined, held, outputs, columns, replace(scope, aliases=_aliases(node)))
-    return _Grouped(selects, node, scope, joined).bound(held)
+        aliased = replace(scope, aliases=_aliases(node))
+        return selected(selects, node, joined, held, outputs, columns, aliased, numbers=numbers)
+    return _Grouped(selects, node, scope, joined, numbers).bound(held)
+
+
+def numbers_alone(selects: Selects, node: exp.Select, names: Environment) -> PublicRelation:
+    """Bind a SELECT without FROM: one row of numbers, each of a release of its own."""
+    numbers = PublicNumbers(selects, names, 0)
+    scope = PublicScope(selects.asking, [], numbers=numbers.number)
+    outputs, columns = _outputs(selects, node, scope)
+    if not numbers.found or not all(has_a_row(selects, each) for each in numbers.found):
+        selects.asking.stop("row_output", node)
+    if any(node.args.get(part) for part in ("where", "group", "having", "qualify")):
+        selects.asking.stop("not_admitted", node, what="SELECT")
+    return selected(selects, node, None, None, outputs, columns, scope, numbers=numbers)
 
 
 def _folds(node: exp.Select) -> bool:
@@ -86,15 +110,17 @@ class _Grouped:
     node: exp.Select
     scope: PublicScope
     source: PublicRelation
+    numbers: PublicNumbers
 
     def bound(self, held: Bound | None) -> PublicRelation:
         """Compute the keys beside the rows, then group by them."""
         keys = self.keys()
-        rows = self.scope.columns
+        source = self.numbers.joined(self.source)
+        rows = list(source.columns)
         terms = [*(Ref(place) for place in range(len(rows))), *(term for term, _ in keys)]
         columns = [*rows, *(replace(column, name="", label="") for _, column in keys)]
         where = held[0] if held is not None else None
-        inner = PublicSelect(self.source, where, None, None, tuple(terms), tuple(columns))
+        inner = PublicSelect(source, where, None, None, tuple(terms), tuple(columns))
         wide = [*self.scope.sources, PublicSource("\0", "\0", tuple(columns[len(rows) :]), len(rows))]
         groups = tuple(Ref(len(rows) + place) for place in range(len(keys)))
 
@@ -112,14 +138,18 @@ class _Grouped:
                 return p.Value(None, Kind.NUMBER), PublicColumn("", "", Kind.NUMBER)
             return None
 
-        scope = replace(self.scope, sources=wide, folds=True, windows=False, instead=instead)
+        # What looks at groups sees keys and aggregates; a number of another relation is neither.
+        scope = replace(self.scope, sources=wide, folds=True, windows=False, instead=instead, numbers=None)
         # The argument of an aggregate looks at rows, not at groups.
         scope = _FoldingScope(**{name: getattr(scope, name) for name in scope.__dataclass_fields__})
         outputs, shown = _outputs(self.selects, self.node, scope)
         aliased = replace(scope, aliases=_aliases(self.node))
         having = self.node.args.get("having")
         wanted = aliased.of_kind(having.this, Kind.TRUTH) if having is not None else None
-        return _select(self.selects, self.node, inner, None, outputs, shown, aliased, groups, wanted)
+        if self.node.args.get("qualify"):
+            hint = ("… FROM (SELECT … GROUP BY …) AS t QUALIFY …", "… FROM (SELECT … GROUP BY …) AS t QUALIFY …")
+            self.selects.asking.stop("not_admitted", self.node.args["qualify"], hint, what="QUALIFY")
+        return selected(self.selects, self.node, inner, None, outputs, shown, aliased, groups, wanted)
 
     def keys(self) -> list[Bound]:
         """Bind GROUP BY over public rows: plain keys only."""
@@ -154,87 +184,8 @@ class _FoldingScope(PublicScope):
     """Names over groups; the arguments of aggregates are bound over the rows below, without `instead`."""
 
     def fold(self, node: exp.Expr, window: p.PublicWindow | None) -> Bound | None:
-        plain = PublicScope(self.asking, self.sources, folds=True, windows=False, once=self.once)
+        plain = PublicScope(self.asking, self.sources, folds=True, windows=False, once=self.once, merged=self.merged)
         return plain.fold(node, window)
-
-
-def public_set(
-    selects: Selects, node: exp.Union | exp.Intersect | exp.Except, arms: list[PublicRelation]
-) -> PublicRelation:
-    """Bind a set operation over public relations; the names are the first arm's."""
-    word = {exp.Union: "UNION", exp.Intersect: "INTERSECT", exp.Except: "EXCEPT"}[type(node)]
-    if not node.args.get("distinct"):
-        word = f"{word} ALL"
-    if word not in {kind.value for kind in p.PublicSetKind}:
-        selects.asking.stop("not_admitted", node, what=word)
-    first = arms[0].columns
-    for arm in arms[1:]:
-        if [column.kind for column in arm.columns] != [column.kind for column in first]:
-            selects.asking.stop("union_types", node, number=1)
-    columns = tuple(
-        replace(column, behind=frozenset().union(*(arm.columns[place].behind for arm in arms)))
-        for place, column in enumerate(first)
-    )
-    united = p.PublicSet(p.PublicSetKind(word), tuple(arms), columns)
-    if not any(node.args.get(part) for part in ("order", "limit", "offset")):
-        return united
-    scope = PublicScope(selects.asking, [PublicSource("", "", columns, 0)])
-    outputs = tuple(Ref(place) for place in range(len(columns)))
-    return _select(selects, node, united, None, outputs, columns, scope)
-
-
-def _joined(selects: Selects, items: Sequence[Item]) -> PublicRelation:
-    left = _relation(selects, items[0])
-    for at, item in enumerate(items[1:], start=1):
-        right = _relation(selects, item)
-        node = item.join
-        if node is None:
-            continue
-        side, kind = str(node.args.get("side") or "").upper(), str(node.args.get("kind") or "").upper()
-        if node.args.get("method") or kind not in {"", "INNER", "OUTER", "CROSS"}:
-            selects.asking.stop("not_admitted", node, what=f"{kind} JOIN")
-        scope = PublicScope(selects.asking, _sources(items[: at + 1]))
-        held: p.PublicTerm = p.Value(value=True, kind=Kind.TRUTH)
-        parts: list[Bound] = []
-        for each in node.args.get("using") or ():
-            equal = exp.EQ(
-                this=exp.column(each.name, items[at - 1].label or None),
-                expression=exp.column(each.name, item.label or None),
-            )
-            bound = scope.of_kind(equal, Kind.TRUTH)
-            parts += [bound] if bound is not None else []
-        for each in conjuncts(node.args.get("on")):
-            bound = scope.of_kind(each, Kind.TRUTH)
-            parts += [bound] if bound is not None else []
-        if parts:
-            held = parts[0][0] if len(parts) == 1 else scope.made(p.Op.AND, parts, Kind.TRUTH)[0]
-        columns = (*left.columns, *right.columns)
-        left = p.PublicJoin(left, right, p.PublicJoinKind[side or "INNER"], held, columns)
-    return left
-
-
-def _relation(selects: Selects, item: Item) -> PublicRelation:
-    if isinstance(item.bound, ReferenceCatalog):
-        return reference_rows(item.bound)
-    if isinstance(item.bound, Personal):
-        selects.asking.stop("release_in_personal", item.node)
-    return item.bound
-
-
-def _sources(items: Sequence[Item]) -> list[PublicSource]:
-    found: list[PublicSource] = []
-    first = 0
-    for item in items:
-        columns = (
-            reference_rows(item.bound).columns
-            if isinstance(item.bound, ReferenceCatalog)
-            else ()
-            if isinstance(item.bound, Personal)
-            else item.bound.columns
-        )
-        found.append(PublicSource(item.label, item.owner, columns, first))
-        first += len(columns)
-    return found
 
 
 def _bare(node: exp.Expr) -> exp.Expr:
@@ -251,19 +202,27 @@ def _outputs(
     """Bind a SELECT list; `*` is every column."""
     terms: list[p.PublicTerm] = []
     columns: list[PublicColumn] = []
+    shown: set[str] = set()
+    before: dict[str, exp.Expr] = {}
     for each in node.expressions:
         inner = _bare(each)
         if isinstance(inner, exp.Star) or (isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star)):
             wanted = fold(str(inner.table)) if isinstance(inner, exp.Column) else ""
             for source in scope.sources:
-                if not wanted or source.label == wanted:
-                    terms += [Ref(source.first + at) for at in range(len(source.columns))]
-                    columns += source.columns
+                for at, column in enumerate(source.columns):
+                    whole = None if wanted else scope.merged.get(column.name)
+                    if (wanted and source.label != wanted) or (whole is not None and column.name in shown):
+                        continue
+                    shown.add(column.name)
+                    terms.append(whole[0] if whole is not None else Ref(source.first + at))
+                    columns.append(replace(column, behind=whole[1].behind) if whole is not None else column)
             if len(columns) > MOST_COLUMNS:
                 # `*, *` of `*, *` of … doubles at every step.
                 selects.asking.stop("too_many_columns", node, limit=MOST_COLUMNS)
             continue
-        bound = scope.bind(inner)
+        bound = replace(scope, aliases=dict(before)).bind(inner)
+        if isinstance(each, exp.Alias):
+            before.setdefault(fold(str(each.alias)), inner)
         if bound is None:
             continue
         terms.append(bound[0])
@@ -282,22 +241,37 @@ def _ordinal(selects: Selects, node: exp.Expr, each: exp.Expr) -> exp.Expr | Non
     return _bare(node.expressions[ordinal - 1])
 
 
-def _select(
+def selected(
     selects: Selects,
     node: exp.Expr,
-    source: PublicRelation,
+    source: PublicRelation | None,
     where: Bound | None,
     outputs: tuple[p.PublicTerm, ...],
     columns: tuple[PublicColumn, ...],
     scope: PublicScope,
     groups: tuple[Ref, ...] | None = None,
     having: Bound | None = None,
+    *,
+    numbers: PublicNumbers | None = None,
+    distinct: bool | None = None,
 ) -> PublicSelect:
-    """Put a SELECT together, with its ORDER BY, LIMIT and OFFSET."""
-    distinct = isinstance(node, exp.Select) and bool(node.args.get("distinct"))
+    """Put a SELECT together, with its QUALIFY, ORDER BY, LIMIT and OFFSET.
+
+    Args:
+        numbers: the subqueries that its terms use.
+        distinct: whether equal rows are one; None for what the text says.
+    """
+    if distinct is None:
+        distinct = isinstance(node, exp.Select) and bool(node.args.get("distinct"))
     order = _order(selects, node, outputs, columns, scope, distinct=distinct)
+    qualify = node.args.get("qualify")
+    qualified = scope.of_kind(qualify.this, Kind.TRUTH) if qualify is not None else None
     selects.stop_if_refused()
-    return PublicSelect(
+    if numbers is not None:
+        source = numbers.joined(source)
+    if source is None:
+        selects.asking.stop("row_output", node)
+    found = PublicSelect(
         source,
         where[0] if where is not None else None,
         groups,
@@ -308,6 +282,38 @@ def _select(
         order,
         _number(selects, node, "limit"),
         _number(selects, node, "offset") or 0,
+    )
+    return found if qualified is None else _qualified(found, qualified[0])
+
+
+def _qualified(found: PublicSelect, condition: p.PublicTerm) -> PublicSelect:
+    """Return the rows for which QUALIFY is true: after windows, before rows are put in order and cut."""
+    width = len(found.outputs)
+    orders = () if found.distinct else tuple(each.term for each in found.order)
+    hidden = [PublicColumn("", "", Kind.TRUTH), *(PublicColumn("", "", Kind.NUMBER) for _ in orders)]
+    inner = replace(
+        found,
+        outputs=(*found.outputs, condition, *orders),
+        columns=(*found.columns, *hidden),
+        distinct=False,
+        order=(),
+        limit=None,
+        offset=0,
+    )
+    order = found.order
+    if not found.distinct:
+        order = tuple(replace(each, term=Ref(width + 1 + at)) for at, each in enumerate(found.order))
+    return PublicSelect(
+        inner,
+        Ref(width),
+        None,
+        None,
+        tuple(Ref(place) for place in range(width)),
+        found.columns,
+        found.distinct,
+        order,
+        found.limit,
+        found.offset,
     )
 
 

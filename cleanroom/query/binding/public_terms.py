@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from cleanroom.identifiers import fold
-from cleanroom.query.binding.asking import near
+from cleanroom.query.binding import public_functions
+from cleanroom.query.binding.asking import MOST_LABELS, near
 from cleanroom.query.binding.public_constants import Bound, as_kind, constant, constant_of, written_as
-from cleanroom.query.binding.public_windows import window
+from cleanroom.query.binding.public_windows import folded, is_fold, windowed
 from cleanroom.query.public import language as p
 from cleanroom.query.public.language import Kind, Op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cleanroom.query.binding.asking import Asking
+    from cleanroom.query.binding import public_functions
+from cleanroom.query.binding.asking import Asking
 
 _NUMBERS: Final[dict[type[exp.Expr], Op]] = {
     exp.Add: Op.ADD, exp.Sub: Op.SUBTRACT, exp.Mul: Op.MULTIPLY, exp.Div: Op.DIVIDE, exp.Mod: Op.REMAINDER,
     exp.Neg: Op.NEGATE, exp.Abs: Op.ABS, exp.Floor: Op.FLOOR, exp.Ceil: Op.CEIL, exp.Sqrt: Op.SQRT,
+    exp.Sign: Op.SIGN, exp.Trunc: Op.TRUNC, exp.Ln: Op.LN, exp.Exp: Op.EXP, exp.IntDiv: Op.WHOLE_DIVIDE,
 }  # fmt: skip
 _TEXTS: Final[dict[type[exp.Expr], Op]] = {
-    exp.Lower: Op.LOWER, exp.Upper: Op.UPPER, exp.DPipe: Op.CONCAT, exp.Like: Op.LIKE,
+    exp.Lower: Op.LOWER, exp.Upper: Op.UPPER, exp.DPipe: Op.CONCAT, exp.Like: Op.LIKE, exp.ILike: Op.ILIKE,
+    exp.Trim: Op.TRIM, exp.Length: Op.LENGTH,
 }  # fmt: skip
 _COMPARED: Final[dict[type[exp.Expr], tuple[Op, bool, bool]]] = {
     exp.EQ: (Op.EQUAL, False, False),
@@ -37,11 +40,16 @@ _COMPARED: Final[dict[type[exp.Expr], tuple[Op, bool, bool]]] = {
 }
 """Operator, whether its sides are exchanged, whether it is negated."""
 
-_FOLDS: Final[dict[type[exp.Expr], p.Fold]] = {
-    exp.Count: p.Fold.COUNT, exp.Sum: p.Fold.SUM, exp.Avg: p.Fold.AVG, exp.Min: p.Fold.MIN, exp.Max: p.Fold.MAX,
+_RESULTS: Final[dict[type[exp.Expr], Kind]] = {
+    exp.Like: Kind.TRUTH, exp.ILike: Kind.TRUTH, exp.Length: Kind.NUMBER,
 }  # fmt: skip
 MAX_TERM: Final = 10_000
 """Nodes of a term written out in full."""
+_OF_DAYS: Final[dict[type[exp.Expr], Op]] = {
+    exp.Year: Op.YEAR, exp.Month: Op.MONTH, exp.Quarter: Op.QUARTER, exp.Day: Op.DAY, exp.DayOfMonth: Op.DAY,
+    exp.DayOfWeek: Op.DAY_OF_WEEK, exp.DayOfWeekIso: Op.ISO_DAY_OF_WEEK, exp.Week: Op.WEEK, exp.WeekOfYear: Op.WEEK,
+    exp.DayOfYear: Op.DAY_OF_YEAR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,8 @@ class PublicScope:
         replaced: nodes that stand for a column, by identity: keys and aggregates of the release below.
         folds: whether aggregates may be called.
         aliases: what labels of the same SELECT mean, where they may be used (HAVING, ORDER BY).
+        merged: what USING makes of several columns of one name.
+        numbers: binds a subquery that is one number of another public relation.
     """
 
     asking: Asking
@@ -76,6 +86,8 @@ class PublicScope:
     aliases: Mapping[str, exp.Expr] = field(default_factory=dict)
     once: bool = True
     instead: Callable[[exp.Expr], Bound | None] | None = None
+    merged: Mapping[str, Bound] = field(default_factory=dict)
+    numbers: Callable[[exp.Subquery], Bound | None] | None = None
 
     @property
     def columns(self) -> list[p.PublicColumn]:
@@ -110,11 +122,14 @@ class PublicScope:
         if kind in _NUMBERS:
             return self.call(_NUMBERS[kind], node, Kind.NUMBER, Kind.NUMBER)
         if kind in _TEXTS:
-            result = Kind.TRUTH if kind is exp.Like else Kind.TEXT
-            return self.call(_TEXTS[kind], node, Kind.TEXT, result)
+            result = _RESULTS.get(kind, Kind.TEXT)
+            made = self.call(_TEXTS[kind], node, Kind.TEXT, result)
+            return self.made(Op.NOT, [made], Kind.TRUTH) if made is not None and node.args.get("negate") else made
+        if kind in _OF_DAYS:
+            return self.call(_OF_DAYS[kind], node, Kind.DATE, Kind.NUMBER)
         if kind in _COMPARED:
             return self.compared(node)
-        if kind in _FOLDS or kind is exp.Filter:
+        if is_fold(node):
             return self.fold(node, None)
         match node:
             case exp.And() | exp.Or():
@@ -137,13 +152,21 @@ class PublicScope:
             case exp.Nullif():
                 return self.nullif(node)
             case exp.Round():
-                return self.round(node)
+                return public_functions.rounded(self, node)
             case exp.Cast():
-                return self.cast(node)
-            case exp.Year() | exp.Month():
-                return self.call(Op.YEAR if kind is exp.Year else Op.MONTH, node, Kind.DATE, Kind.NUMBER)
+                return public_functions.cast(self, node)
+            case exp.Is(expression=exp.Boolean()):
+                return self.truth(node)
+            case exp.Left() | exp.Right():
+                return public_functions.side(self, node)
+            case exp.Log() if isinstance(node.this, exp.Literal) and str(node.this.this) == "10":
+                return self.call_of(Op.LOG10, [node.expression], Kind.NUMBER, Kind.NUMBER)
+            case exp.TimeToStr():
+                return public_functions.day_label(self, node)
             case exp.Window():
-                return window(self, node)
+                return windowed(self, node)
+            case exp.Subquery():
+                return self.nested(node)
         self.asking.refuse("not_admitted", node, what=written_as(node))
         return None
 
@@ -162,11 +185,18 @@ class PublicScope:
         ]
         if len(found) == 1:
             return found[0]
+        if found and not table and name in self.merged:
+            return self.merged[name]
         shown = ".".join(part for part in (owner, table, name) if part)[:140]
         if found:
             self.asking.refuse("ambiguous_name", node, name=shown)
         elif not table and name in self.aliases:
-            return replace(self, aliases={}).bind(self.aliases[name])
+            self.asking.labels_written_out += 1
+            if self.asking.labels_written_out > MOST_LABELS:
+                self.asking.refuse("term_too_large", node, limit=MOST_LABELS)
+                return None
+            before = dict(list(self.aliases.items())[: list(self.aliases).index(name)])
+            return replace(self, aliases=before).bind(self.aliases[name])
         else:
             known = [column.name for column in self.columns if column.name]
             self.asking.refuse("unknown_name", node, near(name, known), name=shown)
@@ -182,8 +212,21 @@ class PublicScope:
         call = p.Call(op, tuple(term for term, _ in parts), kind, behind, apart)
         return call, p.PublicColumn("", "", kind, behind if kind is Kind.NUMBER else frozenset())
 
+    def truth(self, node: exp.Is) -> Bound | None:
+        """Bind IS TRUE and IS FALSE, which are never NULL."""
+        item = self.of_kind(node.this, Kind.TRUTH)
+        if item is None:
+            return None
+        if not node.expression.this:
+            item = self.made(Op.NOT, [item], Kind.TRUTH)
+        return self.made(Op.COALESCE, [item, constant_of(value=False, kind=Kind.TRUTH)], Kind.TRUTH)
+
     def call(self, op: Op, node: exp.Expr, wanted: Kind, result: Kind) -> Bound | None:
         arguments = [node.this, *([node.expression] if node.args.get("expression") is not None else [])]
+        return self.call_of(op, arguments, wanted, result)
+
+    def call_of(self, op: Op, arguments: list[exp.Expr], wanted: Kind, result: Kind) -> Bound | None:
+        """Bind a function of terms of one kind."""
         parts = [self.of_kind(each, wanted) for each in arguments]
         if any(part is None for part in parts):
             return None
@@ -277,30 +320,6 @@ class PublicScope:
         nothing = p.Value(None, column.kind)
         return p.Case(((equal, nothing),), term, column.kind, column.behind), replace(column, name="", label="")
 
-    def round(self, node: exp.Round) -> Bound | None:
-        item = self.of_kind(node.this, Kind.NUMBER)
-        digits = node.args.get("decimals")
-        if item is None or digits is None:
-            return None if item is None else self.made(Op.ROUND, [item], Kind.NUMBER)
-        places = constant(self.asking, digits)
-        value = places[0].value if places is not None and isinstance(places[0], p.Value) else None
-        if not isinstance(value, Decimal) or value != int(value) or not 0 <= value <= 15:
-            self.asking.refuse("not_admitted", node, what="ROUND(x, n)")
-            return None
-        return self.made(Op.ROUND, [item, constant_of(value, Kind.NUMBER)], Kind.NUMBER)
-
-    def cast(self, node: exp.Cast) -> Bound | None:
-        item = self.of_kind(node.this, Kind.NUMBER)
-        if item is None:
-            return None
-        whole = {exp.DataType.Type.INT, exp.DataType.Type.BIGINT}
-        if node.to.this in whole:
-            return self.made(Op.ROUND, [item], Kind.NUMBER)
-        if node.to.this in {exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT}:
-            return item
-        self.asking.refuse("not_admitted", node, what="CAST")
-        return None
-
     def case(self, node: exp.Case) -> Bound | None:
         operand, written = node.args.get("this"), node.args.get("ifs") or ()
         whens: list[Bound | None]
@@ -326,26 +345,13 @@ class PublicScope:
 
     # Aggregates over public rows
 
-    def fold(self, node: exp.Expr, frame: p.PublicWindow | None) -> Bound | None:
-        call, where = node, None
-        if isinstance(call, exp.Filter):
-            held = replace(self, folds=False, windows=False).of_kind(call.expression.this, Kind.TRUTH)
-            if held is None:
-                return None
-            where, call = held[0], call.this
-        fold = _FOLDS.get(type(call))
-        if fold is None or (frame is None and not self.folds) or call.args.get("expressions"):
-            self.asking.refuse("aggregate_not_admitted", node, function=written_as(call))
+    def fold(self, node: exp.Expr, window: p.PublicWindow | None) -> Bound | None:
+        """Bind an aggregate over public rows."""
+        return folded(self, node, window)
+
+    def nested(self, node: exp.Subquery) -> Bound | None:
+        """Bind a subquery that is one number of another public relation."""
+        if self.numbers is None:
+            self.asking.refuse("not_admitted", node, what="SELECT")
             return None
-        if fold is p.Fold.COUNT and isinstance(call.this, exp.Star):
-            made = p.Folded(fold, None, where, Kind.NUMBER, frozenset(), once=self.once, window=frame)
-            return made, p.PublicColumn("", "", Kind.NUMBER)
-        inner = replace(self, folds=frame is not None and self.folds, windows=False)
-        number = fold in {p.Fold.SUM, p.Fold.AVG}
-        item = inner.of_kind(call.this, Kind.NUMBER) if number else inner.bind(call.this)
-        if item is None:
-            return None
-        kind = item[1].kind if fold in {p.Fold.MIN, p.Fold.MAX} else Kind.NUMBER
-        behind = item[1].behind
-        folded = p.Folded(fold, item[0], where, kind, behind, once=self.once, window=frame)
-        return folded, p.PublicColumn("", "", kind, behind if kind is Kind.NUMBER else frozenset())
+        return self.numbers(node)

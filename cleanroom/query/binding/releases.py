@@ -12,28 +12,31 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from cleanroom.catalog import day_of
+from cleanroom.errors import Refusal
 from cleanroom.identifiers import fold
 from cleanroom.query import statistics
-from cleanroom.query.binding.aggregates import Aggregated, Called, argument, calls_in, is_aggregate, taken_apart
-from cleanroom.query.binding.grouping import same_key
+from cleanroom.query.binding.aggregates import Aggregated, Called, argument, is_aggregate, taken_apart, under_window
 from cleanroom.query.binding.joins import condition
 from cleanroom.query.binding.keys import clamped, key_of, month_key, word_key
 from cleanroom.query.binding.personal import Release, Rows
+from cleanroom.query.binding.release_keys import ReleaseKeys
+from cleanroom.query.binding.rewrites import FEWEST_PERSONS, counted_values, instead
 from cleanroom.query.binding.scalars import bind_scalar
-from cleanroom.query.binding.selects import chosen, written_key
-from cleanroom.query.terms.language import AllOf, Choice, Column, Integer, Missing, Nothing, Term
+from cleanroom.query.binding.selects import chosen
+from cleanroom.query.binding.unit_arguments import unit_where
+from cleanroom.query.terms.casting import Target, cast
+from cleanroom.query.terms.language import AllOf, Choice, Column, Flag, Integer, Missing, Nothing, Term
 from cleanroom.query.terms.typed import Constant, Typed
-from cleanroom.query.terms.types import NumberType, TextType
+from cleanroom.query.terms.types import BooleanType, DateType, NumberType, TextType
 
 if TYPE_CHECKING:
     from cleanroom.query.binding.scope import RowScope
     from cleanroom.query.binding.selects import Selects
+    from cleanroom.query.binding.sources import Environment
     from cleanroom.query.public.language import PublicRelation
 
 LONGEST_LABEL: Final = 63
-MOST_SETS: Final = 64
-"""Grouping sets of a question: CUBE over six columns."""
-
 _VARIANCES: Final = {
     Called.VAR_POP: (False, False),
     Called.VAR_SAMP: (True, False),
@@ -42,98 +45,43 @@ _VARIANCES: Final = {
 }
 
 
-def release(selects: Selects, node: exp.Select, rows: Rows, scope: RowScope, filters: list[Term]) -> PublicRelation:
-    """Bind a SELECT of aggregates over people; the result is public."""
+def release(
+    selects: Selects, node: exp.Select, names: Environment, rows: Rows, scope: RowScope, filters: list[Term]
+) -> PublicRelation:
+    """Bind a SELECT of aggregates over people; the result is public.
+
+    Args:
+        names: the WITH names that its subqueries may use.
+    """
     from cleanroom.query.binding.public_selects import over_release
 
-    binder = ReleaseBinder(selects, node, rows, scope, filters)
-    binder.keys()
+    keys = ReleaseKeys(selects, node, scope)
+    keys.bind()
+    binder = ReleaseBinder(selects, node, rows, scope, filters, keys)
     replaced = binder.replaced()
     found, index = binder.finished()
-    return over_release(selects, node, found, index, replaced)
+    return over_release(selects, node, names, found, index, replaced, counted=binder.counted)
 
 
 @dataclass
 class ReleaseBinder:
-    """Collects the keys and statistics of one release."""
+    """Collects the statistics of one release.
+
+    Args:
+        counted: the place of the persons of each cell among the outputs, where the text asks for keys alone (S25).
+    """
 
     selects: Selects
     node: exp.Select
     rows: Rows
     scope: RowScope
     filters: list[Term]
-    _keys: list[Typed] = field(default_factory=list)
-    _key_nodes: list[exp.Expr] = field(default_factory=list)
-    _sets: tuple[tuple[int, ...], ...] = ((),)
+    keys: ReleaseKeys
+    counted: int | None = None
     _terms: list[Term] = field(default_factory=list)
     _facts: list[Typed] = field(default_factory=list)
     _statistics: list[statistics.Statistic] = field(default_factory=list)
     _outputs: list[statistics.Output] = field(default_factory=list)
-
-    def keys(self) -> None:
-        """Bind GROUP BY, its ROLLUP, CUBE and GROUPING SETS written out."""
-        group = self.node.args.get("group")
-        if group is None:
-            return
-        if group.args.get("all"):
-            plain = [
-                out.this if isinstance(out, exp.Alias) else out
-                for out in self.node.expressions
-                if not any(True for _ in calls_in(out))
-            ]
-            self._sets = (self._places(plain),)
-            return
-        simple = [each for each in group.expressions if not isinstance(each, (exp.Rollup, exp.Cube, exp.GroupingSets))]
-        products: list[list[tuple[int, ...]]] = [[self._places(simple)]]
-        special: list[exp.Expr] = [
-            each for each in group.expressions if isinstance(each, (exp.Rollup, exp.Cube, exp.GroupingSets))
-        ]
-        for name in ("rollup", "cube", "grouping_sets"):
-            special += [each for each in group.args.get(name) or () if isinstance(each, exp.Expr)]
-        products += [self._written_sets(each) for each in special]
-        sets: list[tuple[int, ...]] = [()]
-        for options in products:
-            sets = [tuple(dict.fromkeys((*one, *other))) for one in sets for other in options]
-            if len(sets) > MOST_SETS:
-                self.selects.asking.stop("too_many_sets", group, limit=MOST_SETS)
-        self._sets = tuple(sorted(tuple(sorted(each)) for each in sets)) if len(sets) > 1 else tuple(sets)
-
-    def _written_sets(self, node: exp.Expr) -> list[tuple[int, ...]]:
-        parts = [self._places(_members(each)) for each in node.expressions]
-        match node:
-            case exp.Rollup():
-                return [_joined(parts[:count]) for count in range(len(parts), -1, -1)]
-            case exp.Cube():
-                if len(parts) > 6:
-                    self.selects.asking.stop("too_many_sets", node, limit=MOST_SETS)
-                return [
-                    _joined([part for at, part in enumerate(parts) if mask >> at & 1])
-                    for mask in range(2 ** len(parts) - 1, -1, -1)
-                ]
-        return parts
-
-    def _places(self, nodes: list[exp.Expr]) -> tuple[int, ...]:
-        """Return the places of these keys, noting those that are new."""
-        places: list[int] = []
-        for each in nodes:
-            written = written_key(each, self.node, self.scope)
-            if written is None:
-                continue
-            if self.scope.unit(written, quiet=True) is not None:
-                self.scope.refuse("row_output", each)
-                continue
-            bound = bind_scalar(written, self.scope)
-            if not isinstance(bound, Typed):
-                if bound is not None:
-                    self.scope.refuse("not_admitted", each, what="GROUP BY …")
-                continue
-            same = [place for place, key in enumerate(self._keys) if key.term == bound.term]
-            if not same:
-                self._keys.append(bound)
-                self._key_nodes.append(each)
-                same = [len(self._keys) - 1]
-            places.append(same[0])
-        return tuple(dict.fromkeys(places))
 
     def replaced(self) -> dict[int, int]:
         """Find keys and aggregates in the SELECT list, HAVING and ORDER BY.
@@ -142,22 +90,26 @@ class ReleaseBinder:
             For each such node, by identity, the place of the released column that stands for it.
         """
         places: dict[int, int] = {}
-        clauses = [out.this if isinstance(out, exp.Alias) else out for out in self.node.expressions]
-        having, order = self.node.args.get("having"), self.node.args.get("order")
-        if having is not None:
-            clauses.append(having.this)
-        aliases = {fold(str(out.alias)) for out in self.node.expressions if isinstance(out, exp.Alias)}
+        labels: set[str] = set()
+        for out in self.node.expressions:
+            inner = out.this if isinstance(out, exp.Alias) else out
+            self._replace(inner, places, set(labels))
+            if isinstance(out, exp.Alias):
+                labels.add(fold(str(out.alias)))
+        for name in ("having", "qualify"):
+            clause = self.node.args.get(name)
+            if clause is not None:
+                self._replace(clause.this, places, labels)
+        order = self.node.args.get("order")
         for each in order.expressions if order is not None else ():
             plain = each.this
-            alias = isinstance(plain, exp.Column) and not plain.table and fold(str(plain.name)) in aliases
+            alias = isinstance(plain, exp.Column) and not plain.table and fold(str(plain.name)) in labels
             if not alias and not isinstance(plain, (exp.Literal, exp.Var)):
-                clauses.append(plain)
-        for clause in clauses:
-            self._replace(clause, places, aliases if clause is (having.this if having is not None else None) else set())
+                self._replace(plain, places, labels)
         return places
 
-    def _replace(self, node: exp.Expr, places: dict[int, int], aliases: set[str]) -> None:
-        if isinstance(node, exp.Grouping):
+    def _replace(self, node: exp.Expr, places: dict[int, int], labels: set[str]) -> None:
+        if isinstance(node, (exp.Grouping, exp.GroupingId)):
             self._grouping(node, places)
             return
         if is_aggregate(node):
@@ -167,19 +119,19 @@ class ReleaseBinder:
                     self._statistics.append(made)
                 places[id(node)] = self._output(statistics.StatisticOutput("", self._statistics.index(made)))
             return
-        key = same_key(self.scope, node, self._keys)
+        key = self.keys.place(node)
         if key is not None:
             places[id(node)] = self._output(statistics.KeyOutput("", key))
             return
         if isinstance(node, exp.Window):
-            # A window over a release is said over its released table, in a SELECT around it.
-            hint = ("… FROM (SELECT … GROUP BY …) AS t", "… FROM (SELECT … GROUP BY …) AS t")
-            self.scope.refuse("window_without_unit", node, hint)
+            # A window over the released table; what is called over it is none of the people's aggregates.
+            for inside in under_window(node):
+                self._replace(inside, places, labels)
             return
         if isinstance(node, exp.Column):
             if self.scope.unit(node, quiet=True) is not None or isinstance(node.this, exp.Star):
                 self.scope.refuse("row_output", node)
-            elif fold(str(node.name)) not in aliases or node.table:
+            elif fold(str(node.name)) not in labels or node.table:
                 found = bind_scalar(node, self.scope)
                 if found is not None:
                     self.scope.refuse("not_grouped", node, name=str(node.name)[:80])
@@ -187,18 +139,23 @@ class ReleaseBinder:
         if isinstance(node, exp.Star):
             self.scope.refuse("row_output", node)
             return
+        if isinstance(node, exp.Subquery):
+            # Another release's number, which the released table's terms bind.
+            return
         if isinstance(node, (exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Exists)):
             self.scope.refuse("not_admitted", node, what="SELECT")
             return
         for child in node.iter_expressions():
-            self._replace(child, places, aliases)
+            self._replace(child, places, labels)
 
-    def _grouping(self, node: exp.Grouping, places: dict[int, int]) -> None:
-        keys = [same_key(self.scope, each, self._keys) for each in node.expressions]
-        if len(keys) != 1 or keys[0] is None:
+    def _grouping(self, node: exp.Expr, places: dict[int, int]) -> None:
+        """Bind GROUPING(…): a bit for each key, the first highest."""
+        found = [self.keys.place(each) for each in node.expressions]
+        keys = [key for key in found if key is not None]
+        if not keys or len(keys) < len(found):
             self.scope.refuse("not_admitted", node, what="GROUPING(…)")
             return
-        places[id(node)] = self._output(statistics.GroupingOutput("", (keys[0],)))
+        places[id(node)] = self._output(statistics.GroupingOutput("", tuple(keys)))
 
     def _output(self, output: statistics.Output) -> int:
         if output not in self._outputs:
@@ -208,18 +165,22 @@ class ReleaseBinder:
     def finished(self) -> tuple[Release, int]:
         """Return the release and its number."""
         asking = self.selects.asking
-        if not self._statistics and not asking.reasons:
+        if not self._statistics and not self.keys.keys and not asking.reasons:
             asking.refuse("row_output", self.node, ("ajoutez COUNT(DISTINCT person)", "add COUNT(DISTINCT person)"))
-        shown = {output.key for output in self._outputs if isinstance(output, statistics.KeyOutput)}
-        if shown != set(range(len(self._keys))) and not asking.reasons:
-            asking.refuse("key_not_selected", self.node)
-        keys = [self._key(key, node) for key, node in zip(self._keys, self._key_nodes, strict=True)]
+        if not self._statistics:
+            # Keys without a statistic are a GROUP BY with a charged count (S25).
+            self._statistics.append(statistics.CountPersons(None))
+            self.counted = self._output(statistics.StatisticOutput("", 0))
+        for place in range(len(self.keys.keys)):
+            # A key that SELECT leaves out is released all the same, and left out afterwards.
+            self._output(statistics.KeyOutput("", place))
+        keys = [self._key(key, node) for key, node in zip(self.keys.keys, self.keys.nodes, strict=True)]
         self.selects.stop_if_refused()
         found = Release(
             chosen(self.rows.relation, self._terms),
             tuple(self._facts),
             tuple(key for key in keys if key is not None),
-            self._sets,
+            self.keys.sets,
             tuple(self._statistics),
             tuple(self._outputs),
             asking.position(self.node),
@@ -279,24 +240,53 @@ class ReleaseBinder:
         return self._measure(found, where)
 
     def _refuse_extreme(self, found: Aggregated) -> None:
+        """Refuse what one person can decide (S28), with the quantile that is near it."""
         hint = None
-        item = str(found.item.name) if isinstance(found.item, exp.Column) else "x"
-        if found.called in {Called.MIN, Called.MAX}:
-            share = "0.01" if found.called is Called.MIN else "0.99"
-            hint = (f"QUANTILE_DISC({item}, {share})", f"QUANTILE_DISC({item}, {share})")
+        if found.called in {Called.MIN, Called.MAX} and found.item is not None:
+            hint = self._quantile_of(found, "0.01" if found.called is Called.MIN else "0.99")
+        elif found.called is Called.SOME and found.item is not None:
+            hint = instead(
+                self.selects.asking, found.node, exp.GTE(this=exp.CountIf(this=found.item.copy()), expression=_twenty())
+            )
         self.scope.refuse("aggregate_not_admitted", found.node, hint, function=found.called.value)
+
+    def _quantile_of(self, found: Aggregated, share: str) -> tuple[str, str] | None:
+        """Return the question with a quantile instead; of days, counted from the first declared one."""
+        if found.item is None:
+            return None
+        noted = len(self.selects.asking.reasons)
+        bound = bind_scalar(found.item, self.scope)
+        del self.selects.asking.reasons[noted:]
+        kind = bound.type if isinstance(bound, Typed) else None
+        item = found.item.copy()
+        if isinstance(kind, DateType):
+            first = exp.Cast(
+                this=exp.Literal.string(day_of(kind.lower).isoformat()), to=exp.DataType(this=exp.DataType.Type.DATE)
+            )
+            item = exp.Sub(this=item, expression=first)
+        elif not isinstance(kind, NumberType):
+            return None
+        by = exp.PercentileDisc(this=item, expression=exp.Literal.number(share))
+        return instead(self.selects.asking, found.node, by)
+
+    def _refuse_distinct(self, found: Aggregated) -> None:
+        """Refuse a count of distinct values: one person can have many, and it would count nobody's persons (S28)."""
+        hint: tuple[str, str] | None = ("COUNT(DISTINCT person)", "COUNT(DISTINCT person)")
+        unit = next((source.unit for source in self.rows.sources if source.unit is not None), None)
+        item = found.item
+        if isinstance(item, exp.Column) and unit is not None and found.where is None:
+            hint = counted_values(self.node, item, unit) or hint
+        self.scope.refuse("aggregate_not_admitted", found.node, hint, function="COUNT(DISTINCT …)")
 
     def _count(self, found: Aggregated, where: list[Term]) -> statistics.Statistic | None:
         distinct = found.called is Called.COUNT_DISTINCT
-        unit = self.scope.unit(found.item, quiet=True) if found.item is not None else None
-        if unit is not None:
-            if unit.source is not None and unit.source.present is not None:
-                where = [*where, self.rows.present(unit.source)]
-            column = self._marked(where)
+        item = found.item if found.item is not None else exp.Null()
+        there = unit_where(self.scope, item) if not isinstance(item, exp.Null) else None
+        if there is not None:
+            column = self._marked([*where, *([there] if there != Flag(value=True) else [])])
             return statistics.CountPersons(column) if distinct else statistics.CountRows(column)
         if distinct:
-            hint = ("COUNT(DISTINCT person)", "COUNT(DISTINCT person)")
-            self.scope.refuse("aggregate_not_admitted", found.node, hint, function="COUNT(DISTINCT …)")
+            self._refuse_distinct(found)
             return None
         value = argument(self.scope, found)
         if value is None:
@@ -315,11 +305,17 @@ class ReleaseBinder:
 
     def _measure(self, found: Aggregated, where: list[Term]) -> statistics.Statistic | None:
         value = argument(self.scope, found)
+        if value is not None and found.called is Called.SUM and isinstance(value.type, BooleanType):
+            value = self._as_number(value)
         if value is None:
             return None
         kind = value.type
         if not isinstance(kind, NumberType):
-            self.scope.refuse("measure_required", found.node, function=found.called.value)
+            hint = None
+            if isinstance(kind, DateType) and found.called in {Called.QUANTILE_CONT, Called.QUANTILE_DISC}:
+                share = found.fraction.sql(dialect="duckdb") if found.fraction is not None else "0.5"
+                hint = self._quantile_of(found, share)
+            self.scope.refuse("measure_required", found.node, hint, function=found.called.value)
             return None
         term = clamped(value)
         column = self._column(replace(value, term=_only(where, term) if where else term))
@@ -338,6 +334,14 @@ class ReleaseBinder:
         sample, root = _VARIANCES[found.called]
         return statistics.Variance(column, lower, upper, resolution, sample=sample, root=root)
 
+    def _as_number(self, value: Typed) -> Typed | None:
+        """Return a boolean as DuckDB's SUM reads it: 1 and 0."""
+        made = cast(value, Target.INTEGER, position=value.position)
+        if isinstance(made, Refusal):
+            self.scope.note(made)
+            return None
+        return made
+
     def _fraction(self, found: Aggregated) -> Fraction | None:
         """Return the share of a quantile: a constant from 0 to 1 with few digits."""
         bound = bind_scalar(found.fraction, self.scope) if found.fraction is not None else None
@@ -345,6 +349,7 @@ class ReleaseBinder:
             share = Fraction(str(bound.value)) if isinstance(bound, Constant) else Fraction(-1)
         except (ValueError, ZeroDivisionError):
             share = Fraction(-1)
+        share = 1 - share if found.from_above else share
         if not 0 <= share <= 1 or share.denominator > 10_000:
             self.scope.refuse(
                 "aggregate_not_admitted",
@@ -356,6 +361,10 @@ class ReleaseBinder:
         return share
 
 
+def _twenty() -> exp.Expr:
+    return exp.Literal.number(FEWEST_PERSONS)
+
+
 def _only(where: list[Term], term: Term) -> Term:
     """Return `term` where all conditions are true, else NULL."""
     return Choice(((where[0] if len(where) == 1 else AllOf(tuple(where)), term),), Nothing())
@@ -363,13 +372,3 @@ def _only(where: list[Term], term: Term) -> Term:
 
 def _counted(value: Typed, term: Term) -> Typed:
     return Typed(term, NumberType.between(1, 1, nullable=True), value.origins, value.compared)
-
-
-def _members(node: exp.Expr) -> list[exp.Expr]:
-    if isinstance(node, exp.Tuple):
-        return list(node.expressions)
-    return [node.this if isinstance(node, exp.Paren) else node]
-
-
-def _joined(parts: list[tuple[int, ...]]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(place for part in parts for place in part))

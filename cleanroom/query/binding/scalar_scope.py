@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from cleanroom.errors import Position, Refusal
     from cleanroom.query.parse import ParameterValue
-    from cleanroom.query.terms.typed import Typed
+    from cleanroom.query.terms.typed import Constant, Typed
 
 
 class ScalarScope(Protocol):
@@ -19,7 +19,7 @@ class ScalarScope(Protocol):
     def text(self) -> str:
         """The question as written."""
 
-    def special(self, node: exp.Expr) -> Typed | bool | None:
+    def special(self, node: exp.Expr) -> Typed | Constant | bool | None:
         """Return what stands for a node, such as an aggregate or EXISTS; None if refused; False if it is ordinary."""
 
     def subquery(self, node: exp.Expr) -> Typed | None:

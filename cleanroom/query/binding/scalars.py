@@ -62,6 +62,7 @@ _SINGLE: Final[dict[type[exp.Expr], Callable[[Operand], Typed | Refusal]]] = {
     exp.Sign: arithmetic.sign,
     exp.Floor: arithmetic.floor,
     exp.Ceil: arithmetic.ceil,
+    exp.Trunc: conditional.truncated,
     exp.Not: logic.opposite,
 }
 _TARGETS: Final[dict[exp.DType, Target]] = {

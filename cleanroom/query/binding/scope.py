@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from cleanroom.errors import Refusal
 from cleanroom.identifiers import fold
 from cleanroom.query.binding.asking import Asking, near
+from cleanroom.query.terms.conditional import coalesce
 from cleanroom.query.terms.language import Column, Flag
-from cleanroom.query.terms.typed import Typed
+from cleanroom.query.terms.typed import Constant, Typed
 from cleanroom.query.terms.types import BooleanType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
-    from cleanroom.errors import Position, Refusal
+    from cleanroom.errors import Position
     from cleanroom.query.binding.personal import Rows, Source
     from cleanroom.query.parse import ParameterValue
 
@@ -45,14 +47,20 @@ class RowScope:
         nested: binds EXISTS, IN (SELECT …) and scalar subqueries in a term.
         instead: what stands for a whole node: aggregates, keys and windows of a grouped SELECT; None binds it itself.
         grouped: whether terms are over groups, so that nothing of a single row may stand in them.
+        arriving: the source that a join brings in, while its ON is bound: whether it is there says nothing of the rest.
+        aliases: labels of the same SELECT that terms may use; a column of that name comes first, as in DuckDB.
+        meanings: what labels were found to mean, so that each is bound once however often it is used.
     """
 
     asking: Asking
     rows: Rows
     outer: RowScope | None = None
     nested: Callable[[RowScope, exp.Expr], Typed | None] | None = None
-    instead: Callable[[RowScope, exp.Expr], Typed | bool | None] | None = None
+    instead: Callable[[RowScope, exp.Expr], Typed | Constant | bool | None] | None = None
     grouped: bool = False
+    arriving: Source | None = None
+    aliases: Mapping[str, exp.Expr] = field(default_factory=dict)
+    meanings: dict[str, Typed | Constant | None] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -75,12 +83,35 @@ class RowScope:
         """Return the value of a parameter."""
         return self.asking.query.parameter(node)
 
-    def special(self, node: exp.Expr) -> Typed | bool | None:
+    def labelled(self, aliases: Mapping[str, exp.Expr]) -> RowScope:
+        """Return these names with labels of the same SELECT beside them."""
+        return replace(self, aliases=aliases, meanings={})
+
+    def _label(self, node: exp.Expr) -> str | None:
+        """Return the label that a node is, where no column has that name; in a subquery what is around comes first."""
+        if not self.aliases or self.outer is not None or not isinstance(node, exp.Column) or node.table:
+            return None
+        name = fold(str(node.name))
+        return name if name in self.aliases and not self._own(node) else None
+
+    def _meaning(self, label: str) -> Typed | Constant | None:
+        """Return what a label means; it may use the labels before it."""
+        from cleanroom.query.binding.scalars import bind_scalar
+
+        if label not in self.meanings:
+            before = dict(list(self.aliases.items())[: list(self.aliases).index(label)])
+            self.meanings[label] = bind_scalar(self.aliases[label], replace(self, aliases=before))
+        return self.meanings[label]
+
+    def special(self, node: exp.Expr) -> Typed | Constant | bool | None:
         """Return what stands for a node, None if it is refused, or False if it is an ordinary term."""
         if self.instead is not None:
             found = self.instead(self, node)
             if found is not False:
                 return found
+        label = self._label(node)
+        if label is not None:
+            return self._meaning(label)
         if isinstance(node, exp.Is) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Null):
             unit = self.unit(node.this, quiet=True)
             if unit is not None and self.grouped:
@@ -122,15 +153,35 @@ class RowScope:
         return found
 
     def unit(self, node: exp.Expr, *, quiet: bool = False) -> UnitName | None:
-        """Resolve a node as the privacy unit, or return None if it is something else."""
+        """Resolve a node as the privacy unit, or return None if it is something else.
+
+        `COALESCE(a.person, b.person)` is the unit that every row has (S14), where one of these is there in every row:
+        an outer join's own is COALESCE of its sides' units.
+        """
         while isinstance(node, exp.Paren):
             node = node.this
+        if isinstance(node, exp.Coalesce):
+            return self._first_unit([node.this, *node.expressions])
         if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
             return None
         found = self._find(node)
         if found is None and not quiet:
             self._explain(node)
         return found if isinstance(found, UnitName) else None
+
+    def _first_unit(self, nodes: Sequence[exp.Expr]) -> UnitName | None:
+        units = [self.unit(each, quiet=True) for each in nodes]
+        named = [each.source for each in units if each is not None and not each.outer]
+        if len(named) < len(nodes):
+            return None
+        others = [source for source in self.rows.sources if source is not self.arriving]
+        with_unit = [source for source in others if source.unit is not None]
+        if any(source is self.arriving for source in named):
+            return None
+        sure = any(source is None or source.present is None for source in named)
+        if sure or all(any(source is each for each in named) for source in with_unit):
+            return UnitName(None, outer=False)
+        return None
 
     def _find(self, node: exp.Column) -> Typed | UnitName | None:
         """Return what a name means, or None if nothing or several things."""
@@ -146,10 +197,21 @@ class RowScope:
             return None
         if len(found) == 1:
             return found[0]
+        if found and not node.table and fold(str(node.name)) in self.rows.merged:
+            return self._merged(fold(str(node.name)), node)
         if found and all(isinstance(each, UnitName) for each in found):
             # After USING, or after ON a.person = b.person, the bare unit is the same on every side.
             return UnitName(None, outer=False)
         return None
+
+    def _merged(self, name: str, node: exp.Column) -> Typed | None:
+        """Return the one column that USING makes of several: the first that is not NULL."""
+        columns = [self.rows.columns[place] for place in self.rows.merged[name]]
+        made = columns[0] if len(columns) == 1 else coalesce(columns)
+        if isinstance(made, Refusal):
+            self.note(made)
+            return None
+        return replace(made, position=self.position(node))
 
     def knows(self, node: exp.Column) -> bool:
         """Return whether a name is one of the rows' own."""

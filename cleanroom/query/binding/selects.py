@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from cleanroom.errors import Refusal
 from cleanroom.identifiers import fold
 from cleanroom.query import algebra
-from cleanroom.query.binding.aggregates import calls_in
+from cleanroom.query.binding.aggregates import calls_in, calls_under
 from cleanroom.query.binding.asking import MAX_RELATIONS, Asking, ReferenceCatalog, Unbound
 from cleanroom.query.binding.grouping import PersonGroups
 from cleanroom.query.binding.joins import Joiner, condition, conjuncts
+from cleanroom.query.binding.labels import aliases_of, written_key
 from cleanroom.query.binding.personal import Personal, Rows
 from cleanroom.query.binding.scalars import bind_scalar
 from cleanroom.query.binding.scope import RowScope, UnitName
@@ -61,21 +62,23 @@ class Selects:
 
     def select(self, node: exp.Select, names: Environment) -> Bound:
         """Bind a SELECT: rows of people, a release of them, or a public relation."""
-        from cleanroom.query.binding.public_selects import public_select
+        from cleanroom.query.binding.public_selects import numbers_alone, public_select
         from cleanroom.query.binding.releases import release
 
         if node.args.get("kind"):
             self.asking.stop("not_admitted", node, what=f"SELECT AS {node.args['kind']}")
+        if node.args.get("from_") is None:
+            return numbers_alone(self, node, names)
         items = self.items(node, names)
         if not any(isinstance(each.bound, Personal) for each in items):
             return public_select(self, node, items, names)
         rows, waiting, scope = self.joined(node, items, names)
         nested = self.subqueries(names)
-        filters = self.where(rows, waiting, scope, nested)
+        filters = self.where(rows, waiting, scope.labelled(aliases_of(node)), nested)
         if self.grouped_by_unit(node, scope):
             return self._grouped(node, rows, scope)
-        if node.args.get("group") or node.args.get("having") or self.aggregates(node):
-            return release(self, node, rows, scope, filters)
+        if node.args.get("group") or node.args.get("having") or self.aggregates(node) or self._distinct(node, scope):
+            return release(self, node, names, rows, scope, filters)
         return self._plain(node, rows, scope)
 
     def items(self, node: exp.Select, names: Environment) -> list[Item]:
@@ -174,9 +177,19 @@ class Selects:
         """Return whether GROUP BY names the bare unit (S17)."""
         return any(unit is not None for _, unit in self._group(node, scope, quiet=True))
 
-    def grouping(self, rows: Rows, keys: list[Typed], scope: RowScope) -> PersonGroups:
+    def _distinct(self, node: exp.Select, scope: RowScope) -> bool:
+        """Return whether a SELECT is DISTINCT values without the unit: a release of keys (S25)."""
+        if not node.args.get("distinct") or any(each.find(exp.Window) for each in node.expressions):
+            return False
+        outputs = [out.this if isinstance(out, exp.Alias) else out for out in node.expressions]
+        stars = any(isinstance(out, exp.Star) or isinstance(getattr(out, "this", None), exp.Star) for out in outputs)
+        return not stars and all(scope.unit(out, quiet=True) is None for out in outputs)
+
+    def grouping(
+        self, rows: Rows, keys: list[Typed], scope: RowScope, written: Sequence[exp.Expr] = ()
+    ) -> PersonGroups:
         """Return the groups of each person's rows by these keys."""
-        return PersonGroups(self.asking, rows, keys, scope)
+        return PersonGroups(self.asking, rows, keys, scope, written=tuple(written))
 
     def _group(self, node: exp.Select, scope: RowScope, *, quiet: bool) -> list[tuple[exp.Expr, UnitName | None]]:
         """Return the expressions of GROUP BY, ordinals and aliases written out, and which is the unit."""
@@ -197,6 +210,7 @@ class Selects:
         if any(isinstance(each, (exp.Rollup, exp.Cube, exp.GroupingSets)) for each in group.expressions):
             self.asking.stop("not_admitted", node, what="ROLLUP, CUBE, GROUPING SETS (person)")
         keys: list[Typed] = []
+        written: list[exp.Expr] = []
         for each, unit in self._group(node, scope, quiet=True):
             if unit is not None:
                 if unit.source is not None and unit.source.present is not None:
@@ -205,35 +219,62 @@ class Selects:
             bound = bind_scalar(each, scope)
             if isinstance(bound, Typed):
                 keys.append(bound)
-            elif bound is not None:
-                self.asking.refuse("not_admitted", each, what="GROUP BY …")
-        groups = self.grouping(rows, keys, scope)
-        having = node.args.get("having")
-        held = condition(groups.scope(), having.this) if having is not None else None
-        outputs = self._outputs(node, groups.scope(), scope)
+                written.append(each)
+        groups = self.grouping(rows, keys, scope, written)
+        for clause in (*node.expressions, node.args.get("having"), node.args.get("qualify")):
+            # All aggregates first, so that the columns of windows stand behind theirs.
+            for call in calls_under(clause) if clause is not None else ():
+                groups.aggregate(call)
+        self.stop_if_refused()
+        over = groups.scope().labelled(aliases_of(node))
         grouped = Rows(groups.relation(), groups.columns(), rows.sources)
+        having = node.args.get("having")
+        held = condition(over, having.this) if having is not None else None
         if held is not None:
             grouped.relation = self.filtered(grouped, [held.term])
+        windows = PersonWindows(self.asking, grouped)
+
+        def instead(inside: RowScope, each: exp.Expr) -> Typed | Constant | bool | None:
+            if isinstance(each, exp.Window):
+                return windows.column(replace(inside, instead=groups.instead), each)
+            return groups.instead(inside, each)
+
+        outputs = self._outputs(node, replace(groups.scope(), instead=instead), scope)
+        self._qualified(node, grouped, replace(groups.scope(), instead=instead))
         return self._finished(node, grouped, outputs)
+
+    def _qualified(self, node: exp.Select, rows: Rows, scope: RowScope) -> None:
+        """Keep the rows for which QUALIFY is true: of each person, by windows over that person's rows alone."""
+        qualify = node.args.get("qualify")
+        if qualify is not None:
+            held = condition(scope.labelled(aliases_of(node)), qualify.this)
+            if held is not None:
+                rows.relation = self.filtered(rows, [held.term])
 
     def _plain(self, node: exp.Select, rows: Rows, scope: RowScope) -> Personal:
         """Bind a SELECT of rows of people, windows over each person's rows included."""
         self.no_order(node)
         windows = PersonWindows(self.asking, rows)
 
-        def instead(inside: RowScope, each: exp.Expr) -> Typed | bool | None:
+        def instead(inside: RowScope, each: exp.Expr) -> Typed | Constant | bool | None:
             if isinstance(each, exp.Window):
                 return windows.column(replace(inside, instead=None), each)
             return False
 
         outputs = self._outputs(node, replace(scope, instead=instead), scope)
+        self._qualified(node, rows, replace(scope, instead=instead))
         return self._finished(node, rows, outputs)
 
     def _outputs(self, node: exp.Select, scope: RowScope, names: RowScope) -> list[tuple[str, Typed | UnitName]]:
         """Bind a SELECT list: a label and a term for each output, or the unit."""
         found: list[tuple[str, Typed | UnitName]] = []
+        labels: dict[str, exp.Expr] = {}
+        plain = scope
         for each in node.expressions:
             inner = each.this if isinstance(each, exp.Alias) else each
+            scope = plain.labelled(dict(labels))
+            if isinstance(each, exp.Alias):
+                labels.setdefault(fold(str(each.alias)), inner)
             if isinstance(inner, exp.Star) or (isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star)):
                 found += self._star(inner, scope)
                 continue
@@ -268,7 +309,15 @@ class Selects:
             if source.unit is not None and source.unit not in units:
                 units.add(source.unit)
                 found.append((source.unit, UnitName(source if wanted else None, outer=False)))
-            found += [(name, scope.rows.columns[place]) for name, place in source.places.items()]
+            for name, place in source.places.items():
+                merged = () if wanted else scope.rows.merged.get(name, ())
+                if not merged:
+                    found.append((name, scope.rows.columns[place]))
+                elif name not in units:
+                    # USING makes one column of several: it stands where the first of them does.
+                    units.add(name)
+                    whole = scope.column(exp.column(name))
+                    found += [(name, whole)] if whole is not None else []
         return found
 
     def _finished(self, node: exp.Select, rows: Rows, outputs: list[tuple[str, Typed | UnitName]]) -> Personal:
@@ -321,23 +370,3 @@ def chosen(relation: algebra.Relation, terms: Sequence[Term]) -> algebra.Relatio
     if len(places) == len(terms):
         return algebra.Select(relation, algebra.Truth.TRUE, tuple(places))
     return algebra.Project(relation, tuple(terms))
-
-
-def written_key(each: Any, node: exp.Select, scope: RowScope) -> Any:
-    """Return what a key of GROUP BY stands for: an ordinal or an alias is the output that it names."""
-    while isinstance(each, exp.Paren):
-        each = each.this
-    if isinstance(each, exp.Literal) and not each.is_string:
-        written = str(each.this)
-        ordinal = int(written) if written.isdigit() and len(written) < 5 else 0
-        if not 1 <= ordinal <= len(node.expressions):
-            scope.refuse("unknown_name", each, name=written[:20])
-            return None
-        named = node.expressions[ordinal - 1]
-        return named.this if isinstance(named, exp.Alias) else named
-    if isinstance(each, exp.Column) and not each.table and not scope.knows(each):
-        name = fold(str(each.name))
-        aliases = [out.this for out in node.expressions if isinstance(out, exp.Alias) and fold(str(out.alias)) == name]
-        if len(aliases) == 1:
-            return aliases[0]
-    return each

@@ -10,6 +10,7 @@ from sqlglot import exp
 from cleanroom.errors import Refusal
 from cleanroom.query import algebra
 from cleanroom.query.binding.personal import Personal
+from cleanroom.query.person_rows import WindowFunction, WindowName
 from cleanroom.query.terms.alike import alike
 from cleanroom.query.terms.language import AllOf, AnyOf, Column, Compared, Comparing, LookUp, Missing, Term
 from cleanroom.query.terms.operands import derived
@@ -24,25 +25,20 @@ _SetNode = exp.Union | exp.Intersect | exp.Except
 
 def set_operation(selects: Selects, node: _SetNode, names: Environment) -> Bound:
     """Bind a set operation; a chain of one associative operation is one, with many arms."""
-    from cleanroom.query.binding.public_selects import public_set
+    from cleanroom.query.binding.public_sets import public_set
 
     arms = [selects.relation(each, names) for each in _arms(node)]
     people = [arm for arm in arms if isinstance(arm, Personal)]
+    if node.args.get("by_name"):
+        if len(people) != len(arms):
+            selects.asking.stop("not_admitted", node, what="UNION BY NAME")
+        people = [_named_as(selects, node, people[0], arm) for arm in people]
     if not people:
         return public_set(selects, node, [arm for arm in arms if not isinstance(arm, Personal)])
     selects.no_order(node)
     if len(people) != len(arms):
         selects.asking.stop("release_in_personal", node, ("posez deux questions", "ask in two questions"))
     name = _name(node)
-    if not node.args.get("distinct") and not isinstance(node, exp.Union):
-        selects.asking.stop(
-            "set_operation",
-            node,
-            (f"écrivez {name}", f"write {name}"),
-            operation=f"{name} ALL",
-            shape=name,
-            shape_en=name,
-        )
     united = _aligned(selects, node, people)
     everyone = isinstance(node, exp.Union) and not node.args.get("distinct")
     if not everyone and any(arm.unit_at is None for arm in people):
@@ -57,6 +53,17 @@ def set_operation(selects: Selects, node: _SetNode, names: Environment) -> Bound
         )
     relation = _relation(node, [arm.relation for arm in united])
     return replace(united[0], relation=relation)
+
+
+def _named_as(selects: Selects, node: _SetNode, first: Personal, arm: Personal) -> Personal:
+    """Return an arm of UNION BY NAME with its columns where the first arm has them."""
+    if arm.unit != first.unit or sorted(arm.names) != sorted(first.names):
+        shape = ("des branches aux mêmes noms de colonnes", "arms with the same names of columns")
+        selects.asking.stop("set_operation", node, operation="UNION BY NAME", shape=shape[0], shape_en=shape[1])
+    places = [arm.names.index(name) for name in first.names]
+    facts = tuple(replace(arm.columns[place], term=Column(at)) for at, place in enumerate(places))
+    relation = algebra.Select(arm.relation, algebra.Truth.TRUE, tuple(places))
+    return replace(first, relation=relation, columns=facts)
 
 
 def _arms(node: _SetNode) -> list[exp.Expr]:
@@ -125,10 +132,33 @@ def _relation(node: _SetNode, arms: list[algebra.Relation]) -> algebra.Relation:
         return united if not node.args.get("distinct") else _once(united)
     relation = arms[0]
     width = algebra.column_count(relation)
+    if not node.args.get("distinct"):
+        return _counted(arms, negated=isinstance(node, exp.Except))
     same = _same(width)
     for arm in arms[1:]:
         relation = algebra.Semi(relation, arm, isinstance(node, exp.Except), same)
     return _once(relation)
+
+
+def _counted(arms: list[algebra.Relation], *, negated: bool) -> algebra.Relation:
+    """Return INTERSECT ALL or EXCEPT ALL, rows as often as they are left.
+
+    Equal rows of a person are numbered; number k of the left meets number k of the right. The lesser of two counts is
+    then left, or what one has more than the other, and each is a function of the person's own rows.
+    """
+    width = algebra.column_count(arms[0])
+    relation = _numbered(arms[0], width)
+    for arm in arms[1:]:
+        relation = algebra.Semi(relation, _numbered(arm, width), negated, _same(width + 1))
+        if negated:
+            # What is left is numbered anew, for the next arm to take from.
+            relation = _numbered(algebra.Select(relation, algebra.Truth.TRUE, tuple(range(width))), width)
+    return algebra.Select(relation, algebra.Truth.TRUE, tuple(range(width)))
+
+
+def _numbered(relation: algebra.Relation, width: int) -> algebra.Relation:
+    columns = tuple(Column(place) for place in range(width))
+    return algebra.Window(relation, (WindowFunction(WindowName.ROW_NUMBER, None, columns, ()),))
 
 
 def _once(relation: algebra.Relation) -> algebra.Relation:

@@ -98,8 +98,26 @@ class Op(Enum):
     LOWER = "lower"
     UPPER = "upper"
     CONCAT = "||"
+    ILIKE = "ilike"
+    TRIM = "trim"
+    LENGTH = "length"
+    LEFT = "left"
+    RIGHT = "right"
+    SIGN = "sign"
+    TRUNC = "trunc"
+    LN = "ln"
+    LOG10 = "log10"
+    EXP = "exp"
+    WHOLE_DIVIDE = "//"
     YEAR = "year"
     MONTH = "month"
+    QUARTER = "quarter"
+    DAY = "day"
+    DAY_OF_WEEK = "dayofweek"
+    ISO_DAY_OF_WEEK = "isodow"
+    WEEK = "week"
+    DAY_OF_YEAR = "dayofyear"
+    STRFTIME = "strftime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +155,14 @@ class Fold(Enum):
     AVG = "avg"
     MIN = "min"
     MAX = "max"
+    MEDIAN = "median"
+    STDDEV_SAMP = "stddev_samp"
+    STDDEV_POP = "stddev_pop"
+    VAR_SAMP = "var_samp"
+    VAR_POP = "var_pop"
+    COUNT_IF = "count_if"
+    EVERY = "bool_and"
+    SOME = "bool_or"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +181,7 @@ class Folded:
     behind: Behind
     once: bool
     window: PublicWindow | None = None
+    distinct: bool = False
 
 
 class Ranking(Enum):
@@ -163,13 +190,24 @@ class Ranking(Enum):
     ROW_NUMBER = "row_number"
     RANK = "rank"
     DENSE_RANK = "dense_rank"
+    PERCENT_RANK = "percent_rank"
+    CUME_DIST = "cume_dist"
+    NTILE = "ntile"
     LAG = "lag"
     LEAD = "lead"
+    FIRST_VALUE = "first_value"
+    LAST_VALUE = "last_value"
+    NTH_VALUE = "nth_value"
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A window function over public rows."""
+    """A window function over public rows.
+
+    Args:
+        offset: for LAG and LEAD how many rows away, for NTH_VALUE which row, for NTILE how many parts.
+        default: for LAG and LEAD what stands for a row that there is not; None for NULL.
+    """
 
     ranking: Ranking
     item: PublicTerm | None
@@ -177,15 +215,29 @@ class Ranked:
     kind: Kind
     behind: Behind
     window: PublicWindow
+    default: PublicTerm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicFrame:
+    """A frame's ends: rows before (negative) or after the current one, None for the partition's end.
+
+    Args:
+        peers: whether it is RANGE: then 0 is the current row's peers, and there is no other number.
+    """
+
+    peers: bool
+    start: int | None
+    end: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class PublicWindow:
-    """The rows that a window function looks at; `rows` is a ROWS frame's ends, None without one."""
+    """The rows that a window function looks at."""
 
     partition: tuple[PublicTerm, ...]
     order: tuple[PublicOrder, ...]
-    rows: tuple[int | None, int | None] | None = None
+    frame: PublicFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +263,8 @@ def parts(term: PublicTerm) -> tuple[PublicTerm, ...]:
             return (*(each for branch in branches for each in branch), otherwise)
         case Folded(item=item, where=where, window=window):
             return (*(each for each in (item, where) if each is not None), *_of_window(window))
-        case Ranked(item=item, window=window):
-            return (*([item] if item is not None else []), *_of_window(window))
+        case Ranked(item=item, window=window, default=default):
+            return (*(each for each in (item, default) if each is not None), *_of_window(window))
     assert_never(term)
 
 

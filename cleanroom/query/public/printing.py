@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 
 _NO_MARGIN: Final = "CAST(NULL AS DOUBLE)"
 _NO_FLAG: Final = "FALSE"
+_COUNTING: Final = frozenset({p.Ranking.LAG, p.Ranking.LEAD, p.Ranking.NTH_VALUE})
+_DAY_PARTS: Final = frozenset(
+    {
+        p.Op.YEAR,
+        p.Op.MONTH,
+        p.Op.QUARTER,
+        p.Op.DAY,
+        p.Op.DAY_OF_WEEK,
+        p.Op.ISO_DAY_OF_WEEK,
+        p.Op.WEEK,
+        p.Op.DAY_OF_YEAR,
+    }
+)
 
 MAX_PRINTED: Final = 1 << 20
 """Characters of a statement: a margin holds the values that it is of, so expressions print longer than they are."""
@@ -217,8 +230,9 @@ class _Printer:
         if item is None:
             return Triple(f"CAST(COUNT(*){over} AS DOUBLE)", None, _NO_FLAG)
         flag = f"COALESCE(BOOL_OR({item.flag}){over}, FALSE)"
-        if term.fold is p.Fold.COUNT:
-            return Triple(f"CAST(COUNT({item.value}){over} AS DOUBLE)", None, flag)
+        if term.fold in {p.Fold.COUNT, p.Fold.COUNT_IF}:
+            word = "DISTINCT " if term.distinct else ""
+            return Triple(f"CAST({term.fold.value.upper()}({word}{item.value}){over} AS DOUBLE)", None, flag)
         value = f"{term.fold.value.upper()}({item.value}){over}"
         if item.margin is None or not term.behind:
             return Triple(value, None, flag)
@@ -236,10 +250,18 @@ class _Printer:
         over = self.over(term.window, column)
         name = term.ranking.value.upper()
         if item is None:
-            return Triple(f"CAST({name}(){over} AS DOUBLE)", None, _NO_FLAG)
-        end = f", {term.offset}){over}"
-        margin = f"{name}({item.margin}{end}" if item.margin is not None else None
-        return Triple(f"{name}({item.value}{end}", margin, f"COALESCE({name}({item.flag}{end}, FALSE)")
+            parts = str(term.offset) if term.ranking is p.Ranking.NTILE else ""
+            return Triple(f"CAST({name}({parts}){over} AS DOUBLE)", None, _NO_FLAG)
+        default = self.term(term.default, column) if term.default is not None else None
+        away = f", {term.offset}" if term.ranking in _COUNTING else ""
+        end = f"){over}"
+        other = f", {default.value}" if default is not None else ""
+        margin = None
+        if item.margin is not None or (default is not None and default.margin is not None):
+            spread = f", {default.margin_or_null}" if default is not None else ""
+            margin = f"{name}({item.margin_or_null}{away}{spread}{end}"
+        flags = _any([f"COALESCE({name}({item.flag}{away}{end}, FALSE)", *([default.flag] if default else [])])
+        return Triple(f"{name}({item.value}{away}{other}{end}", margin, flags)
 
     def over(self, window: p.PublicWindow, column: Callable[[int], str]) -> str:
         parts = []
@@ -252,9 +274,10 @@ class _Printer:
                 for each in window.order
             ]
             parts.append("ORDER BY " + ", ".join(order))
-        if window.rows is not None:
-            start, end = window.rows
-            parts.append(f"ROWS BETWEEN {_end(start, 'PRECEDING')} AND {_end(end, 'FOLLOWING')}")
+        if window.frame is not None:
+            unit = "RANGE" if window.frame.peers else "ROWS"
+            start, end = _end(window.frame.start, "PRECEDING"), _end(window.frame.end, "FOLLOWING")
+            parts.append(f"{unit} BETWEEN {start} AND {end}")
         return f" OVER ({' '.join(parts)})"
 
 
@@ -313,7 +336,20 @@ def _value(op: p.Op, values: list[str]) -> str:
             return f"({a} {op.value.upper()} {b})"
         case p.Op.ROUND:
             return f"ROUND({a}, CAST({b} AS INTEGER))" if b else f"ROUND({a})"
-        case p.Op.YEAR | p.Op.MONTH:
+        case p.Op.LEFT | p.Op.RIGHT:
+            return f"{op.value.upper()}({a}, CAST({b} AS BIGINT))"
+        case p.Op.ILIKE:
+            return f"({a} ILIKE {b})"
+        case p.Op.LN | p.Op.LOG10:
+            return f"{op.value.upper()}(CASE WHEN {a} > 0 THEN {a} ELSE NULL END)"
+        case p.Op.EXP:
+            # Above this, a number that no reader can tell from infinity.
+            return f"EXP(CASE WHEN {a} < 700 THEN {a} ELSE NULL END)"
+        case p.Op.WHOLE_DIVIDE:
+            return f"TRUNC({a} / NULLIF({b}, 0))"
+        case p.Op.SIGN | p.Op.LENGTH:
+            return f"CAST({op.value.upper()}({a}) AS DOUBLE)"
+        case _ if op in _DAY_PARTS:
             return f"CAST({op.value.upper()}({a}) AS DOUBLE)"
         case _:
             return f"{op.value.upper()}({', '.join(values)})"
@@ -339,6 +375,10 @@ def _margin(term: p.Call, parts: list[Triple], noisy: list[str]) -> str:
             return _together(sides, apart=term.apart)
         case p.Op.SQRT:
             return f"({noisy[0]} / NULLIF(2 * {_value(p.Op.SQRT, [a.value])}, 0))"
+        case p.Op.TRUNC:
+            return noisy[0]
+        case p.Op.LN:
+            return f"ABS({noisy[0]} / NULLIF({a.value}, 0))"
         case _:
             return _NO_MARGIN
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from cleanroom.errors import Refusal
 from cleanroom.query.terms import language as t
 from cleanroom.query.terms.alike import alike, nothing_of
+from cleanroom.query.terms.arithmetic import ceil, floor
 from cleanroom.query.terms.comparing import Operator, compare
 from cleanroom.query.terms.logic import as_boolean
 from cleanroom.query.terms.operands import derived, is_null, nothing
 from cleanroom.query.terms.resolutions import small, too_large
 from cleanroom.query.terms.typed import Constant, Typed
-from cleanroom.query.terms.types import NullType
+from cleanroom.query.terms.types import NullType, NumberType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,3 +113,14 @@ def nullif(item: Operand, other: Operand, position: Position | None = None) -> T
     kind = replace(found.type, nullable=True)
     term = t.Choice(((equal.term, nothing_of(kind)),), found.terms[0])
     return replace(derived(term, kind, [item, other, equal]), position=position)
+
+
+def truncated(item: Operand, position: Position | None = None) -> Typed | Refusal:
+    """Return TRUNC: the whole part of a number, towards 0."""
+    below = floor(item, position)
+    if isinstance(below, Refusal) or not isinstance(below.type, NumberType) or below.type.lower >= 0:
+        return below
+    above, negative = ceil(item, position), compare(Operator.LT, item, Constant(Decimal(0)), position)
+    if isinstance(above, Refusal) or isinstance(negative, Refusal):
+        return above if isinstance(above, Refusal) else negative
+    return case([(negative, above)], below, position)

@@ -188,6 +188,22 @@ def length(value: Operand) -> Typed | Refusal:
     return derived(LookUp(text.term, 0, tuple(sizes)), kind, (text,))
 
 
+def position(value: Operand, sought: Operand) -> Typed | Refusal:
+    """Return where a constant text first stands in a category, counted from 1; 0 for nowhere."""
+    if is_null(value) or is_null(sought):
+        return nothing(value, sought)
+    word = constant_text(sought)
+    text = as_text("strpos", value)
+    if word is None or not isinstance(text, Typed):
+        return unfit("strpos", sought, hint=("strpos(…, 'a')", "strpos(…, 'a')")) if word is None else text
+    words = _words(text)
+    if words is None:
+        return unfit("strpos", text, hint=("contains(…, 'a')", "contains(…, 'a')"))
+    places = [each.find(word) + 1 for each in words.domain]
+    kind = NumberType.between(min(places), max(places), nullable=words.nullable)
+    return derived(LookUp(text.term, 0, tuple(places)), kind, (text,))
+
+
 def concatenated(first: Operand, second: Operand) -> Typed | Refusal:
     """Return two categories one after the other; NULL if either is, as `||` does."""
     if is_null(first) or is_null(second):
