@@ -11,11 +11,13 @@ from test_corpus import MADE
 from test_text_fuzzer import RULEBOOK, decided
 
 from cleanroom.errors import Refused
+from cleanroom.query.binding.public_columns import release_columns
 from cleanroom.query.duckdb_sql import MAX_CALLS, calls_to_read, statement
 from cleanroom.query.finishing import require_runnable
 from cleanroom.query.gate import Question, ValidatedPlan, admit
 from cleanroom.query.precision import precision
 from cleanroom.query.public.printing import MAX_PRINTED, public_statement
+from cleanroom.query.public.run import PublicRows, Shown, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +154,20 @@ def test_two_dozen_statistics_add_up() -> None:
     printed = public_statement(found.plan.finish).sql
     assert len(printed) < 20_000 < MAX_PRINTED
     require_runnable(found.plan, {}, MADE)
+
+
+def test_texts_over_released_keys_do_not_double() -> None:
+    joined = chain(
+        "SELECT region AS k, COUNT(*) AS n FROM tnm.visits GROUP BY k",
+        "SELECT k || k AS k, n FROM {p}",
+        40,
+        "SELECT k, n FROM {p}",
+    )
+    found = asked(joined)
+    shown = (Shown("bretagne", None, withheld=False), Shown(3.0, 1.0, withheld=False))
+    table = PublicRows(release_columns(found.plan.releases[0].keys, found.plan.releases[0].outputs, 0), (shown,))
+    ((key, _),) = run(found.plan.finish, {0: table}, {}).rows
+    assert key.value == ("bretagne" * 1_000)[:1_000]
 
 
 def test_calls_are_counted_from_the_text() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from cleanroom.errors import Refused
 from cleanroom.query.public import language as p
 from cleanroom.query.refusals import refusal
+from cleanroom.query.terms.types import LONGEST_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -332,8 +333,11 @@ def _value(op: p.Op, values: list[str]) -> str:
             return f"(NOT {a})"
         case p.Op.IS_NULL:
             return f"({a} IS NULL)"
-        case p.Op.LIKE | p.Op.CONCAT:
-            return f"({a} {op.value.upper()} {b})"
+        case p.Op.LIKE:
+            return f"({a} LIKE {b})"
+        case p.Op.CONCAT:
+            # Cut, or `k || k` of `k || k` of … would double at every step.
+            return f"LEFT({a} || {b}, {LONGEST_TEXT})"
         case p.Op.ROUND:
             return f"ROUND({a}, CAST({b} AS INTEGER))" if b else f"ROUND({a})"
         case p.Op.LEFT | p.Op.RIGHT:
