@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,13 @@ import pytest
 from slow_vector import TNM, each_person, planned, stream
 from test_drawing import Streamed
 
+from cleanroom.catalog import Contribution
 from cleanroom.errors import InvariantBroken, Refused
 from cleanroom.query.algebra import Distinct, Scan
 from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
-from cleanroom.query.bound import require_depth
+from cleanroom.query.bound import bounds_of, require_depth
 from cleanroom.query.cells import SurvivingKeys
+from cleanroom.query.components import Measured
 from cleanroom.query.contribution import contributions, exact_vector, streamed
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, NumberKey, Quantile, Sum, UnknownKey
 
@@ -234,3 +237,76 @@ def test_relations_nest_32_deep() -> None:
         require_depth(nested(32))
     assert caught.value.code == "too_deep"
     assert "32" in caught.value.refusals[0].message.en
+
+
+# The bounds, by hand
+
+
+def upwards(square: int) -> int:
+    """Return the least whole number whose square is at least this."""
+    return next(each for each in range(math.isqrt(square), math.isqrt(square) + 2) if each**2 >= square)
+
+
+def test_the_most_generous_defaults_bound_a_release() -> None:
+    """They decide on what is clipped, and the norm counts each set with as many cells as a person may be in."""
+    keys = (numbers(4), numbers(3, 1))
+    sets = ((0, 1), (0,), (1,), ())
+    for defaults in ([Contribution(3, 2), Contribution(5, 1)], [Contribution(5, 1), Contribution(3, 2)]):
+        bounds = bounds_of(keys, sets, (CountRows(),), defaults, 0)
+        assert (bounds.cells, bounds.max_rows, bounds.max_groups) == (12 + 4 + 3 + 1, 5, 2)
+        (component,) = bounds.components
+        assert component.upper == 5
+        assert bounds.norm == upwards((2 + 2 + 2 + 1) * component.reach**2)
+    bounds = bounds_of(keys, sets, (CountRows(), Sum(1, 0, 3, ONE)), [Contribution(2, 9)], 0)
+    assert bounds.max_groups == 9
+    assert bounds.norm == upwards((9 + 4 + 3 + 1) * sum(each.reach**2 for each in bounds.components))
+    (quantile,) = bounds_of(keys, sets, (middle(),), [Contribution(2, 9)], 0).quantiles
+    assert quantile.norm == upwards((9 + 4 + 3 + 1) * (2 * quantile.weight) ** 2)
+
+
+def test_an_owner_s_threshold_needs_persons_once() -> None:
+    def measured(statistics: tuple[Any, ...], threshold: int) -> list[Measured]:
+        bounds = bounds_of((), ((),), statistics, [Contribution(5, 1)], threshold)
+        assert bounds.threshold == threshold
+        return [each.measured for each in bounds.components]
+
+    assert measured((CountRows(),), 0) == [Measured.ROWS]
+    assert measured((CountRows(),), 20) == [Measured.ROWS, Measured.PERSONS]
+    assert measured((CountPersons(), CountRows()), 20) == [Measured.PERSONS, Measured.ROWS]
+    # Persons with a value of a column are others than persons.
+    assert measured((CountPersons(3),), 20) == [Measured.PERSONS] * 2
+    asked, added = bounds_of((), ((),), (CountRows(),), [Contribution(1, 1)], 20).components
+    assert asked.multiplier == 2 * added.multiplier
+
+
+def test_unknown_keys_are_bounded_by_their_number() -> None:
+    key = UnknownKey(0, nullable=True)
+    for keys, statistics, vector in (
+        ((key,), (CountPersons(),), False),
+        ((key,), (CountPersons(), CountRows()), True),
+        ((key, numbers(3, 1)), (CountPersons(),), True),
+        ((key,), (CountPersons(1),), True),
+        ((key,), (CountRows(),), True),
+    ):
+        bounds = bounds_of(keys, (tuple(range(len(keys))),), statistics, [Contribution(5, 4), Contribution(5, 2)], 20)
+        assert (bounds.distinct_keys, bounds.max_groups) == (4, 4)
+        assert bool(bounds.components) is vector
+        assert bounds.norm == upwards(4 * sum(each.reach**2 for each in bounds.components))
+    assert bounds_of((numbers(3),), ((0,),), (CountRows(),), [Contribution(5, 4)], 0).distinct_keys == 0
+    for sets in (((0, 1), ()), ((0,),), ((1, 0),)):
+        with pytest.raises(Refused) as caught:
+            bounds_of((key, numbers(3, 1)), sets, (CountRows(),), [Contribution(5, 4)], 0)
+        assert caught.value.code == "not_admitted"
+
+
+def test_equal_components_are_held_once_at_the_greatest_weight() -> None:
+    statistics = (CountRows(1), Mean(1, 0, 8, ONE), CountRows(1), CountRows())
+    plain = bounds_of((), ((),), statistics, [Contribution(2, 1)], 0)
+    assert [each.measured for each in plain.components] == [Measured.ROWS, Measured.MEAN_TOTAL, Measured.ROWS]
+    shares = (Fraction(1), Fraction(9), Fraction(4), Fraction(1))
+    for order in (1, -1):
+        weighted = bounds_of((), ((),), statistics[::order], [Contribution(2, 1)], 0, shares[::order])
+        rows = {each.column: each.multiplier for each in weighted.components if each.measured is Measured.ROWS}
+        # The rows that a mean of weight 9 needs are held at its weight, 3 times as finely as those of weight 1.
+        assert 2.8 < rows[1] / rows[None] < 3.2
+        assert weighted.shares == shares[::order]

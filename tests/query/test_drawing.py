@@ -184,6 +184,26 @@ def test_a_draw_that_was_not_paid_in_rho_or_delta_stops_the_question() -> None:
         require_paid(unknown, thresholded, Charge(full.account, full.rho))
 
 
+class Unread(Streamed):
+    """A room that nobody paid for."""
+
+    def rows(self, relation: Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
+        raise AssertionError("read before it was paid")
+
+
+def test_unknown_keys_are_not_read_before_they_are_paid() -> None:
+    unknown = planned((UnknownKey(0, nullable=True),), (CountPersons(),), 3, 4)
+    noise = Noise(None, (), KeyNoise(20.0, 120))
+    full = room_charge(unknown, noise)
+    backend = Unread([text_rows([[("web", 0, None)]])])
+    for cheap in (Charge(full.account, full.rho), Charge(full.account, Rho(full.rho.pico - 10), full.delta_threshold)):
+        with pytest.raises(InvariantBroken, match="charged"):
+            released_keys(unknown, noise, backend, cheap)
+    public = planned((), (CountRows(),), 1, 1)
+    vector = Noise(public.bounds.norm * 2.0)
+    assert released_keys(public, vector, backend, room_charge(public, vector)) is None
+
+
 # The threshold
 
 
