@@ -1,0 +1,128 @@
+"""Cells and their labels: the number of a cell and what the answer shows for it are one another's inverse."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from slow_vector import known_codes, stream
+
+from cleanroom.query.cells import SurvivingKeys, decimal_of, key_values, set_sizes, shown_value
+from cleanroom.query.row_cells import cells_of_rows
+from cleanroom.query.statistics import CategoryKey, MonthKey, NumberKey, Shown, UnknownKey
+
+LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+HALF = Fraction(1, 2)
+REGION = CategoryKey(0, ("nord", "sud"), nullable=True)
+SEATS = NumberKey(1, -2, 1, HALF, nullable=True)
+MONTH = MonthKey(2, 648, 14, nullable=False)
+FLAG = CategoryKey(3, ("non", "oui"), nullable=False)
+WORD = UnknownKey(4, nullable=True, shown=Shown.TEXT)
+CODE = UnknownKey(5, True, Shown.NUMBER, Fraction(1, 4))
+
+
+def code_of(key: Any, shown: Any) -> int | None:
+    """Return the code of a label, each kind looked up in its own way; a day for a month."""
+    if shown is None:
+        return None
+    match key:
+        case CategoryKey(domain=domain):
+            return domain.index(shown)
+        case NumberKey(resolution=resolution):
+            return int(Fraction(shown) / resolution)
+        case MonthKey():
+            assert shown.day == 1
+            return (shown - date(1970, 1, 1)).days + 9
+    raise AssertionError(key)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sets"),
+    [
+        ((REGION,), ((0,),)),
+        ((REGION, SEATS), ((0, 1),)),
+        ((SEATS, REGION), ((0, 1), (0,), (1,), ())),
+        ((MONTH, REGION, FLAG), ((0, 1, 2), (1,), (0, 2))),
+        ((), ((),)),
+    ],
+)
+def test_every_public_cell_has_its_own_label_and_rows_of_it_fall_there(keys: Any, sets: Any) -> None:
+    sizes = set_sizes(keys, sets)
+    assert sizes == tuple(
+        np.prod([len(known_codes(keys[at])) + keys[at].nullable for at in chosen], dtype=int) for chosen in sets
+    )
+    seen = set()
+    for number in range(sum(sizes)):
+        values, place = key_values(keys, sets, None, number)
+        assert place == next(at for at, end in enumerate(itertools.accumulate(sizes)) if number < end)
+        assert all(values[at] is None for at in range(len(keys)) if at not in sets[place])
+        seen.add((place, *values))
+        row: list[int | None] = [None] * 4
+        for at in sets[place]:
+            row[keys[at].column] = code_of(keys[at], values[at])
+        assert cells_of_rows(keys, sets, stream([[tuple(row)]], 4), None)[place].tolist() == [number]
+    assert len(seen) == sum(sizes)
+    with pytest.raises(IndexError):
+        key_values(keys, sets, None, sum(sizes))
+
+
+def test_every_public_cell_of_a_surviving_key_is_shown_with_it() -> None:
+    """Unknown keys, public ones among them, in any place; the block of a survivor holds all public cells (S26)."""
+    surviving = SurvivingKeys((("web", None, "été"), (None, 5, -3)), (30, 31, 32))
+    pairs = [("web", None), (None, Decimal("1.25")), ("été", Decimal("-0.75"))]
+    for order in itertools.permutations((WORD, CODE, REGION)):
+        unknown = [key for key in order if isinstance(key, UnknownKey)]
+        columns = surviving.columns if unknown[0] is WORD else surviving.columns[::-1]
+        sets = ((0, 1, 2),)
+        shown = []
+        for number in range(9):
+            values, place = key_values(order, sets, SurvivingKeys(columns, surviving.counted), number)
+            assert place == 0
+            shown.append(tuple(values[order.index(key)] for key in (WORD, CODE, REGION)))
+        assert shown == [(*pair, region) for pair in pairs for region in ("nord", "sud", None)]
+        with pytest.raises(IndexError):
+            key_values(order, sets, SurvivingKeys(columns, surviving.counted), 9)
+
+
+def test_unknown_keys_are_shown_as_what_they_are() -> None:
+    assert shown_value(WORD, "web") == "web"
+    assert shown_value(WORD, None) is None
+    day = shown_value(UnknownKey(0, True, Shown.DATE), 19_724)
+    assert (day, type(day)) == (date(2024, 1, 2), date)
+    assert str(shown_value(CODE, 6)) == "1.5"
+    with pytest.raises(TypeError):
+        shown_value(CODE, 1.5)  # type: ignore[arg-type]
+
+
+@given(st.integers(-(10**9), 10**9), st.sampled_from([1, 2, 4, 5, 8, 10, 20, 25, 50, 100, 125, 1_000]))
+@settings(LIMITS, max_examples=150)
+def test_a_number_that_ends_is_shown_exactly(steps: int, parts: int) -> None:
+    value = Fraction(steps, parts)
+    shown = decimal_of(value, Fraction(1, parts))
+    assert Fraction(shown) == value
+    places = -int(shown.as_tuple().exponent)
+    # As few places as the number needs.
+    assert places == next(count for count in range(20) if (value * 10**count).denominator == 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "resolution", "shown"),
+    [
+        (Fraction(3, 2), Decimal("0.01"), "1.50"),
+        (Fraction(-7), Decimal("0.1"), "-7.0"),
+        (Fraction(7), Decimal(5), "5"),
+        (Fraction(12), Decimal(1), "12"),
+        (Fraction(1, 3), Fraction(1, 3), "0.3333333333333333333333333333"),
+        (Fraction(-2, 3), Fraction(1, 3), "-0.6666666666666666666666666667"),
+        (Fraction(1, 8), Fraction(1, 8), "0.125"),
+        (Fraction(1, 16), Fraction(1, 16), "0.0625"),
+    ],
+)
+def test_a_number_is_shown_with_the_places_of_its_resolution(value: Fraction, resolution: Any, shown: str) -> None:
+    assert str(decimal_of(value, resolution)) == shown
