@@ -54,9 +54,7 @@ def code_of(key: Any, shown: Any) -> int | None:
 )
 def test_every_public_cell_has_its_own_label_and_rows_of_it_fall_there(keys: Any, sets: Any) -> None:
     sizes = set_sizes(keys, sets)
-    assert sizes == tuple(
-        np.prod([len(known_codes(keys[at])) + keys[at].nullable for at in chosen], dtype=int) for chosen in sets
-    )
+    assert sizes == tuple(math.prod(len(known_codes(keys[at])) + keys[at].nullable for at in chosen) for chosen in sets)
     seen = set()
     for number in range(sum(sizes)):
         values, place = key_values(keys, sets, None, number)
