@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.accounting.account import ROOM, AccountId, Charge
-from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, Rho
+from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, PureEpsilon, Rho, float_up
 from cleanroom.errors import Bilingual, InvariantBroken
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ class VectorShape(Enum):
     ONE_NON_NEGATIVE = "one non-negative coordinate"
     NON_NEGATIVE = "non-negative coordinates"
     SIGNED = "coordinates of either sign"
+
+    @property
+    def diameter_factor(self) -> int:
+        """D/Z in L1, where Z bounds |v|.
+
+        Two vectors lie at most |v| + |v'| ≤ 2Z apart; reached on two cells, or by signs. One non-negative coordinate:
+        both lie in [0, Z].
+        """
+        return 1 if self is VectorShape.ONE_NON_NEGATIVE else 2
 
     @property
     def squared_diameter_factor(self) -> int:
@@ -53,7 +62,8 @@ class VectorShape(Enum):
 class Reach:
     """How far one person moves what a mechanism is given, in its own unit of distance, squared.
 
-    A mechanism here is (d²/2s²)-zCDP for inputs at distance d and scale s.
+    A mechanism here is (d²/2s²)-zCDP for inputs at distance d and scale s; discrete Laplace noise (d/s)-DP for L1
+    distance d, which is not squared here.
 
     Args:
         everywhere: when all rows of a person go.
@@ -84,12 +94,14 @@ class Draw:
         scale: of its noise, above 0, the exact value of the float that it is drawn with.
         delta_everywhere: what a threshold on unknown keys adds to delta when a person goes everywhere (S8).
         delta_in_one_table: likewise when their rows in one table go.
+        pure: whether it is discrete Laplace noise, and the reach an L1 distance (S11).
     """
 
     reach: Reach
     scale: Fraction
     delta_everywhere: Fraction = Fraction(0)
     delta_in_one_table: Fraction = Fraction(0)
+    pure: bool = False
 
     def __post_init__(self) -> None:
         if self.scale <= 0:
@@ -98,7 +110,17 @@ class Draw:
     @property
     def loss(self) -> Fraction:
         """The zCDP loss of a person who goes everywhere, exactly."""
-        return Fraction(self.reach.everywhere) / (2 * self.scale**2)
+        return self.loss_at(self.reach.everywhere)
+
+    def loss_at(self, reach: int) -> Fraction:
+        """Return the zCDP loss at a reach; of a pure draw what its epsilon implies (Bun and Steinke 2016, 1.4)."""
+        return self.epsilon_at(reach) ** 2 / 2 if self.pure else Fraction(reach) / (2 * self.scale**2)
+
+    def epsilon_at(self, reach: int) -> Fraction:
+        """Return the epsilon of a pure draw at an L1 distance (Ghosh, Roughgarden and Sundararajan 2012)."""
+        if not self.pure:
+            raise InvariantBroken("no epsilon with delta 0 says what Gaussian noise costs")
+        return Fraction(reach) / self.scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +169,9 @@ def charges(release: ReleaseNorm, *, scale: Fraction, tables: AbstractSet[TableN
     return charges_of((Draw(release.reach, scale),), tables)
 
 
-def charges_of(draws: Sequence[Draw], tables: AbstractSet[TableName]) -> tuple[Charge, ...]:
+def charges_of(
+    draws: Sequence[Draw], tables: AbstractSet[TableName], pure: AbstractSet[TableName] = frozenset()
+) -> tuple[Charge, ...]:
     """Return what the room and each table read pay for several draws over one release's plan, rounded up.
 
     Losses under zCDP add up, and so do the deltas of its approximate form (Bun and Steinke 2016, Lemmas 1.7 and 8.2);
@@ -156,19 +180,25 @@ def charges_of(draws: Sequence[Draw], tables: AbstractSet[TableName]) -> tuple[C
     Args:
         draws: at least one.
         tables: every table that the plan reads, anywhere (S1).
+        pure: those whose budget is pure: they pay epsilons, and every draw must be pure (S11).
     """
     if not tables or not draws:
         raise InvariantBroken("a release that reads no table or draws no noise has nothing to charge")
     alone = len(tables) == 1
     everywhere = Rho.at_least(sum((draw.loss for draw in draws), Fraction(0)))
-    largest = sum((draw.reach.largest(tables_alone=alone) / (2 * draw.scale**2) for draw in draws), Fraction(0))
+    reaches = [draw.reach.largest(tables_alone=alone) for draw in draws]
+    largest = sum((draw.loss_at(reach) for draw, reach in zip(draws, reaches, strict=True)), Fraction(0))
     in_one_table = Rho.at_least(largest)
     delta = sum((draw.delta_everywhere for draw in draws), Fraction(0))
     delta_largest = delta if alone else sum((draw.delta_in_one_table for draw in draws), Fraction(0))
-    return (
-        Charge(ROOM, everywhere, delta),
-        *(Charge(AccountId(table), in_one_table, delta_largest) for table in sorted(tables)),
-    )
+    charges = [Charge(ROOM, everywhere, delta)]
+    for table in sorted(tables):
+        if table in pure:
+            epsilon = sum((draw.epsilon_at(reach) for draw, reach in zip(draws, reaches, strict=True)), Fraction(0))
+            charges.append(Charge(AccountId(table), PureEpsilon.at_least(epsilon)))
+        else:
+            charges.append(Charge(AccountId(table), in_one_table, delta_largest))
+    return tuple(charges)
 
 
 def scale_for(*, norm: int, shape: VectorShape, tables_alone: bool, rho: Rho) -> float:
@@ -201,6 +231,15 @@ def least_scale(reach: Reach, *, tables_alone: bool, rho: Fraction) -> float:
     while Fraction(below := math.nextafter(scale, 0.0)) ** 2 >= square:
         scale = below
     return scale
+
+
+def least_pure_scale(reach: Reach, *, tables_alone: bool, epsilon: Fraction) -> float:
+    """Return the least float scale at which no account's exact epsilon by one pure draw exceeds `epsilon`."""
+    if epsilon <= 0:
+        raise InvalidPrivacyParameter(
+            Bilingual("cet epsilon est trop petit pour une réponse", "this epsilon is too small for any answer")
+        )
+    return float_up(Fraction(reach.largest(tables_alone=tables_alone)) / epsilon)
 
 
 def _checked_norm(norm: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanroom.accounting.privacy_loss import Rho, epsilon_of
+from cleanroom.accounting.privacy_loss import PureEpsilon, Rho, epsilon_of
 from cleanroom.cli import figures, log_verification
 from cleanroom.cli.answers import account_name
 from cleanroom.errors import Bilingual, ExitCode
@@ -92,8 +92,9 @@ def _row(console: Console, account: AccountBalance) -> tuple[str, ...]:
 def _spent(console: Console, account: AccountBalance, found: Figures | None) -> str:
     if found is None:
         return "—"
-    rho = Rho(found.lifetime)
     if account.budget is None:
-        return str(rho)
-    epsilon = figures.epsilon(epsilon_of(rho, account.budget.delta_conversion), console.language)
-    return f"{rho} (ε {epsilon})"
+        return str(Rho(found.lifetime))
+    if account.budget.pure:
+        return f"ε {PureEpsilon(found.lifetime)}"
+    epsilon = epsilon_of(Rho(found.lifetime), account.budget.delta_conversion)
+    return f"{Rho(found.lifetime)} (ε {figures.epsilon(epsilon, console.language)})"

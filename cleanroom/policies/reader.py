@@ -69,7 +69,7 @@ def read_declaration(content: bytes) -> Declaration:
     root = parse(content)
     root.only(*CATALOG_KEYS, "budget", "rules")
     catalog = read_catalog(root)
-    budget = _budget(expect_mapping(root.required("budget")))
+    budget = _budget(expect_mapping(root.required("budget")), pure=True)
     rules = tuple(_rule(expect_mapping(item), catalog) for item in expect_sequence(root.required("rules")).items)
     names = [rule.name for rule in rules]
     if len(set(names)) != len(names):
@@ -103,15 +103,24 @@ def read_settings(content: bytes) -> RoomSettings:
     purposes = _purposes(expect_sequence(root.required("purposes")))
     said = root.get("register")
     record = ProcessingRecord() if said is None else read_record(said, purposes)
-    return RoomSettings(tuple(sorted(purposes)), _budget(expect_mapping(root.required("budget"))), record)
+    return RoomSettings(tuple(sorted(purposes)), _budget(expect_mapping(root.required("budget")), pure=False), record)
 
 
-def _budget(node: Mapping) -> BudgetTerms:
+def _budget(node: Mapping, *, pure: bool) -> BudgetTerms:
+    """Read a budget.
+
+    Args:
+        pure: whether delta may be 0, which makes every question of the table pure (S11); the room's never is.
+    """
     node.only("epsilon", "delta", "window")
     delta_node = expect_scalar(node.required("delta"))
     delta = Fraction(delta_node.as_decimal())
-    if not LEAST_DELTA <= delta < 1:
-        raise _wrong(delta_node, "delta est entre 1e-30 et 1", "delta lies between 1e-30 and 1")
+    if not (LEAST_DELTA <= delta < 1 or (pure and delta == 0)):
+        raise _wrong(
+            delta_node,
+            "delta est entre 1e-30 et 1" + (", ou 0 pour un budget pur" if pure else ""),
+            "delta lies between 1e-30 and 1" + (", or is 0 for a pure budget" if pure else ""),
+        )
     return BudgetTerms(_epsilon(node.required("epsilon")), delta, _window(node))
 
 

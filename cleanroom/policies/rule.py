@@ -45,11 +45,16 @@ class SpendingWindow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BudgetTerms:
-    """A budget as approved: (epsilon, delta), for life or for each window."""
+    """A budget as approved: (epsilon, delta), for life or for each window; pure if delta is 0 (S11)."""
 
     epsilon: Decimal
     delta: Fraction
     window: SpendingWindow
+
+    @property
+    def pure(self) -> bool:
+        """Whether every question of the table is pure: epsilons add up, L1 norm, discrete Laplace alone."""
+        return self.delta == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+from cleanroom.accounting.accountant import MAX_NORM
 from cleanroom.errors import Refused
 from cleanroom.query.algebra import depth
 from cleanroom.query.cells import GroupingSets, set_sizes, unknown_keys
@@ -170,13 +171,15 @@ class Bounds:
         max_rows: rows of a person that count in a cell (c).
         max_groups: cells of a grouping set in which a person may contribute in full (m).
         components: what each cell holds.
-        norm: greatest L2 norm of a person's vector, in lattice steps (Z); 0 if there are no components.
+        norm: greatest L2 norm of a person's vector, in lattice steps (Z), or L1 norm if it is pure; 0 if there are no
+            components.
         threshold: the owners' threshold on noised persons of a cell; 0 for none (S37).
         quantiles: one for each quantile among the statistics.
         distinct_keys: unknown keys that a person keeps (m of S8); 0 where all keys are public.
         shares: the weight of each statistic, at least 1; none where they weigh the same.
         max_sum: greatest size of a person's total in a cell, in steps of the column (S33); None for what rows give.
         choice: that settles them once data is read; until then they are the widest of its candidates (S38).
+        pure: whether the norm is L1 and the noise discrete Laplace (S11).
     """
 
     cells: int
@@ -190,6 +193,7 @@ class Bounds:
     shares: tuple[Fraction, ...] = ()
     max_sum: int | None = None
     choice: BoundChoice | None = None
+    pure: bool = False
 
     @property
     def signed(self) -> bool:
@@ -235,6 +239,8 @@ def bounds_of(
     threshold: int,
     shares: tuple[Fraction, ...] = (),
     max_sum: int | None = None,
+    *,
+    pure: bool = False,
 ) -> Bounds:
     """Set the bounds of a release.
 
@@ -245,6 +251,7 @@ def bounds_of(
         threshold: the largest threshold of the owners' rules, in persons; 0 for none.
         shares: the weight of each statistic, at least 1; none for equal ones.
         max_sum: greatest size of a person's total in a cell, in steps; None for what rows give.
+        pure: whether a table's budget is pure: the norm is L1, quantiles and unknown keys are refused (S11).
 
     Raises:
         Refused: too many cells, or bounds that do not sum exactly.
@@ -253,6 +260,8 @@ def bounds_of(
     unknown = bool(unknown_keys(keys))
     if unknown and sets != (tuple(range(len(keys))),):
         raise Refused((refusal("not_admitted", what="ROLLUP, CUBE, GROUPING SETS (clé sans domaine / open key)"),))
+    if pure:
+        _require_sums(statistics, unknown=unknown)
     cells = sum(sizes)
     if cells > MAX_CELLS:
         raise _too_many(cells, MAX_CELLS)
@@ -270,11 +279,17 @@ def bounds_of(
         components: tuple[Component, ...] = ()
     else:
         suppression = PERSONS if threshold and PERSONS not in parts else None
-        components = weighted(list(parts), suppression, list(parts.values()) if shares else ())
+        # What a component costs goes with the square of its length in L2, with the length itself in L1.
+        weights = [weight**2 if pure else weight for weight in parts.values()] if shares else []
+        components = weighted(list(parts), suppression, weights)
     if cells * len(components) > MAX_ENTRIES:
         raise _too_many(cells * len(components), MAX_ENTRIES)
-    square = sum(component.reach**2 for component in components)
-    norm = _root_up(sum(groups) * square)
+    if pure:
+        norm = sum(groups) * sum(component.reach for component in components)
+        if norm > MAX_NORM:
+            raise Refused((refusal("bounds_too_wide"),))
+    else:
+        norm = _root_up(sum(groups) * sum(component.reach**2 for component in components))
     return Bounds(
         cells,
         max_rows,
@@ -286,7 +301,20 @@ def bounds_of(
         wanted if unknown else 0,
         shares,
         max_sum,
+        pure=pure,
     )
+
+
+def _require_sums(statistics: tuple[Statistic, ...], *, unknown: bool) -> None:
+    """Refuse in a pure question what is not a sum over public cells (S11)."""
+    what = "QUANTILE" if any(isinstance(each, Quantile) for each in statistics) else ""
+    what = "GROUP BY (clé sans domaine / open key)" if unknown else what
+    if what:
+        hint = (
+            "un budget de delta 0 n'admet que comptes, sommes, moyennes et variances par domaines déclarés",
+            "a budget of delta 0 admits counts, sums, means and variances by declared domains only",
+        )
+        raise Refused((refusal("not_admitted", what=what, hint=hint),))
 
 
 def _quantiles(

@@ -1,4 +1,4 @@
-"""Shorten one person's integer vector to a norm, and prove it in exact 128-bit arithmetic (S32)."""
+"""Shorten one person's integer vector to a norm, and prove it in exact arithmetic (S32): L2, or L1 if pure (S11)."""
 
 from __future__ import annotations
 
@@ -64,3 +64,34 @@ def sum_of_squares(vector, entries):  # type: ignore[no-untyped-def]  # pragma: 
         low = total
         high += square_high
     return high, low
+
+
+@njit(cache=True, nogil=True)
+def clip_sum(vector, entries, norm):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Shrink vector[:entries] until Σ|z| ≤ norm in exact arithmetic (S11, S32); a last resort is zero."""
+    if sum_of_sizes(vector, entries, norm) <= norm:
+        return
+    length = 0.0
+    for at in range(entries):
+        length += float(abs(vector[at]))
+    original = vector[:entries].copy()
+    factor = float(norm) / length
+    for _ in range(SHRINKS):
+        for at in range(entries):
+            vector[at] = np.int64(float(original[at]) * factor)
+        if sum_of_sizes(vector, entries, norm) <= norm:
+            return
+        factor *= 1.0 - 2.0**-40
+    for at in range(entries):
+        vector[at] = 0
+
+
+@njit(cache=True, nogil=True)
+def sum_of_sizes(vector, entries, norm):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return Σ|z|, or as soon as that exceeds `norm` what it is so far; norm ≤ 2^62 and |z| ≤ 2^50, so that it fits."""
+    total = np.int64(0)
+    for at in range(entries):
+        total += abs(vector[at])
+        if total > norm:
+            return total
+    return total

@@ -12,6 +12,9 @@ zero. So removing p removes one vector of length at most norm; replacing p's row
 and ‖z − z'‖ ≤ ‖z‖ + ‖z'‖, or √(‖z‖² + ‖z'‖²) if all entries are non-negative. The cells are public: declared, or
 released before (S8, S24). Nothing above the check needs to be right for this, only for accuracy. ∎
 
+Of a pure release (S11) the same holds in L1: what was checked is Σ|z| ≤ norm, so that removing p moves the sum by at
+most norm in L1, and replacing p's rows by at most 2·norm.
+
 *Accuracy.* That no sum over a person's rows overflows 63 bits follows from the bounds of `query.components`: at most
 2^17 rows of a cell are looked at, and every value is brought within its bounds first. An entry is at most 2^50 steps,
 whatever its bounds, which is what the exact check needs. The sums over persons are exact: two 32-bit halves in 64-bit
@@ -32,7 +35,7 @@ from numba import njit
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.backend import SliceTooLarge
 from cleanroom.query.bound import Bounds, Component, Measured
-from cleanroom.query.clipping import LARGEST_ENTRY, clip, halves
+from cleanroom.query.clipping import LARGEST_ENTRY, clip, clip_sum, halves
 from cleanroom.query.components import PERSON_ROWS
 from cleanroom.query.quantiles import add_weights, no_weights
 from cleanroom.query.row_cells import cells_of_rows
@@ -155,8 +158,9 @@ def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None 
         count,
         bounds.max_rows,
         _parameters(bounds, measured),
-        float(bounds.norm),
-        *halves(square),
+        bounds.norm,
+        *halves(0 if bounds.pure else square),
+        bounds.pure,
         low,
         high,
     )
@@ -228,7 +232,7 @@ def _never_decreases(units):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @njit(cache=True, nogil=True)
 def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    units, cells, values, present, cell_count, max_rows, parameters, norm, square_high, square_low, low, high
+    units, cells, values, present, cell_count, max_rows, parameters, norm, square_high, square_low, pure, low, high
 ):
     measures, rows = values.shape
     sets = cells.shape[0]
@@ -294,7 +298,10 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                     else:
                         entry = _on_lattice(min(max(total, least), most), steps, shift)
                 vector[at * components + component] = entry
-        clip(vector, entries, norm, square_high, square_low)
+        if pure:
+            clip_sum(vector, entries, norm)
+        else:
+            clip(vector, entries, float(norm), square_high, square_low)
         for at in range(count):
             cell = touched[at]
             for component in range(components):

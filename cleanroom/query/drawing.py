@@ -6,11 +6,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cleanroom.accounting.accountant import Draw
-from cleanroom.accounting.privacy_loss import Rho
+from cleanroom.accounting.privacy_loss import PureEpsilon, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.contribution import streamed
 from cleanroom.query.mechanisms import choice_reach, draws
-from cleanroom.query.noise import add_noise, noisy_max
+from cleanroom.query.noise import add_laplace, add_noise, noisy_max
 from cleanroom.query.quantiles import scores
 from cleanroom.query.release import NoisedRelease
 from cleanroom.query.sizes import persons_by_size, size_columns
@@ -93,8 +93,13 @@ def draw(
     due = list(draws(bounds, noise))
     steps: tuple[int, ...] = ()
     if noise.vector is not None:
-        paid = Rho.at_least(due.pop(0).loss)
-        steps = add_noise(exact.values, norm=bounds.norm, scale=noise.vector, charged=paid)
+        first = due.pop(0)
+        if bounds.pure:
+            epsilon = PureEpsilon.at_least(first.epsilon_at(first.reach.everywhere))
+            steps = add_laplace(exact.values, norm=bounds.norm, scale=noise.vector, charged=epsilon)
+        else:
+            paid = Rho.at_least(first.loss)
+            steps = add_noise(exact.values, norm=bounds.norm, scale=noise.vector, charged=paid)
     chosen = tuple(
         noisy_max(
             tuple(scores(quantile, weights)),

@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn, final
 from weakref import WeakKeyDictionary
 
 from cleanroom.accounting.account import AccountId, Charge, PartyCap
-from cleanroom.accounting.privacy_loss import Window, rho_for
+from cleanroom.accounting.privacy_loss import Window, loss_for
 from cleanroom.catalog import Date, TableCatalog
 from cleanroom.errors import InvariantBroken, Refusal, Refused
 from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, Role, TableName
@@ -176,10 +176,11 @@ def _admitted(question: Question, room: Rulebook) -> ValidatedPlan:
         raise Refused(reasons)
     chosen = {table: rule for table, (rule, _) in judged.items()}
     require_sums(bound.releases, asked)
+    pure = any(room.declarations[table].budget.pure for table in tables)
     shares = shares_of(question.weights, bound.releases, bound.finish)
     plan = QuestionPlan(
         tuple(
-            planned(release, asked, catalogs, _threshold(release, chosen), weights)
+            planned(release, asked, catalogs, _threshold(release, chosen), weights, pure=pure)
             for release, weights in zip(bound.releases, shares, strict=True)
         ),
         bound.finish,
@@ -192,7 +193,7 @@ def _admitted(question: Question, room: Rulebook) -> ValidatedPlan:
         PartyCap(
             AccountId(table),
             question.party,
-            rho_for(rule.per_party.epsilon, budgets[table].delta / 2),
+            loss_for(rule.per_party.epsilon, budgets[table].delta / 2),
             Window(rule.per_party.window.value),
         )
         for table, rule in chosen.items()

@@ -7,6 +7,7 @@ distance d and scale s; the losses add up.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from cleanroom.accounting.accountant import Draw, Reach, ReleaseNorm, VectorShape
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.key_threshold import delta_of
+from cleanroom.query.noise import laplace_margin95, largest_laplace_scale, largest_scale, margin95
 
 if TYPE_CHECKING:
     from cleanroom.query.bound import BoundChoice, Bounds, QuantileBound
@@ -52,7 +54,8 @@ class Noise:
     """The scales of a release's mechanisms; where a bound is still to be chosen, those of the widest.
 
     Args:
-        vector: of the discrete Gaussian on the vector, in lattice steps; None if there is no vector.
+        vector: of the discrete Gaussian on the vector, in lattice steps, or the discrete Laplace if it is pure; None if
+            there is no vector.
         quantiles: of the noisy max of each quantile, in steps of score.
         keys: of the threshold on unknown keys; None if all keys are public.
         choice: of a bound; None if there is none to choose.
@@ -86,8 +89,28 @@ def shape_of(bounds: Bounds) -> VectorShape:
 
 
 def vector_reach(bounds: Bounds) -> Reach:
-    """Return how far one person moves the vector."""
+    """Return how far one person moves the vector: in L2, squared; of a pure release in L1 (S11)."""
+    if bounds.pure:
+        return Reach(bounds.norm, bounds.norm * shape_of(bounds).diameter_factor)
     return ReleaseNorm(bounds.norm, shape_of(bounds)).reach
+
+
+def vector_margin95(bounds: Bounds, scale: float) -> float:
+    """Return the least whole number of steps that the noise of a release's numbers stays within 19 times of 20."""
+    return laplace_margin95(scale) if bounds.pure else margin95(scale)
+
+
+def vector_deviation(bounds: Bounds, scale: float) -> float:
+    """Return the standard deviation of the noise of a release's numbers, in steps.
+
+    Discrete Laplace noise of scale s has the variance 2q/(1 - q)², q = exp(-1/s), whose root is 1/(√2·sinh(1/2s)).
+    """
+    return 1 / (math.sqrt(2) * math.sinh(1 / (2 * scale))) if bounds.pure else scale
+
+
+def widest_scale(bounds: Bounds, most: Fraction) -> float:
+    """Return the largest scale of a release's noise whose margin is at most `most` steps; 0 if there is none."""
+    return largest_laplace_scale(most) if bounds.pure else largest_scale(most)
 
 
 def quantile_reach(quantile: QuantileBound, *, one_cell: bool) -> Reach:
@@ -145,11 +168,12 @@ def _settled_draws(bounds: Bounds, noise: Noise) -> tuple[Draw, ...]:
         (noise.vector is None) == bool(bounds.components)
         or len(noise.quantiles) != len(bounds.quantiles)
         or (noise.keys is None) == bool(bounds.distinct_keys)
+        or (bounds.pure and (noise.quantiles or noise.keys is not None))
     ):
         raise InvariantBroken("the noise is that of another release")
     found: list[Draw] = []
     if noise.vector is not None:
-        found.append(Draw(vector_reach(bounds), Fraction(noise.vector)))
+        found.append(Draw(vector_reach(bounds), Fraction(noise.vector), pure=bounds.pure))
     found += [
         Draw(reach, Fraction(scale)) for reach, scale in zip(quantile_reaches(bounds), noise.quantiles, strict=True)
     ]

@@ -33,11 +33,12 @@ def _mechanisms(plan: Plan, noise: Noise) -> Iterator[Bilingual]:
         )
     if noise.vector is not None:
         numbers = len(plan.bounds.components)
+        kind = ("de Laplace discret", "Laplace", "L1") if plan.bounds.pure else ("gaussien discret", "Gaussian", "L2")
         yield Bilingual(
-            f"bruit gaussien discret, indépendant, sur {numbers} nombres par case ; le vecteur d'une personne est "
-            f"raccourci à la norme L2 {plan.bounds.norm} (pas de treillis), échelle du bruit {noise.vector:.6g}",
-            f"independent discrete Gaussian noise on {numbers} numbers a cell; a person's vector is shortened to the "
-            f"L2 norm {plan.bounds.norm} (lattice steps), scale of the noise {noise.vector:.6g}",
+            f"bruit {kind[0]}, indépendant, sur {numbers} nombres par case ; le vecteur d'une personne est "
+            f"raccourci à la norme {kind[2]} {plan.bounds.norm} (pas de treillis), échelle du bruit {noise.vector:.6g}",
+            f"independent discrete {kind[1]} noise on {numbers} numbers a cell; a person's vector is shortened to the "
+            f"{kind[2]} norm {plan.bounds.norm} (lattice steps), scale of the noise {noise.vector:.6g}",
         )
     outputs = [output for output in plan.outputs if isinstance(output, StatisticOutput)]
     for output, scale in zip(outputs, scales_of(plan, noise.scale), strict=True):

@@ -12,15 +12,16 @@ together, since one vector serves them all at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from cleanroom.accounting.account import Charge, combined
-from cleanroom.accounting.accountant import Reach, charges_of, least_scale
-from cleanroom.accounting.privacy_loss import PrivacyLossOverflow, Rho, epsilon_of, rho_for
+from cleanroom.accounting.accountant import Reach, charges_of, least_pure_scale, least_scale
+from cleanroom.accounting.privacy_loss import PrivacyLossOverflow, PureEpsilon, Rho, epsilon_of, rho_for, shown_epsilon
 from cleanroom.errors import Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import AnalysisRule, BudgetTerms
@@ -36,8 +37,8 @@ from cleanroom.query.mechanisms import (
     keys_reach,
     quantile_reaches,
     vector_reach,
+    widest_scale,
 )
-from cleanroom.query.noise import largest_scale
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin, Precision, not_precise
 from cleanroom.query.refusals import refusal
@@ -80,6 +81,8 @@ def price(
         Refused: over an owner's limit a question, or a margin that cannot be promised.
     """
     delta = min(budget.delta for budget in budgets.values()) / 2
+    if delta == 0:
+        return _price_purely(plans, wanted, rules, frozenset(table for table, each in budgets.items() if each.pure))
     match wanted:
         case Margin(value=margin):
             shares = [_share_for_margin(plan, Fraction(margin)) for plan in plans]
@@ -99,6 +102,12 @@ def price(
     except PrivacyLossOverflow:
         raise not_precise("cette précision dépasse tout budget", "this precision exceeds any budget") from None
     largest = max(charge.rho for charge in paid)
+    _require_limits(rules, lambda limit: largest > rho_for(limit, delta))
+    return Priced(noises, each, paid, epsilon_of(largest, delta))
+
+
+def _require_limits(rules: Mapping[TableName, AnalysisRule], exceeds: Callable[[Decimal], bool]) -> None:
+    """Refuse a question that exceeds what an owner allows one question."""
     over = [
         refusal(
             "epsilon_over_limit",
@@ -108,11 +117,64 @@ def price(
             hint=(f"--epsilon {rule.max_epsilon_per_question}", f"--epsilon {rule.max_epsilon_per_question}"),
         )
         for table, rule in sorted(rules.items())
-        if rule.max_epsilon_per_question is not None and largest > rho_for(rule.max_epsilon_per_question, delta)
+        if rule.max_epsilon_per_question is not None and exceeds(rule.max_epsilon_per_question)
     ]
     if over:
         raise Refused(tuple(over))
-    return Priced(noises, each, paid, epsilon_of(largest, delta))
+
+
+def _price_purely(
+    plans: tuple[Plan, ...],
+    wanted: Precision,
+    rules: Mapping[TableName, AnalysisRule],
+    pure: AbstractSet[TableName],
+) -> Priced:
+    """Price a question with a pure table: discrete Laplace noise on L1 norms, one epsilon shared out by weights (S11).
+
+    An epsilon with delta 0 is one at every delta, so it bounds what the zCDP accounts lose as well; they are charged
+    epsilon²/2 for each release.
+    """
+    parts = sum((_vector_share(plan) for plan in plans), Fraction(0))
+    scales = []
+    for plan in plans:
+        alone, reach = len(plan.tables) == 1, vector_reach(plan.bounds)
+        match wanted:
+            case Margin(value=margin):
+                scale = _scale_for_margin(plan, Fraction(margin))
+            case Epsilon(value=epsilon):
+                scale = least_pure_scale(
+                    reach, tables_alone=alone, epsilon=_pure_share(epsilon, len(plans)) * _vector_share(plan) / parts
+                )
+            case Default():
+                epsilon = min(rule.default_epsilon for rule in rules.values())
+                scale = least_pure_scale(
+                    reach, tables_alone=alone, epsilon=_pure_share(epsilon, len(plans)) * _vector_share(plan) / parts
+                )
+        scales.append(scale)
+    noises = tuple(Noise(scale) for scale in scales)
+    try:
+        drawn = [draws(plan.bounds, noise) for plan, noise in zip(plans, noises, strict=True)]
+        each = tuple(charges_of(due, frozenset(plan.tables), pure) for plan, due in zip(plans, drawn, strict=True))
+        paid = combined(charge for charges in each for charge in charges)
+        # As if every table were pure: what the dearest would count.
+        all_pure = combined(
+            charge
+            for plan, due in zip(plans, drawn, strict=True)
+            for charge in charges_of(due, frozenset(plan.tables), frozenset(plan.tables))[1:]
+        )
+    except PrivacyLossOverflow:
+        raise not_precise("cette précision dépasse tout budget", "this precision exceeds any budget") from None
+    largest = max(charge.loss.pico for charge in all_pure)
+    _require_limits(rules, lambda limit: largest > PureEpsilon.at_most(Fraction(limit)).pico)
+    return Priced(noises, each, paid, shown_epsilon(PureEpsilon(largest), Fraction(0)))
+
+
+def _pure_share(epsilon: Decimal, plans: int) -> Fraction:
+    """Return the exact epsilon that releases may share, so that each rounded up to a step is within `epsilon`."""
+    whole = PureEpsilon.at_most(Fraction(epsilon)).pico - (plans - 1)
+    if whole <= 0:
+        raise not_precise("cet epsilon est trop petit pour une réponse", "this epsilon is too small for any answer")
+    return PureEpsilon(whole).as_fraction()
 
 
 def _weight(plan: Plan, statistic: int) -> Fraction:
@@ -200,6 +262,17 @@ def _share_for_epsilon(plans: tuple[Plan, ...], epsilon: Decimal, delta: Fractio
 def _share_for_margin(plan: Plan, margin: Fraction) -> _Share:
     """Return the greatest scale at which each count and sum asked for keeps the margin, and what a part costs then."""
     bounds = plan.bounds
+    scale = _scale_for_margin(plan, margin)
+    alone = len(plan.tables) == 1
+    if bounds.counted_by_threshold:
+        return _Share(keys_reach(bounds).largest(tables_alone=alone) / (2 * Fraction(scale) ** 2), keys=scale)
+    loss = vector_reach(bounds).largest(tables_alone=alone) / (2 * Fraction(scale) ** 2)
+    return _Share(loss / _vector_share(plan), vector=scale)
+
+
+def _scale_for_margin(plan: Plan, margin: Fraction) -> float:
+    """Return the greatest scale at which each count and sum asked for keeps the margin."""
+    bounds = plan.bounds
     units: list[Fraction] = []
     for statistic in plan.statistics:
         if isinstance(statistic, (CountPersons, CountRows, Sum)):
@@ -210,11 +283,7 @@ def _share_for_margin(plan: Plan, margin: Fraction) -> _Share:
             "the margin of a mean or a quantile depends on the rows; give epsilon, or ask for a count as well",
         )
     least = margin / max(units)
-    scale = largest_scale(least)
+    scale = widest_scale(bounds, least)
     if scale < 1e-3 or not math.isfinite(scale):
         raise not_precise("cette marge est trop petite", "this margin is too small")
-    alone = len(plan.tables) == 1
-    if bounds.counted_by_threshold:
-        return _Share(keys_reach(bounds).largest(tables_alone=alone) / (2 * Fraction(scale) ** 2), keys=scale)
-    loss = vector_reach(bounds).largest(tables_alone=alone) / (2 * Fraction(scale) ** 2)
-    return _Share(loss / _vector_share(plan), vector=scale)
+    return scale

@@ -16,7 +16,7 @@ from cleanroom.errors import InvariantBroken
 from cleanroom.query.bound import Measured
 from cleanroom.query.cells import KeyValue, SurvivingKeys, key_values
 from cleanroom.query.estimates import Value, estimate, places_of, units_of
-from cleanroom.query.noise import margin95
+from cleanroom.query.mechanisms import vector_deviation, vector_margin95
 from cleanroom.query.plan import Plan
 from cleanroom.query.statistics import (
     CountPersons,
@@ -106,7 +106,7 @@ class NoisedRelease:
         """Yield every cell: set by set, surviving keys in code-point order, public keys in their domains' order."""
         bounds = self.plan.bounds
         width = len(bounds.components)
-        margin = margin95(self.scale)
+        margin = vector_margin95(bounds, self.scale)
         asked = [output.statistic for output in self.plan.outputs if isinstance(output, StatisticOutput)]
         places = [_places(self.plan, statistic) for statistic in asked]
         units = [_units(self.plan, statistic) for statistic in asked]
@@ -183,13 +183,14 @@ def _persons(bounds: Bounds, noised: Sequence[int]) -> Fraction:
 
 def margins_before(plan: Plan, scale: float) -> tuple[float | None, ...]:
     """Return the 95 % margin of each statistic of the answer that is known before data is read, else None (S41)."""
-    margin = margin95(scale)
+    margin = vector_margin95(plan.bounds, scale)
     return tuple(None if unit is None else float(unit) * margin for unit in _known_units(plan))
 
 
 def scales_of(plan: Plan, scale: float) -> tuple[float | None, ...]:
     """Return the noise's standard deviation for each count and sum of the answer, in its unit; None for the others."""
-    return tuple(None if unit is None else float(unit) * scale for unit in _known_units(plan))
+    deviation = vector_deviation(plan.bounds, scale)
+    return tuple(None if unit is None else float(unit) * deviation for unit in _known_units(plan))
 
 
 def _known_units(plan: Plan) -> Iterator[Fraction | None]:

@@ -43,7 +43,11 @@ def split_of(plans: Sequence[Plan], noises: Sequence[Noise]) -> Split:
     threshold = keys = Fraction(0)
     for number, (plan, noise) in enumerate(zip(plans, noises, strict=True)):
         bounds, alone = plan.bounds, len(plan.tables) == 1
-        losses = [draw.reach.largest(tables_alone=alone) / (2 * draw.scale**2) for draw in draws(bounds, noise)]
+        losses = [
+            draw.epsilon_at(reach) if draw.pure else draw.loss_at(reach)
+            for draw in draws(bounds, noise)
+            for reach in [draw.reach.largest(tables_alone=alone)]
+        ]
         if noise.vector is not None:
             loss = losses.pop(0)
             for place, part in _vector_parts(plan):
@@ -70,9 +74,11 @@ def _vector_parts(plan: Plan) -> Iterator[tuple[int | None, Fraction]]:
         if not isinstance(statistic, Quantile):
             for component in places_of(statistic, bounds):
                 users[component].append(place)
-    square = sum(component.reach**2 for component in bounds.components)
+    # In L2 the squares of full contributions share the price out, in L1 they do themselves.
+    power = 1 if bounds.pure else 2
+    whole = sum(component.reach**power for component in bounds.components)
     for each, mine in zip(bounds.components, users, strict=True):
-        part = Fraction(each.reach**2, square)
+        part = Fraction(each.reach**power, whole)
         if not mine:
             yield None, part
         for place in mine:

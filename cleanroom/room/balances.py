@@ -258,13 +258,15 @@ def _pairs(value: object) -> list[tuple[str, str]]:
 
 
 def _least_steps(releases: object) -> int:
-    """Return what the vectors' noise alone costs by each release's norm and scale: Z²/2s², added and rounded up."""
+    """Return what the vectors' noise alone costs the room by each release's norm and scale, added and rounded up."""
     if not isinstance(releases, list):
         raise TypeError
     total = Fraction(0)
     for each in releases:
         if int(each["norm"]):
-            total += Fraction(int(each["norm"])) ** 2 / (2 * Fraction(float.fromhex(each["scale"])) ** 2)
+            loss = Fraction(int(each["norm"])) / Fraction(float.fromhex(each["scale"]))
+            # Z²/2s² of Gaussian noise; of Laplace noise half the square of its epsilon, which is written the same.
+            total += loss**2 / 2
     return -(-total.numerator * STEPS_PER_RHO // total.denominator)
 
 

@@ -142,6 +142,7 @@ def _release_details(release: Plan, noise: Noise) -> dict[str, object]:
         "max_rows": bounds.max_rows,
         "max_groups": bounds.max_groups,
         "norm": str(bounds.norm),
+        "pure": bounds.pure,
         "scale": noise.scale.hex(),
         "quantile_scales": [scale.hex() for scale in noise.quantiles],
         "distinct_keys": bounds.distinct_keys,

@@ -105,7 +105,7 @@ WRONG: dict[str, tuple[str, str, int]] = {
     "infinite epsilon": ("epsilon: 20,", "epsilon: .inf,", 12),
     "huge epsilon": ("epsilon: 20,", "epsilon: 1e7,", 12),
     "epsilon of many places": ("epsilon: 20,", "epsilon: 0.0000000001,", 12),
-    "delta of zero": ("delta: 1e-7", "delta: 0", 12),
+    "delta below zero": ("delta: 1e-7", "delta: -1e-9", 12),
     "delta of one": ("delta: 1e-7", "delta: 1", 12),
     "delta too small": ("delta: 1e-7", "delta: 1e-31", 12),
     "unknown window": ("window: never", "window: day", 12),
@@ -195,3 +195,12 @@ def test_rules_open_a_table_to_their_parties_for_their_purposes_only() -> None:
 
 def test_a_table_without_rules_is_open_to_nobody() -> None:
     assert rules_of(EXAMPLE.split("rules:", maxsplit=1)[0] + "rules: []\n") == ()
+
+
+def test_a_delta_of_zero_makes_a_table_pure_and_never_a_room() -> None:
+    declared = read_declaration(EXAMPLE.replace("delta: 1e-7", "delta: 0").encode())
+    assert declared.budget.pure
+    assert not read_declaration(EXAMPLE.encode()).budget.pure
+    with pytest.raises(InvalidDeclaration) as caught:
+        read_settings(DEFAULT_SETTINGS.replace(b"1e-6", b"0"))
+    assert "delta" in str(caught.value)

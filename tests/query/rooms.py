@@ -148,12 +148,14 @@ def bind(
     threshold: int = 0,
     weigh: Callable[[], Fraction] | None = None,
     references: Mapping[str, ReferenceCatalog] | None = None,
+    pure: bool = False,
 ) -> QuestionPlan:
     """Run all of admission but the owners' rules.
 
     Args:
         weigh: gives the weight of each statistic, at least 1; None for equal parts.
         references: the room's public tables, by name.
+        pure: whether a table's budget is pure (S11).
     """
     bound = bind_question(parse(sql, parameters), catalogs, {}, references=references)
     plans = []
@@ -162,7 +164,7 @@ def bind(
         tables = sorted({scan.table for scan in scans(release.relation)})
         contributions = [catalogs[table].contribution for table in tables]
         shares = () if weigh is None else tuple(weigh() for _ in release.statistics)
-        bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold, shares)
+        bounds = bounds_of(release.keys, release.sets, release.statistics, contributions, threshold, shares, pure=pure)
         plans.append(Plan(release.relation, release.keys, release.statistics, release.outputs, bounds, release.sets))
     return QuestionPlan(tuple(plans), bound.finish)
 
@@ -174,9 +176,10 @@ def admit(
     *,
     threshold: int = 0,
     weigh: Callable[[], Fraction] | None = None,
+    pure: bool = False,
 ) -> Plan:
     """Run all of admission but the owners' rules on a question of one release; return this one."""
-    (a_plan,) = bind(sql, parameters, catalogs, threshold=threshold, weigh=weigh).releases
+    (a_plan,) = bind(sql, parameters, catalogs, threshold=threshold, weigh=weigh, pure=pure).releases
     return a_plan
 
 

@@ -95,6 +95,7 @@ _KEY = (
     f" FROM {_SECTOR}) AS t GROUP BY k"
 )
 _CASE = f"SELECT SUM(CASE WHEN discipline = 'opera' THEN amount ELSE 0 END) AS n FROM {_SECTOR}"
+ACCOUNTANT, SPENDING = "cleanroom.accounting.accountant", "cleanroom.accounting.spending"
 
 SABOTAGES = (
     *BREAKAGES,
@@ -333,6 +334,67 @@ SABOTAGES = (
         "test_attack_findings:test_the_threshold_counts_persons_of_the_cell_not_those_of_a_filter"),
     Sabotage("the asker counts as a party", "cleanroom.query.gate", "others = len(mattering_owners(relation) - {asker})", "others = len(mattering_owners(relation))",
         "test_gate:test_the_asker_does_not_count_among_the_parties"),
+    Sabotage(
+        "L1 clip off", CLIPPING, "if sum_of_sizes(vector, entries, norm) <= norm:\n        return\n    length",
+        "if norm >= 0:\n        return\n    length",
+        "test_pure:test_a_person_with_full_contributions_has_the_norm_and_a_heavier_one_no_more",
+    ),
+    Sabotage(
+        "a pure table pays for leaving everywhere alone", ACCOUNTANT, "return 1 if self is VectorShape.ONE_NON_NEGATIVE else 2",
+        "return 1", "test_pure:test_thirty_questions_after_another",
+    ),
+    Sabotage(
+        "half the epsilon of Laplace noise charged", ACCOUNTANT, "return Fraction(reach) / self.scale",
+        "return Fraction(reach) / (2 * self.scale)", "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
+    ),
+    Sabotage(
+        "a quarter of the square of a pure epsilon", ACCOUNTANT, "return self.epsilon_at(reach) ** 2 / 2 if self.pure",
+        "return self.epsilon_at(reach) ** 2 / 4 if self.pure", "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
+    ),
+    Sabotage(
+        "Laplace noise not held against its charge", "cleanroom.query.noise", "if Fraction(norm) > Fraction(scale) * charged.as_fraction():",
+        "if norm < 0:", "test_pure:test_not_a_step_too_little_is_charged",
+    ),
+    Sabotage(
+        "Gaussian noise in a pure question", "cleanroom.query.drawing", "if bounds.pure:", "if bounds.pure and False:",
+        "test_pure:test_a_pure_draw_is_laplace",
+    ),
+    Sabotage(
+        "quantiles in a pure question", BOUND, "    if pure:\n        _require_sums", "    if False:\n        _require_sums",
+        "test_pure:test_quantiles_and_keys_without_a_domain_are_refused",
+    ),
+    Sabotage(
+        "weights of quantiles not paid", PRICING, "sum((_weight(plan, each.statistic) for each in plan.bounds.quantiles), Fraction(0))",
+        "Fraction(len(plan.bounds.quantiles))", "test_pricing:test_an_epsilon_bounds_the_dearest_account_and_is_used_up",
+    ),
+    Sabotage(
+        "a margin dearer than need be", "cleanroom.query.noise", "            high = middle\n    return low\n",
+        "            high = middle\n    return low * 0.99\n", "test_pricing:test_a_margin_is_met_at_the_least_cost",
+    ),
+    Sabotage(
+        "spending left behind by a table taken back", SPENDING, "            inherited += more\n", "            inherited += 0\n",
+        "test_lineage:test_what_a_table_taken_back_spent_counts_with_its_owner_s_others",
+    ),
+    Sabotage(
+        "a party's part left behind", SPENDING, "since, party=party, last=last)", "since, last=last)",
+        "test_lineage:test_a_party_s_part_of_it_counts_against_its_cap",
+    ),
+    Sabotage(
+        "rho unseen by a pure account", SPENDING, "beyond = beyond or more > 0", "beyond = False",
+        "test_lineage:test_a_pure_account_counts_no_rho",
+    ),
+    Sabotage(
+        "another owner's table counts", SPENDING, "AND account < ?1 || '/'", "AND account < ?1 || 'z'",
+        "test_lineage:test_another_owner_s_table_does_not_count",
+    ),
+    Sabotage(
+        "an overspent balance unnoticed", "cleanroom.room.balances", "return spent <= budget.rho_max.pico and", "return spent >= 0 and",
+        "test_balances:test_the_last_charge_that_fits_is_no_fault_and_the_next_is",
+    ),
+    Sabotage(
+        "a charge below its noise unnoticed", "cleanroom.room.balances", "total += loss**2 / 2", "total += 0 * loss",
+        "test_balances:test_a_question_cheaper_than_its_noise_is_named",
+    ),
 )  # fmt: skip
 
 
@@ -392,7 +454,7 @@ def main(numbers: list[int], searched: int = 0) -> None:
         searched: how many generated questions are asked of each property instead of the killer's one; 0 for that one.
     """
     os.environ["NUMBA_DISABLE_JIT"] = "1"
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "query")]
+    sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / each) for each in ("query", "accounting", "room"))]
     for heavy in ("duckdb", "hypothesis", "numba", "opendp.prelude", "pyarrow.compute", "pytest", "sqlglot", "yaml"):
         importlib.import_module(heavy)
     import warnings

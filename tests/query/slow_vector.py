@@ -53,10 +53,12 @@ def planned(
     threshold: int = 0,
     sets: tuple[tuple[int, ...], ...] = (),
     shares: tuple[Fraction, ...] = (),
+    *,
+    pure: bool = False,
 ) -> Plan:
     """Return a plan over a stream, bounded by the product's own arithmetic."""
     chosen = sets or (tuple(range(len(keys))),)
-    bounds = bounds_of(keys, chosen, statistics, [Contribution(rows, groups)], threshold, shares)
+    bounds = bounds_of(keys, chosen, statistics, [Contribution(rows, groups)], threshold, shares, pure=pure)
     outputs = tuple(StatisticOutput(f"v{place}", place) for place in range(len(statistics)))
     content: dict[str, Any] = {
         "relation": Scan(TNM, tuple(f"c{place}" for place in range(9))),

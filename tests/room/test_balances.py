@@ -108,6 +108,12 @@ def test_a_charge_that_no_honest_room_enters_is_named(entry: balances.Entry, sai
     assert all("2" in fault.fr and "2" in fault.en for fault in book.faults)
 
 
+def test_a_question_cheaper_than_its_noise_is_named() -> None:
+    (fault,) = Book.read([created(), declared(), charged(2, steps=COST - 1)]).faults
+    assert "costs less than the noise" in fault.en
+    assert Book.read([created(), declared(), charged(2)]).faults == []
+
+
 def test_the_last_charge_that_fits_is_no_fault_and_the_next_is() -> None:
     most = Book.read([created(), declared()]).figures(ROOM, 0).granted
     count = most // COST

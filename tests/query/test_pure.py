@@ -1,0 +1,326 @@
+"""Pure questions (S11): nobody moves a vector further in L1 than its norm, the noise is Laplace's, epsilons add up."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from random import Random
+
+import opendp.prelude as dp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from questions import question
+from rooms import FRANCOS, TNM, Engine, Room, admit, catalog_of, catalogs, choices, hostile_room, seeds
+from slow_vector import planned
+from test_pricing import KEYS, STATISTICS
+from test_sensitivity import BOTH, visit, weight
+
+from cleanroom.accounting.account import ROOM, AccountId
+from cleanroom.accounting.accountant import Draw, Reach, VectorShape, charges_of, least_pure_scale
+from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, PureEpsilon, Rho
+from cleanroom.catalog import Contribution
+from cleanroom.errors import InvariantBroken, Refused
+from cleanroom.identifiers import PartyId, Purpose, TableName
+from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
+from cleanroom.policies.rule import SpendingWindow
+from cleanroom.query.algebra import Scan, Semi
+from cleanroom.query.contribution import ExactVector
+from cleanroom.query.drawing import draw
+from cleanroom.query.mechanisms import draws, shape_of, vector_deviation, vector_margin95
+from cleanroom.query.noise import add_laplace, laplace_margin95, largest_laplace_scale
+from cleanroom.query.plan import Plan
+from cleanroom.query.precision import Default, Epsilon, Margin, Precision
+from cleanroom.query.pricing import Priced, price
+from cleanroom.query.sharing import split_of
+from cleanroom.query.statistics import CategoryKey
+
+LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+FALSE_ALARM = 1e-9
+SUMS = STATISTICS[:5]
+
+
+def distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def furthest(a_plan: Plan) -> int:
+    """Return how far leaving one table may move the vector in L1, stated here apart from the product (S2, S11)."""
+    one_number = a_plan.bounds.cells * len(a_plan.bounds.components) == 1
+    signed = any(component.lower < 0 for component in a_plan.bounds.components)
+    return a_plan.bounds.norm * (1 if len(a_plan.tables) == 1 or (one_number and not signed) else 2)
+
+
+def check_leaving(rng: Random, seed: int) -> None:
+    made = catalogs(Random(seed))
+    written = question(rng, made)
+    weigh = None if rng.random() < 0.5 else partial(weight, rng)
+    try:
+        a_plan = admit(written.sql, written.parameters, made, threshold=rng.choice((0, 20)), weigh=weigh, pure=True)
+    except Refused:
+        return
+    room = hostile_room(Random(seed), made)
+    engine = Engine(a_plan)
+    whole = engine.vector(room)
+    for person in room.persons[:2]:
+        assert distance(whole, engine.vector(room.without(person))) <= a_plan.bounds.norm
+        for table in a_plan.tables:
+            assert distance(whole, engine.vector(room.without(person, {table}))) <= furthest(a_plan)
+    charged = Reach(a_plan.bounds.norm, a_plan.bounds.norm * shape_of(a_plan.bounds).diameter_factor)
+    assert charged.largest(tables_alone=len(a_plan.tables) == 1) == furthest(a_plan)
+
+
+@given(choices(), seeds())
+@settings(LIMITS, max_examples=120)
+def test_nobody_moves_a_pure_vector_further_than_its_norm(rng: Random, seed: int) -> None:
+    check_leaving(rng, seed)
+
+
+def test_thirty_questions_after_another() -> None:
+    for seed in range(30):
+        check_leaving(Random(seed), seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("batch", range(4))
+def test_the_same_many_times(batch: int) -> None:
+    for seed in range(batch * 1_000, batch * 1_000 + 1_000):
+        check_leaving(Random(seed), seed)
+
+
+def test_a_person_with_full_contributions_has_the_norm_and_a_heavier_one_no_more() -> None:
+    made = {TNM: catalog_of(TNM, contribution=Contribution(3, 2))}
+    sql = "SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region"
+    a_plan = admit(sql, None, made, pure=True)
+    for regions in (("nord", "sud"), ("nord", "sud", "est")):
+        rows = tuple(visit(region=region) for region in regions for _ in range(3))
+        found = admit(sql, None, made, pure=True)
+        length = sum(map(abs, Engine(found).vector(Room(made, {TNM: (rows,)}))))
+        assert a_plan.bounds.norm - len(regions) <= length <= a_plan.bounds.norm
+
+
+def test_hiding_at_one_member_reaches_twice_the_norm() -> None:
+    """A person in one cell at tnm whom francos' rows pull into others: a table charged for the norm would pay half."""
+    made = {
+        table: catalog_of(table, seats=(0, 1_000), most_rows=2_000, contribution=Contribution(1, 1))
+        for table in (TNM, FRANCOS)
+    }
+    sql = f"SELECT seats, COUNT(*) AS n FROM ({BOTH.format(columns='seats')}) AS t GROUP BY seats"  # noqa: S608
+    a_plan = admit(sql, None, made, pure=True)
+    others = tuple(visit(seats=seats) for seats in range(1, 1_001))
+    room = Room(made, {TNM: ((visit(seats=0),),), FRANCOS: (others,)})
+    engine = Engine(a_plan)
+    moved = distance(engine.vector(room), engine.vector(room.without(0, {FRANCOS})))
+    assert 1.9 * a_plan.bounds.norm < moved <= furthest(a_plan)
+
+
+def test_quantiles_and_keys_without_a_domain_are_refused() -> None:
+    made = {TNM: catalog_of(TNM)}
+    for sql in (
+        "SELECT MEDIAN(seats) AS m FROM tnm.visits",
+        "SELECT channel, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY channel",
+    ):
+        admit(sql, None, made)
+        with pytest.raises(Refused) as caught:
+            admit(sql, None, made, pure=True)
+        assert caught.value.refusals[0].hint is not None
+        assert "delta 0" in caught.value.refusals[0].hint.en
+
+
+# Price
+
+TABLES = (TNM, TableName.parse("francos.visits"))
+
+
+def priced(plans: tuple[Plan, ...], wanted: Precision, pure: set[TableName], *, limit: str | None = None) -> Priced:
+    rule = AnalysisRule(
+        "r",
+        frozenset({PartyId("tnm")}),
+        frozenset({Purpose("p")}),
+        frozenset(Analysis),
+        frozenset(Function),
+        frozenset(),
+        None,
+        0,
+        0,
+        Decimal("0.4"),
+        None if limit is None else Decimal(limit),
+        None,
+    )
+    tables = {table for plan in plans for table in plan.tables}
+    budgets = {
+        table: BudgetTerms(Decimal(20), Fraction(0) if table in pure else Fraction(1, 10**7), SpendingWindow.NEVER)
+        for table in tables
+    }
+    return price(plans, wanted, dict.fromkeys(tables, rule), budgets)
+
+
+def asked(listed: tuple[object, ...], *, two: bool, threshold: int = 0, shares: tuple[Fraction, ...] = ()) -> Plan:
+    a_plan = planned(KEYS[1], listed, 3, 2, threshold, shares=shares, pure=True)
+    both = Semi(Scan(TNM, ("c0", "c1", "c2")), Scan(TABLES[1], ()))
+    return replace(a_plan, relation=both) if two else a_plan
+
+
+@given(
+    st.lists(st.sampled_from(SUMS), min_size=1, unique=True),
+    st.booleans(),
+    st.sampled_from((0, 20)),
+    st.sampled_from(("0.05", "0.3", "2")),
+    st.lists(st.sampled_from((1, 2, 100)), min_size=5, max_size=5),
+)
+@settings(LIMITS, max_examples=100)
+def test_a_pure_epsilon_is_shared_out_and_used_up(
+    listed: list[object], two: bool, threshold: int, epsilon: str, weights: list[int]
+) -> None:
+    shares = tuple(map(Fraction, weights[: len(listed)]))
+    plans = (asked(tuple(listed), two=two, threshold=threshold, shares=shares), asked(SUMS[:1], two=False))
+    found = priced(plans, Epsilon(Decimal(epsilon)), {TNM})
+    by_account = {charge.account: charge.loss for charge in found.charges}
+    own = by_account[AccountId(TNM)]
+    limit = PureEpsilon.at_most(Fraction(epsilon))
+    assert isinstance(own, PureEpsilon)
+    assert limit.pico * 0.999_999 <= own.pico <= limit.pico
+    # What the zCDP accounts pay: half the square of each release's epsilon, added.
+    exact = Fraction(0)
+    for plan, noise in zip(plans, found.noises, strict=True):
+        assert noise.vector is not None
+        exact += (Fraction(plan.bounds.norm) / Fraction(noise.vector)) ** 2 / 2
+    room = by_account[ROOM]
+    assert isinstance(room, Rho)
+    assert exact <= room.as_fraction() <= exact + Fraction(2, 10**12)
+    if two:
+        assert isinstance(by_account[AccountId(TABLES[1])], Rho)
+    assert not any(charge.delta_threshold for charge in found.charges)
+    assert Fraction(found.epsilon) >= own.as_fraction() * Fraction(999_999, 10**6)
+    split = split_of(plans, found.noises)
+    assert sum(split.statistics.values(), split.threshold) == 1
+
+
+@given(st.lists(st.sampled_from(SUMS[:3]), min_size=1, unique=True), st.booleans(), st.integers(2, 5_000))
+@settings(LIMITS, max_examples=60)
+def test_a_pure_margin_is_met_at_the_least_cost(listed: list[object], two: bool, margin: int) -> None:
+    a_plan = asked(tuple(listed), two=two)
+    (noise,) = priced((a_plan,), Margin(Decimal(margin)), {TNM}).noises
+    assert noise.vector is not None
+    steps = [float(component.step) for component in a_plan.bounds.components]
+    widest = max(steps)
+    assert vector_margin95(a_plan.bounds, noise.vector) * widest <= margin * (1 + 1e-12)
+    assert vector_margin95(a_plan.bounds, noise.vector * (1 + 2.0**-20)) * widest > margin * (1 - 1e-12)
+
+
+def test_limits_and_defaults_are_epsilons_themselves() -> None:
+    a_plan = asked(SUMS[:2], two=True)
+    default = priced((a_plan,), Default(), {TNM}, limit="0.5")
+    assert default.epsilon == pytest.approx(0.4, rel=1e-6)
+    assert priced((a_plan,), Epsilon(Decimal("0.5")), {TNM}, limit="0.5").charges
+    with pytest.raises(Refused) as caught:
+        priced((a_plan,), Epsilon(Decimal("0.51")), {TNM}, limit="0.5")
+    assert caught.value.code == "epsilon_over_limit"
+    with pytest.raises(Refused):
+        priced((a_plan,), Epsilon(Decimal("1e-12")), {TNM, TABLES[1]}) and priced(
+            (a_plan, a_plan), Epsilon(Decimal("1e-12")), {TNM}
+        )
+
+
+@given(st.integers(1, 2**62), st.booleans(), st.fractions("1/100000", 20, max_denominator=10**6))
+def test_the_least_pure_scale_is_least(norm: int, alone: bool, epsilon: Fraction) -> None:
+    reach = Reach(norm, norm * VectorShape.SIGNED.diameter_factor)
+    scale = least_pure_scale(reach, tables_alone=alone, epsilon=epsilon)
+    largest = reach.largest(tables_alone=alone)
+    assert Fraction(largest) / Fraction(scale) <= epsilon < Fraction(largest) / Fraction(math.nextafter(scale, 0))
+
+
+def test_gaussian_noise_pays_no_pure_account() -> None:
+    with pytest.raises(InvariantBroken):
+        charges_of((Draw(Reach(1, 2), Fraction(1)),), {TNM}, {TNM})
+    with pytest.raises(InvalidPrivacyParameter):
+        least_pure_scale(Reach(1, 2), tables_alone=True, epsilon=Fraction(0))
+    a_plan = asked(SUMS[:1], two=False)
+    (noise,) = priced((a_plan,), Epsilon(Decimal(1)), {TNM}).noises
+    assert all(draw.pure for draw in draws(a_plan.bounds, noise))
+
+
+# Noise
+
+
+@given(st.integers(1, 10**6), st.fractions("1/100", 10, max_denominator=1_000))
+@settings(LIMITS, max_examples=60)
+def test_opendp_says_what_the_exact_quotient_says(norm: int, epsilon: Fraction) -> None:
+    scale = least_pure_scale(Reach(norm, norm), tables_alone=True, epsilon=epsilon)
+    exact = Fraction(norm) / Fraction(scale)
+    measurement = dp.m.make_laplace(dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64"), scale=scale)
+    assert exact <= Fraction(float(measurement.map(norm))) <= exact * (1 + Fraction(1, 2**49))
+    add_laplace([0, 5], norm=norm, scale=scale, charged=PureEpsilon.at_least(exact))
+    with pytest.raises(InvariantBroken):
+        add_laplace([0], norm=norm, scale=scale, charged=PureEpsilon(PureEpsilon.at_most(exact).pico - 1))
+    with pytest.raises(InvariantBroken):
+        add_laplace([0], norm=norm + norm // 1000 + 1, scale=scale, charged=PureEpsilon.at_least(exact))
+
+
+def test_not_a_step_too_little_is_charged() -> None:
+    """Of an epsilon of 10 000 a step is less than the slack that OpenDP's float is given: the exact check sees it."""
+    whole = PureEpsilon(10**16)
+    add_laplace([0], norm=10**6, scale=100.0, charged=whole)
+    with pytest.raises(InvariantBroken):
+        add_laplace([0], norm=10**6, scale=100.0, charged=PureEpsilon(whole.pico - 1))
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 7.5, 400.0])
+def test_laplace_noise_has_the_law_that_it_should(scale: float) -> None:
+    """Counts of each value against their probabilities: of the right scale all within bounds, of a wrong one not."""
+    many = 40_000
+    epsilon = PureEpsilon.at_least(1 / Fraction(scale))
+    noised = Counter(add_laplace([0] * many, norm=1, scale=scale, charged=epsilon))
+    assert lies_within(noised, scale, many)
+    assert not lies_within(noised, scale * 1.1, many)
+    assert not lies_within(noised, scale / 1.1, many)
+
+
+def lies_within(counted: Counter[int], scale: float, many: int) -> bool:
+    """Hold P(|noise| ≤ a) for a few a against what was drawn, by Hoeffding's bound at 1e-9 together."""
+    q = math.exp(-1 / scale)
+    places = [0, int(scale / 2), int(scale), int(2 * scale), int(3 * scale)]
+    slack = math.sqrt(math.log(2 * len(places) / FALSE_ALARM) / (2 * many))
+    for a in places:
+        inside = sum(count for value, count in counted.items() if abs(value) <= a)
+        if abs(inside / many - (1 - 2 * q ** (a + 1) / (1 + q))) > slack:
+            return False
+    return True
+
+
+@given(st.floats(0.05, 1e9))
+def test_the_laplace_margin_is_the_least_that_holds(scale: float) -> None:
+    def beyond(a: float) -> float:
+        return 2 * math.exp(-(a + 1) / scale) / (1 + math.exp(-1 / scale))
+
+    a = laplace_margin95(scale)
+    assert beyond(a) <= 0.05
+    assert a == 0 or beyond(a - 1) > 0.05 * (1 - 1e-6)
+    bounds = replace(asked(SUMS[:1], two=False).bounds)
+    assert vector_margin95(bounds, scale) == a
+    if scale > 10:
+        assert vector_deviation(bounds, scale) == pytest.approx(scale * math.sqrt(2), rel=0.01)
+
+
+@pytest.mark.parametrize("margin", [1, 3, 50, 9_000, 10**9])
+def test_no_laplace_scale_above_the_one_chosen_keeps_a_margin(margin: int) -> None:
+    scale = largest_laplace_scale(Fraction(margin))
+    assert laplace_margin95(scale) <= margin < laplace_margin95(scale * (1 + 2.0**-20))
+
+
+def test_a_pure_draw_is_laplace() -> None:
+    """Of many cells at scale s: Laplace has a third of the mass beyond s·ln 3, Gaussian noise of scale s 27 %."""
+    cells = 20_000
+    keys = (CategoryKey(0, tuple(f"v{place}" for place in range(cells)), nullable=False),)
+    a_plan = planned(keys, SUMS[:1], 3, 1, pure=True)
+    (noise,) = priced((a_plan,), Epsilon(Decimal(1)), {TNM}).noises
+    assert noise.vector is not None
+    room, _ = charges_of(draws(a_plan.bounds, noise), {TNM}, {TNM})
+    drawn = draw(a_plan, noise, ExactVector((0,) * cells), None, room)
+    beyond = sum(abs(step) > noise.vector * math.log(3) for step in drawn.steps)
+    slack = math.sqrt(math.log(2 / FALSE_ALARM) / (2 * cells)) + 0.002
+    assert abs(beyond / cells - 1 / 3) < slack < 1 / 3 - 0.272
