@@ -29,12 +29,16 @@ from cleanroom.identifiers import PartyId, Purpose, TableName
 from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query.algebra import Scan, Semi
+from cleanroom.query.binding.question import bind_question
 from cleanroom.query.contribution import ExactVector
 from cleanroom.query.drawing import draw
 from cleanroom.query.mechanisms import draws, shape_of, vector_deviation, vector_margin95
 from cleanroom.query.noise import add_laplace, laplace_margin95, largest_laplace_scale
+from cleanroom.query.parse import parse
 from cleanroom.query.plan import Plan
-from cleanroom.query.precision import Default, Epsilon, Margin, Precision
+from cleanroom.query.planning import AskedBounds
+from cleanroom.query.planning import planned as bounds_planned
+from cleanroom.query.precision import Auto, Default, Epsilon, Margin, Precision
 from cleanroom.query.pricing import Priced, price
 from cleanroom.query.sharing import split_of
 from cleanroom.query.statistics import CategoryKey
@@ -324,3 +328,13 @@ def test_a_pure_draw_is_laplace() -> None:
     beyond = sum(abs(step) > noise.vector * math.log(3) for step in drawn.steps)
     slack = math.sqrt(math.log(2 / FALSE_ALARM) / (2 * cells)) + 0.002
     assert abs(beyond / cells - 1 / 3) < slack < 1 / 3 - 0.272
+
+
+@pytest.mark.parametrize("asked_bounds", [AskedBounds(max_rows=Auto.AUTO), AskedBounds(max_sum=Auto.AUTO)])
+def test_no_bound_is_chosen_by_noisy_max(asked_bounds: AskedBounds) -> None:
+    made = {TNM: catalog_of(TNM)}
+    (release,) = bind_question(parse("SELECT SUM(seats) AS s FROM tnm.visits", None), made, {}).releases
+    assert bounds_planned(release, asked_bounds, made, 0).bounds.choice is not None
+    with pytest.raises(Refused) as caught:
+        bounds_planned(release, asked_bounds, made, 0, pure=True)
+    assert caught.value.code == "precision"
