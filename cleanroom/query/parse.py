@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
-from sqlglot.errors import ErrorLevel, ParseError, TokenError
-from sqlglot.parsers.duckdb import DuckDBParser
+from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from cleanroom.errors import Position, Refused
 from cleanroom.identifiers import fold
 from cleanroom.query.admitted import ADMITTED_NAMES, ADMITTED_SCALARS, AGGREGATES, HINTS, WINDOWS
+from cleanroom.query.bounded_parser import BoundedParser, TooMuchWork
 from cleanroom.query.refusals import refusal
 from cleanroom.query.respelled import respelled
 
@@ -34,9 +34,6 @@ MAX_TOKENS: Final = 2_000
 MAX_DEPTH: Final = 30
 MAX_OPEN_JOINS: Final = 6
 """JOINs that wait for their ON or USING: sqlglot tries every nesting of them, in time exponential in their number."""
-
-MAX_STEPS: Final = 20
-"""Steps of the parser, forth and back, for each token of a text: ordinary questions take one or two."""
 
 MAX_NESTED: Final = 64
 """Operations inside each other, brackets not counted; AND and OR in a row count once."""
@@ -105,27 +102,6 @@ ADMITTED: Final = {**ADMITTED_SCALARS, **AGGREGATES, **WINDOWS, **_RELATIONAL}
 _STATEMENT_WORDS: Final = frozenset({"SELECT", "FROM", "(", "WITH"})
 
 
-class _TooMuchWork(Exception):
-    """The parser has gone forth and back too often."""
-
-
-class _BoundedParser(DuckDBParser):
-    """sqlglot's parser, which gives up after so many steps.
-
-    It tries a type before a function, and goes back: `DECIMAL(DECIMAL(DECIMAL(…` takes two to the power of its depth.
-    """
-
-    def __init__(self, tokens: int) -> None:
-        super().__init__(dialect=DuckDB(), error_level=ErrorLevel.RAISE)
-        self._steps_left = MAX_STEPS * (tokens + 50)
-
-    def _advance(self, times: int = 1) -> None:
-        self._steps_left -= 1
-        if self._steps_left < 0:
-            raise _TooMuchWork
-        super()._advance(times)
-
-
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
     """One SELECT, all of whose constructs are admitted, and the values of its parameters."""
@@ -154,8 +130,8 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     """
     tokens = _tokens(text)
     try:
-        trees = _BoundedParser(len(tokens)).parse(tokens, text)
-    except _TooMuchWork:
+        trees = BoundedParser(len(tokens)).parse(tokens, text)
+    except TooMuchWork:
         raise Refused((refusal("nested_too_deep"),)) from None
     except ParseError as error:
         place = error.errors[0] if error.errors else {}

@@ -318,7 +318,7 @@ SABOTAGES = (
         "test_attack_findings:test_what_cuts_a_union_of_people_is_refused", ("UNION ALL",)),
     Sabotage("a name without meaning is bound again and again", "cleanroom.query.binding.sources", "        found.failed = True\n", "",
         "test_bounded_work:test_what_doubles_at_every_step_is_refused", (_FAILING, frozenset({"unknown_name"}))),
-    Sabotage("the parser goes back without end", "cleanroom.query.parse", "        if self._steps_left < 0:", "        if self._steps_left is None:",
+    Sabotage("the parser goes back without end", "cleanroom.query.bounded_parser", "        if self._steps_left < 0:", "        if self._steps_left is None:",
         "test_bounded_work:test_what_doubles_at_every_step_is_refused", (_TYPES, frozenset({"nested_too_deep"}))),
     Sabotage("released tables multiply without end", "cleanroom.query.public.work", "    if rows > MOST_ROWS:", "    if rows < 0:",
         "test_bounded_work:test_what_doubles_at_every_step_is_refused", (_PAIRS, frozenset({"too_many_cells"}))),
