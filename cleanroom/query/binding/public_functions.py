@@ -44,6 +44,7 @@ def side(scope: PublicScope, node: exp.Left | exp.Right) -> Bound | None:
 
 
 def rounded(scope: PublicScope, node: exp.Round) -> Bound | None:
+    """Bind ROUND, to whole numbers or to a constant number of decimals."""
     item = scope.of_kind(node.this, Kind.NUMBER)
     digits = node.args.get("decimals")
     if item is None or digits is None:
@@ -57,6 +58,7 @@ def rounded(scope: PublicScope, node: exp.Round) -> Bound | None:
 
 
 def cast(scope: PublicScope, node: exp.Cast) -> Bound | None:
+    """Bind CAST where it changes nothing, or rounds a number."""
     item = scope.bind(node.this)
     same = {Kind.TEXT: _TEXT_TYPES, Kind.DATE: {exp.DataType.Type.DATE}, Kind.TRUTH: {exp.DataType.Type.BOOLEAN}}
     if item is not None and node.to.this in same.get(item[1].kind, ()):

@@ -77,6 +77,7 @@ def _relation(selects: Selects, item: Item) -> PublicRelation:
 
 
 def sources_of(items: Sequence[Item]) -> list[PublicSource]:
+    """Return what each relation of a FROM clause calls its columns, and where they begin."""
     found: list[PublicSource] = []
     first = 0
     for item in items:
