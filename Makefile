@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test lint bench soak mutation lock clean
+.PHONY: setup demo test lint bench bench-utility soak mutation lock clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,10 @@ mutation: setup
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra room --extra plot --extra dev pyproject.toml -o requirements.lock
+
+# Errors beside other libraries'; makes their environments under bench/data (some gigabytes, Java for one of them).
+bench-utility: setup
+	$(RUN)/python -m bench.utility $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

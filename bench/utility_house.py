@@ -1,0 +1,141 @@
+"""Ask the room the questions of utility: admitted and priced as ever, the exact sums taken once, the noise drawn anew.
+
+Asked through a session, a second run would be the first one's stored answer.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from bench.data import DISCIPLINES, REGIONS
+from bench.utility_data import DAYS, FIRST_DAY, VENUES
+from cleanroom.accounting.account import ROOM
+from cleanroom.identifiers import PartyId, Purpose, Role, TableName
+from cleanroom.query.contribution import exact_vector
+from cleanroom.query.drawing import draw, picked_bound, released_keys
+from cleanroom.query.duckdb_backend import DuckDBBackend
+from cleanroom.query.finishing import answer_rows
+from cleanroom.query.gate import Question, admit
+from cleanroom.query.mechanisms import settled_noise
+from cleanroom.query.precision import Auto, precision
+from cleanroom.room import Home, Room, registry, upload
+from key_management import KeyId, KeyKind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.utility_data import Sales
+    from cleanroom.query.contribution import ExactVector
+
+MEMBER: Final = PartyId("billetterie")
+TABLE: Final = TableName(MEMBER, "sales")
+SETTINGS: Final = b"purposes: [statistics]\nbudget: {epsilon: 1000, delta: 2e-7, window: never}\n"
+DECLARATION: Final = f"""\
+table: {TABLE}
+unit: {{name: person, from: courriel, kind: email}}
+columns:
+  venue: {{type: integer, bounds: [1, {VENUES}]}}
+  discipline: {{type: category, domain: [{", ".join(DISCIPLINES)}]}}
+  region: {{type: category, domain: [{", ".join(REGIONS)}]}}
+  purchased: {{type: date, range: [{FIRST_DAY}, {FIRST_DAY.fromordinal(FIRST_DAY.toordinal() + DAYS - 1)}]}}
+  tickets: {{type: integer, bounds: [1, 8]}}
+  amount: {{type: decimal, resolution: 0.01, bounds: [0, 250], unit: CAD}}
+limits: {{max_rows_per_person: 300}}
+defaults: {{max_rows_contributed: 10, max_groups_contributed: 2}}
+budget: {{epsilon: 1000, delta: 2e-7, window: never}}
+rules:
+  - name: everything that is measured
+    parties: [{MEMBER}]
+    purposes: [statistics]
+    analyses: [aggregate]
+    functions: [count_persons, count_rows, sum, avg, quantile]
+    dimensions: [region, discipline, venue]
+    threshold: 0
+    default_epsilon: 1
+"""
+"""Half of delta is for thresholds, which no question here has: an epsilon is read at 1e-7, as the peers'."""
+
+BOTH: Final = f"FROM {TABLE} WHERE venue = 1 AND person IN (SELECT person FROM {TABLE} WHERE venue = 2)"
+SQL: Final = {
+    "Q1": f"SELECT COUNT(*) AS n FROM {TABLE}",
+    "Q2": f"SELECT COUNT(DISTINCT person) AS n FROM {TABLE}",
+    "Q3": f"SELECT region, COUNT(DISTINCT person) AS n FROM {TABLE} GROUP BY region",
+    "Q4": f"SELECT discipline, SUM(amount) AS n FROM {TABLE} GROUP BY discipline",
+    "Q5": f"SELECT region, discipline, AVG(amount) AS n FROM {TABLE} GROUP BY region, discipline",
+    "Q6": f"SELECT MEDIAN(amount) AS n FROM {TABLE}",
+    "Q7": f"SELECT COUNT(DISTINCT person) AS n {BOTH}",
+    "Q8": f"SELECT region, COUNT(DISTINCT person) AS n {BOTH} GROUP BY region",
+}
+
+Cells = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and the bounds it is asked with; None for the table's defaults."""
+
+    sql: str
+    max_rows: int | Auto | None = None
+    max_groups: int | None = None
+    max_sum: Decimal | Auto | None = None
+    epsilon: Decimal = Decimal(1)
+
+
+def house(directory: Path, data: Sales) -> Room:
+    """Return a room with the table of sales, made under `directory`."""
+    room = Room.create(directory / "room", home=Home(directory / "home"), settings=SETTINGS)
+    room.add_party(MEMBER, Role.MEMBER)
+    room.declare(DECLARATION.encode())
+    upload(room, TABLE, data.csv)
+    return room
+
+
+def released(room: Room, asked: Asked, runs: int) -> list[Cells]:
+    """Return the answers of `runs` releases with fresh noise, by cell."""
+    question = Question(
+        asked.sql,
+        None,
+        MEMBER,
+        Role.MEMBER,
+        Purpose("statistics"),
+        precision(epsilon=asked.epsilon),
+        asked.max_rows,
+        asked.max_groups,
+        max_sum=asked.max_sum,
+    )
+    validated = admit(question, registry.rulebook(room.connection))
+    (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
+    charge = next(each for each in paid if each.account == ROOM)
+    found = []
+    with ExitStack() as opened:
+        uploads = registry.uploads(room.connection, TABLE)
+        readers = []
+        for each in uploads:
+            key = room.keyring.open(room.connection, KeyId(KeyKind.DATA, each.upload))
+            readers.append(room.store.open(room.stored(each), key))
+            opened.callback(readers[-1].close)
+        catalog = registry.declarations(room.connection)[TABLE].catalog
+        rows = sum(each.manifest.row_count for each in uploads)
+        backend = DuckDBBackend({TABLE: (catalog, readers)}, rows)
+        surviving = released_keys(plan, noise, backend, charge)
+        exact: dict[int | None, ExactVector] = {}
+        for _ in range(runs):
+            picked = picked_bound(plan, noise, backend, surviving, charge)
+            settled = plan.settled(picked)
+            if picked not in exact:
+                exact[picked] = exact_vector(settled, backend, surviving)
+            release = draw(settled, settled_noise(noise, picked), exact[picked], surviving, charge, picked)
+            shown = answer_rows(validated.plan, (release,), {}).rows
+            found.append(
+                {"/".join(str(each.value) for each in row[:-1]) or "all": _number(row[-1].value) for row in shown}
+            )
+    return found
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, float):
+        raise TypeError(f"no number: {value!r}")
+    return value
