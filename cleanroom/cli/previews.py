@@ -19,6 +19,15 @@ def preview_lines(console: Console, preview: Preview) -> list[str]:
     """Return a preview for a terminal."""
     shares = dict(preview.split)
     lines = [_value(console, label, margin, shares.get(label)) for label, margin in preview.margins]
+    for label, margin in preview.least_margins:
+        if margin is not None:
+            least = figures.margin(margin, console.language)
+            lines.append(
+                console.words(
+                    f"({label} : ±{least} si la plus étroite des bornes est choisie)",
+                    f"({label}: ±{least} if the narrowest of the bounds is chosen)",
+                )
+            )
     if preview.split_threshold:
         share = _percent(console, preview.split_threshold)
         lines.append(

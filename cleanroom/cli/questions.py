@@ -138,6 +138,7 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
             "cost": _costs(preview.cost),
             "repetitions": preview.repetitions,
             "possible": [asdict(each) for each in preview.possible],
+            "least_margins": dict(preview.least_margins),
             "split": dict(preview.split),
             "split_threshold": preview.split_threshold,
             "split_keys": preview.split_keys,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Preview:
         split_threshold: the part of the count that only the owners' threshold asks for.
         split_keys: the part of the threshold on keys without a domain.
         lacking: why it would be refused as it is for want of budget, each with the precision that would fit.
+        least_margins: `margins` if the narrowest bound is chosen; nothing where none is to be chosen.
     """
 
     margins: tuple[tuple[str, float | None], ...]
@@ -112,6 +113,7 @@ class Preview:
     split_threshold: float
     split_keys: float
     lacking: tuple[Refusal, ...]
+    least_margins: tuple[tuple[str, float | None], ...] = ()
 
 
 def answer_table(
@@ -166,6 +168,20 @@ def preview_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None],
     from cleanroom.query.finishing import margins_before_finish
 
     return _labelled(validated.plan, margins_before_finish(validated.plan, validated.noises))
+
+
+def least_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None], ...]:
+    """Return the margins that the narrowest of the bounds to choose from would give; nothing without such (S38)."""
+    from cleanroom.query.finishing import margins_before_finish
+    from cleanroom.query.mechanisms import settled_noise
+
+    plan = validated.plan
+    if all(release.bounds.choice is None for release in plan.releases):
+        return ()
+    places = [None if release.bounds.choice is None else 0 for release in plan.releases]
+    releases = tuple(release.settled(place) for release, place in zip(plan.releases, places, strict=True))
+    noises = tuple(settled_noise(noise, place) for noise, place in zip(validated.noises, places, strict=True))
+    return _labelled(plan, margins_before_finish(replace(plan, releases=releases), noises))
 
 
 def preview_split(validated: ValidatedPlan) -> tuple[tuple[tuple[str, float | None], ...], float, float]:

@@ -35,6 +35,7 @@ from cleanroom.room.answer import (
     Answer,
     Preview,
     answer_table,
+    least_margins,
     noise_scales,
     preview_margins,
     preview_split,
@@ -178,6 +179,7 @@ def preview(room: Room, request: SignedRequest) -> Preview:
         left,
         *preview_split(validated),
         () if short is None else short.refusals,
+        least_margins(validated),
     )
 
 

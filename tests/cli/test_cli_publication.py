@@ -156,3 +156,43 @@ def test_a_machine_without_a_plotting_library_says_so_first(
     assert ran.code == 2
     assert "pip install 'cleanroom[plot]'" in ran.err
     assert charged(room) == before
+
+
+def test_a_bound_is_chosen_and_shown(room: Cooperative, tmp_path: Path) -> None:
+    question = f"SELECT discipline, SUM(amount) AS recette FROM ({ARMS}) AS s GROUP BY 1"  # noqa: S608
+    asked = (*OBSERVATORY, "--epsilon", "1", "--max-sum", "auto", "--format", "json")
+    preview = json.loads(room("preview", room.room, *asked, question, lang="en").out)
+    widest, narrowest = preview["rows"][0][1], preview["least_margins"]["recette"]
+    assert 0 < narrowest < widest / 100
+    sheet = tmp_path / "a.md"
+    ran = room("query", room.room, *asked, "--sheet", sheet, question, lang="en")
+    assert ran.code == 0, ran.err
+    answer = json.loads(ran.out)
+    chosen = next(note for note in answer["notes"] if note.startswith("auto: "))
+    picked = float(re.findall(r"cell is ([\d.]+), chosen among", chosen)[0])
+    assert f"to {picked:g}" in sheet.read_text(encoding="utf-8")
+    margins = {row[2] for row in answer["rows"] if row[3] == "released"}
+    assert margins
+    assert all(narrowest <= margin < widest for margin in margins)
+    # The choice is in the log, and what is charged was said before.
+    entries = json.loads(room("log", room.room, "--format", "json").out)
+    assert any("picked" in json.dumps(entry) for entry in entries)
+    assert [cost["rho"] for cost in answer["cost"]] == [cost["rho"] for cost in preview["cost"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (("--max-sum", "auto"), 3),
+        (("--max-sum", "-5"), 3),
+        (("--max-sum", "beaucoup"), 2),
+        (("--max-rows", "automatic"), 2),
+        (("--max-rows", "auto", "--max-sum", "auto"), 3),
+    ],
+)
+def test_bounds_that_make_no_sense_are_refused(room: Cooperative, given: tuple[str, ...], code: int) -> None:
+    before = charged(room)
+    question = f"SELECT COUNT(*) AS n FROM ({ARMS}) AS s"  # noqa: S608
+    ran = room("query", room.room, *OBSERVATORY, *given, question)
+    assert (ran.code, ran.out) == (code, "")
+    assert charged(room) == before

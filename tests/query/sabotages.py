@@ -23,7 +23,7 @@ from breakage import Sabotage
 from generated.breakages import BREAKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 60
+SECONDS = 120
 
 
 CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage.scan", "cleanroom.query.duckdb_sql"
@@ -190,12 +190,12 @@ SABOTAGES = (
     Sabotage("a key where none is declared", UNKNOWN, "outside |= ~column.present", "outside |= column.present & False",
         "test_drawing:check_keys_of_seeds"),
     Sabotage("noise eight times too small", "cleanroom.query.noise", "noised = measurement([max(-CLAMP", "noised = dp.m.make_gaussian(dp.vector_domain(dp.atom_domain(T=\"i64\")), dp.l2_distance(T=\"f64\"), scale=scale / 8)([max(-CLAMP",
-        "test_empirical:check_case", ("counts", 180)),
+        "test_empirical:check_case", ("counts", 150)),
     Sabotage("a choice's noise eight times too small", "cleanroom.query.noise", "return tuple(int(measurement(list(cell))) for cell in scores)",
         "return tuple(int(dp.m.make_noisy_max(dp.vector_domain(dp.atom_domain(T=\"i64\")), dp.linf_distance(T=\"i64\"), dp.zero_concentrated_divergence(), scale=scale / 50)(list(cell))) for cell in scores)",
-        "test_empirical:check_case", ("median", 180)),
+        "test_empirical:check_case", ("median", 150)),
     Sabotage("what a person is shortened to, seen from outside", CLIPPING, f"{FITS}\n        return\n    length", "if high >= 0:\n        return\n    length",
-        "test_empirical:check_case", ("a person spread thin", 180)),
+        "test_empirical:check_case", ("a person spread thin", 150)),
     Sabotage("a changed size priced as one that is gone", MECHANISMS, "Reach(choice.factor**2, choice.span**2)", "Reach(choice.factor**2, choice.factor**2)",
         "test_choosing:check_scores", ("means", 2)),
     Sabotage("a person counted in each of their cells", "cleanroom.query.sizes", "found[np.searchsorted(edges, size)] += 1", "found[np.searchsorted(edges, size)] += count",
@@ -204,10 +204,10 @@ SABOTAGES = (
         "test_choosing:test_what_is_charged_covers_the_choice_and_whatever_it_leads_to", ("counts", None)),
     Sabotage("entries rounded up to whole rows", CLIPPING, "            vector[at] = np.int64(float(original[at]) * factor)\n        high, low = sum_of_squares(vector, entries)",
         "            vector[at] = original[at] if factor > 0 else 0\n        high, low = square_high, square_low",
-        "test_empirical:check_case", ("a person spread thin", 180)),
-    Sabotage("releases of a question not added up", "cleanroom.accounting.account", "case Rho() as first, Rho() as second:\n            return Charge(one.account, first + second, delta)", "case Rho() as first, Rho() as second:\n            return Charge(one.account, first, delta)", "test_empirical:check_case", ("two releases", 180)),
+        "test_empirical:check_case", ("a person spread thin", 150)),
+    Sabotage("releases of a question not added up", "cleanroom.accounting.account", "case Rho() as first, Rho() as second:\n            return Charge(one.account, first + second, delta)", "case Rho() as first, Rho() as second:\n            return Charge(one.account, first, delta)", "test_empirical:check_case", ("two releases", 150)),
     Sabotage("keys released at one person", UNKNOWN, "measurement = threshold_measurement(scale, threshold)", "measurement = threshold_measurement(scale, 1)",
-        "test_empirical:check_case", ("keys", 180)),
+        "test_empirical:check_case", ("keys", 130)),
     Sabotage("scan clamp off", SCAN, "return CodeColumn(np.clip(array.to_numpy().astype(np.int64, copy=False), lower, upper), None)", "return CodeColumn(array.to_numpy().astype(np.int64, copy=False), None)",
         "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
     Sabotage("scan clamp off where some are NULL", SCAN, "_nulls_apart(np.clip(values, lower, upper), present)", "_nulls_apart(values, present)",
