@@ -2,8 +2,8 @@
 
 A bound that is too wide costs noise, one that is too narrow cuts heavy persons; which it is depends on how much persons
 have, so it is learnt from them and paid for. The candidates are public: for rows whole numbers up to sixteen times the
-tables' default, for totals fractions of the widest total. Each person has a *size*, the largest number of rows, or the
-largest total without its sign, that they have in any one cell. Candidate t has the score
+tables' default, for totals fractions of the widest total. Each person has a *size*: of their numbers of rows by cell,
+or of their totals, the L2 norm, at which clipping looks; for means the largest number. Candidate t has the score
 
     −|p·#{persons of size > t} − q·#{persons of size ≤ t} − r|,   p, q, r public,
 
@@ -26,8 +26,9 @@ adaptive composition the loss is at most that of the choice and the largest of t
 *Which candidate is best* is a question of accuracy alone. Counts and sums: cutting at t loses what #{size > t} persons
 have above it, so widening t by one wins as much as there are such persons and costs the noise of one more in every
 cell: best is where #{size > t} is the noise in persons, √(2/π) of its standard deviation, over all cells (p, q = 1, 0).
-To r is added how far a noisy choice may stray, lest the widest candidates, which nobody reaches, win by chance. Means
-and variances, which cut no total but weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and
+To r is added how far a noisy choice may stray, twice its scale, lest the widest candidates, which nobody reaches, win
+by chance: that errs to the narrow side, since bias and noise, of different kind, add up in squares. Means and
+variances, which cut no total but weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and
 rows of most persons are then all counted.
 """
 
@@ -125,4 +126,4 @@ def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
     sized = {Measured.TOTAL} if choice.sized is Sized.TOTAL else {Measured.ROWS, Measured.TOTAL}
     reach = next((each.reach for each in bounds.components if each.measured in sized), None)
     noise = 0.0 if scale is None or reach is None else scale / reach * math.sqrt(2 / math.pi) * bounds.cells
-    return math.ceil(noise + stray * (math.log(len(choice.candidates)) + 3))
+    return math.ceil(noise + 2 * stray)

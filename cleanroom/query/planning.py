@@ -14,7 +14,7 @@ from cleanroom.query.bound import Bounds, Measured, bounds_of, require_depth
 from cleanroom.query.choosing import chosen_rows, chosen_total
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import LARGEST_MARGIN, Auto, not_precise, require_contribution
-from cleanroom.query.statistics import Sum
+from cleanroom.query.statistics import CountRows, Sum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,10 +103,8 @@ def planned(
     defaults = [catalogs[table].contribution for table in sorted({scan.table for scan in scans(release.relation)})]
     summed = next((each for each in release.statistics if isinstance(each, Sum)), None)
 
-    def bounds(max_rows: int | None, max_sum: int | None = None) -> Bounds:
-        contributions = [
-            Contribution(max_rows or each.max_rows, asked.max_groups or each.max_groups) for each in defaults
-        ]
+    def bounds(max_rows: int | None, max_sum: int | None = None, groups: int | None = asked.max_groups) -> Bounds:
+        contributions = [Contribution(max_rows or each.max_rows, groups or each.max_groups) for each in defaults]
         return bounds_of(
             release.keys, release.sets, release.statistics, contributions, threshold, shares, max_sum, pure=pure
         )
@@ -115,12 +113,17 @@ def planned(
     if isinstance(asked.max_sum, Decimal) and summed is not None:
         given = max(1, math.floor(Fraction(asked.max_sum) / Fraction(summed.resolution)))
     settled = bounds(asked.counted, given)
+    # The norm alone is chosen: a bound of each cell below it would cut more and save no noise.
+    added = any(isinstance(each, CountRows | Sum) for each in release.statistics)
+    groups = asked.max_groups or (1 if added else None)
     choice = None
     if asked.max_rows is Auto.AUTO and settled.max_rows:
-        choice = chosen_rows(release.statistics, settled.max_rows, MOST_ROWS, lambda max_rows: bounds(max_rows, given))
+        choice = chosen_rows(
+            release.statistics, settled.max_rows, MOST_ROWS, lambda max_rows: bounds(max_rows, given, groups)
+        )
     if asked.max_sum is Auto.AUTO and summed is not None:
         widest = next(each.natural for each in settled.components if each.measured is Measured.TOTAL)
-        choice = chosen_total(summed, widest, lambda max_sum: bounds(asked.counted, max_sum))
+        choice = chosen_total(summed, widest, lambda max_sum: bounds(asked.counted, max_sum, groups))
     if choice is not None:
         settled = replace(choice.bounds[-1], choice=choice)
     return Plan(release.relation, release.keys, release.statistics, release.outputs, settled, release.sets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import replace
 from decimal import Decimal
@@ -71,7 +72,7 @@ def some_room(seed: int) -> Room:
 
 
 @pytest.mark.parametrize("name", sorted(ASKED))
-def test_persons_are_counted_once_by_their_largest_cell(name: str) -> None:
+def test_persons_are_counted_once_by_their_size(name: str) -> None:
     sql, asked = ASKED[name]
     validated = admitted(sql, asked)
     choice = validated.plan.releases[0].bounds.choice
@@ -83,7 +84,10 @@ def test_persons_are_counted_once_by_their_largest_cell(name: str) -> None:
             for person, (region, seats, *_) in parts[0]:
                 assert person is not None
                 mine[person][region] += 1 if choice.sized is Sized.ROWS else seats - 30
-        largest = [max(abs(each) for each in cells.values()) for cells in mine.values()]
+        largest = [
+            max(cells.values()) if choice.below else math.isqrt(sum(each**2 for each in cells.values()))
+            for cells in mine.values()
+        ]
         wanted = [sum(size <= edge for size in largest) for edge in choice.candidates]
         counts = sizes(validated, room)
         assert [sum(counts[: place + 1]) for place in range(len(choice.candidates))] == wanted
@@ -137,20 +141,34 @@ def test_what_is_charged_covers_the_choice_and_whatever_it_leads_to(name: str, w
         assert margin <= (margins_before(plan, noise.scale)[0] or 0) <= wanted.get("margin", float("inf"))
 
 
-def test_heavy_persons_are_left_above_and_a_few_do_not_decide() -> None:
-    """At a price where the noise of a choice is small: sixty persons have a row, ten have fifty."""
+def test_heavy_persons_are_kept_where_noise_is_small_and_cut_where_it_is_not() -> None:
+    """Six hundred persons have a row, ten have fifty; the best score, without the noise of the choice."""
     heavy = [row for person in range(10) for row in rows(person, *[("nord", 1, 1, "web")] * 50)]
     room = room_of(tnm=[*crowd(600), *heavy])
-    for epsilon, least, most in ((2_000, 48, 64), (6, 1, 8)):
-        validated = admitted("SELECT COUNT(*) AS n FROM tnm.visits", ROWS, epsilon=Decimal(epsilon))
-        (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
-        engine = Engine(plan)
+    for epsilon, least, most in ((2_000, 48, 64), (Decimal("0.05"), 1, 1)):
+        validated = admitted("SELECT COUNT(*) AS n FROM tnm.visits", ROWS, epsilon=epsilon)
+        choice, noise = validated.plan.releases[0].bounds.choice, validated.noises[0].choice
+        assert choice is not None
+        assert noise is not None
+        scores = choice.scores(sizes(validated, room), noise.target)
+        assert least <= choice.candidates[scores.index(max(scores))] <= most
+
+
+def test_the_bound_that_is_picked_is_one_of_the_best_scores() -> None:
+    """At a price where the noise of a choice is far below one person: nobody else is ever picked."""
+    room = room_of(tnm=[*crowd(60), *rows(1, *[("nord", 1, 1, "web")] * 50)])
+    validated = admitted("SELECT COUNT(*) AS n FROM tnm.visits", ROWS, epsilon=Decimal(20_000))
+    (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
+    assert plan.bounds.choice is not None
+    assert noise.choice is not None
+    scores = plan.bounds.choice.scores(sizes(validated, room), noise.choice.target)
+    charge = next(each for each in paid if each.account == ROOM)
+    engine = Engine(plan)
+    for _ in range(5):
         with engine.reading(room):
-            picked = picked_bound(
-                plan, noise, engine.backend, None, next(each for each in paid if each.account == ROOM)
-            )
+            picked = picked_bound(plan, noise, engine.backend, None, charge)
         assert picked is not None
-        assert least <= plan.settled(picked).bounds.max_rows <= most
+        assert scores[picked] == max(scores)
 
 
 def test_nothing_is_read_with_a_bound_that_is_not_settled() -> None:

@@ -24,12 +24,12 @@ BY_DAY = "FROM tnm.visits GROUP BY day"
 RATIO = f"SELECT day, s / n AS v FROM (SELECT day, SUM(seats) AS s, COUNT(*) AS n {BY_DAY}) AS t"  # noqa: S608
 SHARE = f"SELECT day, p / n AS v FROM (SELECT day, COUNT(DISTINCT person) AS p, COUNT(*) AS n {BY_DAY}) AS t"  # noqa: S608
 QUESTIONS = {
-    "persons": f"SELECT day, COUNT(DISTINCT person) AS v {BY_DAY}",  # noqa: S608
-    "rows": f"SELECT day, COUNT(*) AS v {BY_DAY}",  # noqa: S608
-    "sum": f"SELECT day, SUM(seats) AS v {BY_DAY}",  # noqa: S608
-    "mean": f"SELECT day, AVG(seats) AS v {BY_DAY}",  # noqa: S608
-    "variance": f"SELECT day, VAR_POP(seats) AS v {BY_DAY}",  # noqa: S608
-    "deviation": f"SELECT day, STDDEV_SAMP(seats) AS v {BY_DAY}",  # noqa: S608
+    "persons": f"SELECT day, COUNT(DISTINCT person) AS v {BY_DAY}",
+    "rows": f"SELECT day, COUNT(*) AS v {BY_DAY}",
+    "sum": f"SELECT day, SUM(seats) AS v {BY_DAY}",
+    "mean": f"SELECT day, AVG(seats) AS v {BY_DAY}",
+    "variance": f"SELECT day, VAR_POP(seats) AS v {BY_DAY}",
+    "deviation": f"SELECT day, STDDEV_SAMP(seats) AS v {BY_DAY}",
     "ratio of a sum": RATIO,
     "ratio of counts": SHARE,
 }
