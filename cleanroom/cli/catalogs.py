@@ -1,24 +1,22 @@
-"""`catalog`, `budget`: what may be asked, and what is left to ask with."""
+"""`catalog`: what may be asked, of which tables, under which rules."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.cli import figures
-from cleanroom.cli.answers import account_name
 from cleanroom.errors import Bilingual, ExitCode
 from cleanroom.identifiers import IdentifierKind
-from cleanroom.room import Room, views
+from cleanroom.room import Room
 
 if TYPE_CHECKING:
     import argparse
 
     from cleanroom.cli.console import Console
     from cleanroom.policies import AnalysisRule
-    from cleanroom.room.views import AccountBudget, CatalogReference, CatalogTable
+    from cleanroom.room.views import CatalogReference, CatalogTable
 
-_WINDOWS: Final = {
+WINDOWS: Final = {
     "never": Bilingual("pour toujours", "for life"),
     "month": Bilingual("par mois", "a month"),
     "year": Bilingual("par an", "a year"),
@@ -39,71 +37,6 @@ def catalog(console: Console, arguments: argparse.Namespace) -> int:
     for reference in found.references:
         reference_lines(console, reference)
     return ExitCode.DONE
-
-
-def budget(console: Console, arguments: argparse.Namespace) -> int:
-    """Show every account."""
-    with Room.open(arguments.room) as room:
-        accounts = views.budgets(room)
-    headers = [
-        console.words("compte", "account"),
-        console.words("accordé (ε)", "granted (ε)"),
-        "δ",
-        console.words("durée", "window"),
-        console.words("dépensé (ε)", "spent (ε)"),
-        console.words("il reste", "left"),
-    ]
-    rows = [
-        (
-            account_name(console, each.account),
-            figures.epsilon(each.epsilon_granted, console.language),
-            each.delta,
-            _WINDOWS[each.window].into(console.language),
-            figures.epsilon(each.epsilon_spent, console.language),
-            figures.share(each.rho_left, each.rho_max, console.language),
-        )
-        for each in accounts
-    ]
-    console.table(headers, rows, right={1, 2, 4, 5})
-    console.say()
-    for each in accounts:
-        console.lines(_sentence(console, each))
-    console.say()
-    console.lines(
-        console.wrapped(
-            "ε est lu de la perte totale (rho) au δ du compte : les ε de plusieurs questions ne s'additionnent pas, "
-            "les rho si ; la part qui reste est celle du rho. Le dépensé est de toujours, même quand le budget se "
-            "renouvelle.",
-            "ε is read from the whole loss (rho) at the account's δ: the ε of several questions do not add up, their "
-            "rho do; the share left is of rho. What is spent counts for life, even where the budget starts again.",
-        )
-    )
-    return ExitCode.DONE
-
-
-def _sentence(console: Console, account: AccountBudget) -> list[str]:
-    name = account_name(console, account.account)
-    spent = figures.epsilon(account.epsilon_spent, console.language)
-    granted = figures.epsilon(account.epsilon_granted, console.language)
-    left = figures.share(account.rho_left, account.rho_max, console.language)
-    window = {
-        "never": Bilingual("il ne se renouvelle pas", "it does not start again"),
-        "month": Bilingual("il se renouvelle chaque mois", "it starts again every month"),
-        "year": Bilingual("il se renouvelle chaque année", "it starts again every year"),
-    }[account.window]
-    if not Decimal(account.rho_spent):
-        return console.wrapped(
-            f"{name} : rien n'est dépensé d'un budget de ε = {granted} ; {window.fr}.",
-            f"{name}: nothing is spent of a budget of ε = {granted}; {window.en}.",
-            indent="  ",
-        )
-    return console.wrapped(
-        f"{name} : ce qui est sorti a coûté à une personne ε = {spent} au plus, sur {granted} accordés ; il reste "
-        f"{left} du budget, {window.fr}.",
-        f"{name}: what has left cost a person at most ε = {spent} of the {granted} granted; {left} of the budget is "
-        f"left, {window.en}.",
-        indent="  ",
-    )
 
 
 def _known_by(table: CatalogTable) -> Bilingual:
@@ -176,7 +109,7 @@ def _rule(console: Console, rule: AnalysisRule) -> None:
         en.append(f"ε {most} at most a question")
     if rule.per_party is not None:
         most = figures.epsilon(str(rule.per_party.epsilon), console.language)
-        window = _WINDOWS[rule.per_party.window.value]
+        window = WINDOWS[rule.per_party.window.value]
         fr.append(f"ε {most} au plus par partie, {window.fr}")
         en.append(f"ε {most} at most a party, {window.en}")
     console.lines(

@@ -41,7 +41,7 @@ _PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "reference add": ("references", "add"),
     "reference list": ("references", "listed"),
     "reference show": ("references", "show"),
-    "budget": ("catalogs", "budget"),
+    "budget": ("budgets", "budget"),
     "query": ("questions", "query"),
     "preview": ("questions", "preview"),
     "check": ("questions", "check"),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
 from audit_log import EventType
 from cleanroom.accounting import ledger
-from cleanroom.accounting.account import ROOM, AccountId
-from cleanroom.accounting.privacy_loss import shown_epsilon
+from cleanroom.accounting.account import ROOM, AccountId, PartyCap
+from cleanroom.accounting.privacy_loss import Window, loss_for, shown_epsilon
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
 from cleanroom.errors import Bilingual, UsageError
+from cleanroom.identifiers import PartyId
 from cleanroom.room import references, registry
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
@@ -18,10 +20,14 @@ from cleanroom.room.home import OPERATOR
 if TYPE_CHECKING:
     from cleanroom.accounting.reservation import Balance
     from cleanroom.catalog.reference import ReferenceTable
-    from cleanroom.identifiers import PartyId, Purpose, TokenKind
+    from cleanroom.identifiers import Purpose, TokenKind
     from cleanroom.policies import AnalysisRule
     from cleanroom.room.room import Room
     from cleanroom.room.signed_request import SignedRequest
+
+
+_QUESTION: Final = Decimal("0.2")
+"""What a question costs, where a budget says how questions add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,14 @@ class PartyCatalog:
 
 @dataclass(frozen=True, slots=True)
 class AccountBudget:
-    """An account in figures; epsilons are read at its conversion delta."""
+    """An account in figures; epsilons are read at its conversion delta.
+
+    Args:
+        rho_max: the figures called rho are epsilons where delta is 0.
+        epsilon_inherited: what of the spending is of tables that the owner took back (S4).
+        question: an epsilon such as a question costs.
+        hundred: what a hundred such questions cost together.
+    """
 
     account: str
     epsilon_granted: str
@@ -87,6 +100,26 @@ class AccountBudget:
     rho_left: str
     epsilon_spent: float
     epsilon_left: float
+    epsilon_spent_window: float
+    epsilon_inherited: float
+    question: float
+    hundred: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartyBudget:
+    """What a party that used a table may still use of it, by a cap of the table's rules.
+
+    Args:
+        most: the cap in the account's kind of loss, as `left`.
+    """
+
+    party: PartyId
+    account: str
+    epsilon: str
+    window: str
+    most: str
+    left: str
 
 
 def catalog(room: Room, request: SignedRequest) -> PartyCatalog:
@@ -178,6 +211,7 @@ def budgets(room: Room) -> tuple[AccountBudget, ...]:
 
 def _account(account: AccountId, balance: Balance) -> AccountBudget:
     delta = balance.budget.delta_conversion
+    one = loss_for(_QUESTION, delta)
     return AccountBudget(
         str(account),
         str(balance.budget.epsilon),
@@ -189,7 +223,40 @@ def _account(account: AccountId, balance: Balance) -> AccountBudget:
         str(balance.left),
         shown_epsilon(balance.spent_lifetime, delta),
         shown_epsilon(balance.left, delta),
+        shown_epsilon(balance.spent_window, delta),
+        shown_epsilon(balance.inherited, delta),
+        float(_QUESTION),
+        shown_epsilon(type(one)(100 * one.pico), delta),
     )
+
+
+def party_caps(room: Room) -> tuple[PartyBudget, ...]:
+    """Return what each party that used a table under a cap has left of it."""
+    found = []
+    now = room.now()
+    for table, declaration in registry.declarations(room.connection).items():
+        budget = declaration.budget
+        users = room.connection.execute(
+            "SELECT DISTINCT party FROM ledger_line WHERE account = ? ORDER BY party", (str(table),)
+        ).fetchall()
+        known = registry.parties(room.connection)
+        for (name,) in users:
+            party = known[PartyId(name)]
+            terms = {
+                rule.per_party
+                for rule in declaration.rules
+                if rule.per_party is not None and rule.names(party.party, party.role)
+            }
+            for each in sorted(terms, key=str):
+                cap = PartyCap(
+                    AccountId(table), party.party, loss_for(each.epsilon, budget.delta / 2), Window(each.window.value)
+                )
+                left = ledger.party_left(room.connection, cap, now)
+                window = each.window.value
+                found.append(
+                    PartyBudget(party.party, str(table), str(each.epsilon), window, str(cap.rho_max), str(left))
+                )
+    return tuple(found)
 
 
 def described(kind: ColumnType) -> Bilingual:
