@@ -243,6 +243,15 @@ def _add_questions(adder: Adder) -> None:
     )
     asker(adder, check)
     check.choices.add_argument("--purpose", required=True, metavar="P", type=read.text, help=words.say(_PURPOSE))
+    check.choices.add_argument(
+        "--fail-on",
+        choices=("refused", "admitted"),
+        metavar="refused|admitted",
+        help=words.of(
+            "finit avec le code 3 si une question est refusée, ou si une est admise : pour une suite de contrôle",
+            "end with status 3 if a question is refused, or if one is admitted: for continuous integration",
+        ),
+    )
 
 
 def asker(adder: Adder, parser: Parser) -> None:

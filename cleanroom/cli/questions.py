@@ -156,7 +156,8 @@ def check(console: Console, arguments: argparse.Namespace) -> int:
         decisions = room.session(arguments.party).check(questions, purpose=arguments.purpose)
     for decision in decisions:
         console.lines([as_json(_decision(decision, console.language))])
-    return ExitCode.DONE
+    unwanted = {"refused": False, "admitted": True}.get(arguments.fail_on)
+    return ExitCode.REFUSED if any(each["admitted"] is unwanted for each in decisions) else ExitCode.DONE
 
 
 def _sql(written: str) -> str:

@@ -220,6 +220,46 @@ WINDOWS: Final[dict[type[exp.Expr], frozenset[str]]] = {
 }
 """Node classes of windows and their arguments, for the closed list of `parse`."""
 
+_SET: Final = frozenset({"this", "expression", "distinct", "by_name", "with_", "order", "limit", "offset"})
+_SELECT: Final = frozenset({"expressions", "from_", "joins", "where", "group", "having", "kind"}) | frozenset(
+    {"order", "limit", "offset", "distinct", "with_", "qualify"}
+)
+_LISTED: Final = frozenset({"expressions"})
+RELATIONAL: Final[dict[type[exp.Expr], frozenset[str]]] = {
+    exp.Select: _SELECT,
+    exp.With: frozenset({"expressions"}),
+    exp.CTE: frozenset({"this", "alias", "materialized"}),
+    exp.From: _ONE,
+    exp.Table: frozenset({"this", "db", "alias"}),
+    exp.TableAlias: _ONE,
+    exp.Subquery: frozenset({"this", "alias"}),
+    exp.Join: frozenset({"this", "on", "using", "kind", "side", "method"}),
+    exp.Where: _ONE,
+    exp.Group: frozenset({"expressions", "all"}),
+    exp.Rollup: _LISTED,
+    exp.Cube: _LISTED,
+    exp.GroupingSets: _LISTED,
+    exp.Grouping: _LISTED,
+    exp.GroupingId: _LISTED,
+    exp.Qualify: _ONE,
+    exp.Tuple: _LISTED,
+    exp.Having: _ONE,
+    exp.Limit: frozenset({"expression"}),
+    exp.Offset: frozenset({"expression"}),
+    exp.Union: _SET,
+    exp.Intersect: _SET,
+    exp.Except: _SET,
+    exp.Exists: _ONE,
+    exp.Alias: frozenset({"this", "alias"}),
+    exp.Star: frozenset(),
+    exp.Sqrt: _ONE,
+    exp.Ln: _ONE,
+    exp.Exp: _ONE,
+    exp.Log: frozenset({"this", "expression"}),
+}
+ADMITTED: Final = {**ADMITTED_SCALARS, **AGGREGATES, **WINDOWS, **RELATIONAL}
+"""Node classes and their arguments; an argument that is empty or False does not count as present."""
+
 _A_DAY: Final = ("écrivez le jour : DATE '2025-01-31'", "write the day: DATE '2025-01-31'")
 _LIKE: Final = ("LIKE '%…%'", "LIKE '%…%'")
 _COMMONEST: Final = (

@@ -21,7 +21,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from cleanroom.errors import Position, Refused
 from cleanroom.identifiers import fold
-from cleanroom.query.admitted import ADMITTED_NAMES, ADMITTED_SCALARS, AGGREGATES, HINTS, WINDOWS
+from cleanroom.query.admitted import ADMITTED, ADMITTED_NAMES, HINTS, RELATIONAL
 from cleanroom.query.bounded_parser import BoundedParser, TooMuchWork
 from cleanroom.query.refusals import refusal
 from cleanroom.query.respelled import respelled
@@ -58,47 +58,6 @@ _QUOTED: Final = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
 
 _FLAT: Final = frozenset({exp.And, exp.Or, exp.Paren, exp.Column, exp.Identifier, exp.Literal})
 
-_SET: Final = frozenset({"this", "expression", "distinct", "by_name", "with_", "order", "limit", "offset"})
-_SELECT: Final = frozenset({"expressions", "from_", "joins", "where", "group", "having", "kind"}) | frozenset(
-    {"order", "limit", "offset", "distinct", "with_", "qualify"}
-)
-_ONE: Final = frozenset({"this"})
-_MANY: Final = frozenset({"expressions"})
-_RELATIONAL: Final[dict[type[exp.Expr], frozenset[str]]] = {
-    exp.Select: _SELECT,
-    exp.With: frozenset({"expressions"}),
-    exp.CTE: frozenset({"this", "alias", "materialized"}),
-    exp.From: _ONE,
-    exp.Table: frozenset({"this", "db", "alias"}),
-    exp.TableAlias: _ONE,
-    exp.Subquery: frozenset({"this", "alias"}),
-    exp.Join: frozenset({"this", "on", "using", "kind", "side", "method"}),
-    exp.Where: _ONE,
-    exp.Group: frozenset({"expressions", "all"}),
-    exp.Rollup: _MANY,
-    exp.Cube: _MANY,
-    exp.GroupingSets: _MANY,
-    exp.Grouping: _MANY,
-    exp.GroupingId: _MANY,
-    exp.Qualify: _ONE,
-    exp.Tuple: _MANY,
-    exp.Having: _ONE,
-    exp.Limit: frozenset({"expression"}),
-    exp.Offset: frozenset({"expression"}),
-    exp.Union: _SET,
-    exp.Intersect: _SET,
-    exp.Except: _SET,
-    exp.Exists: _ONE,
-    exp.Alias: frozenset({"this", "alias"}),
-    exp.Star: frozenset(),
-    exp.Sqrt: _ONE,
-    exp.Ln: _ONE,
-    exp.Exp: _ONE,
-    exp.Log: frozenset({"this", "expression"}),
-}
-ADMITTED: Final = {**ADMITTED_SCALARS, **AGGREGATES, **WINDOWS, **_RELATIONAL}
-"""Node classes and their arguments; an argument that is empty or False does not count as present."""
-
 _STATEMENT_WORDS: Final = frozenset({"SELECT", "FROM", "(", "WITH"})
 
 
@@ -115,6 +74,11 @@ class ParsedQuery:
     def parameter(self, node: exp.Placeholder) -> ParameterValue:
         """Return the value that stands for a placeholder of this tree."""
         return self.parameters[fold(str(node.this))]
+
+    def given(self) -> Parameters:
+        """Return the parameters as they were given: by place, or by name."""
+        places = all(name.startswith(_POSITIONAL) for name in self.parameters)
+        return list(self.parameters.values()) if places else dict(self.parameters)
 
     def position(self, node: exp.Expr) -> Position | None:
         """Return where `node` begins in the text."""
@@ -302,7 +266,7 @@ def _nested(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refusa
     for node in tree.walk():
         above = node.parent
         level = levels.get(id(above), 0) if above is not None else 0
-        level += type(node) in ADMITTED and type(node) not in _FLAT and type(node) not in _RELATIONAL
+        level += type(node) in ADMITTED and type(node) not in _FLAT and type(node) not in RELATIONAL
         if level > MAX_NESTED:
             place = _position_at(text, starts[id(node)]) if id(node) in starts else None
             return [refusal("too_deep", place, limit=MAX_NESTED)]

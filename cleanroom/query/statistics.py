@@ -227,6 +227,19 @@ class Quantile:
 Statistic = CountPersons | CountRows | Sum | Mean | Variance | Quantile
 
 
+def bounds_of_values(statistic: Statistic) -> tuple[float, float] | None:
+    """Return the bounds of the values that a statistic is of, in their unit: derived ones of expressions too.
+
+    A count has none; the values of a person in a cell are clamped to these.
+    """
+    match statistic:
+        case CountPersons() | CountRows():
+            return None
+        case _:
+            resolution = Fraction(statistic.resolution)
+            return float(statistic.lower * resolution), float(statistic.upper * resolution)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyOutput:
     """An answer's column that shows a key; NULL in the rows of grouping sets without it."""

@@ -28,6 +28,7 @@ from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
+from cleanroom.query.statistics import bounds_of_values
 from cleanroom.room import references, registry
 from cleanroom.room.affordability import lacking, possible
 from cleanroom.room.answer import (
@@ -233,6 +234,7 @@ def release_facts(validated: ValidatedPlan) -> list[dict[str, object]]:
     return [
         {
             "statistics": [type(statistic).__name__ for statistic in release.statistics],
+            "bounds": [bounds_of_values(statistic) for statistic in release.statistics],
             "cells": release.bounds.cells,
             "max_rows_contributed": release.bounds.max_rows,
             "max_groups_contributed": release.bounds.max_groups,

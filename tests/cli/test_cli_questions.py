@@ -228,7 +228,7 @@ def test_check_decides_line_by_line(room: Cooperative) -> None:
     for each in decisions:
         assert set(each) == {"id", "admitted", "refusals", "releases"}
         assert bool(each["refusals"]) != bool(each["releases"])
-    assert {"statistics", "cells", "norm"} <= set(decisions[0]["releases"][0])
+    assert {"statistics", "bounds", "cells", "norm"} <= set(decisions[0]["releases"][0])
     (refusal,) = decisions[1]["refusals"]
     assert set(refusal) == {"code", "message", "position", "hint"}
     assert refusal["position"] == {"line": 1, "column": 8}
@@ -236,6 +236,17 @@ def test_check_decides_line_by_line(room: Cooperative) -> None:
     english = room("check", room.room, *AS_MEMBER, stdin=stdin, lang="en").out.splitlines()
     assert "rows of people" in json.loads(english[1])["refusals"][0]["message"]
     assert entries(room, "query.charged") == before
+
+
+def test_check_ends_as_an_owner_s_pipeline_wants(room: Cooperative) -> None:
+    good, bad = json.dumps({"id": 1, "sql": OVERLAP}).encode(), b'{"id": 2, "sql": "SELECT nothing"}'
+    for stdin, on, code in (
+        (good, "refused", 0),
+        (good + b"\n" + bad, "refused", 3),
+        (bad, "admitted", 0),
+        (good + b"\n" + bad, "admitted", 3),
+    ):
+        assert room("check", room.room, *AS_MEMBER, "--fail-on", on, stdin=stdin).code == code
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_a_trailing_semicolon_and_comments_are_harmless() -> None:
         "USING SAMPLE 1 ROWS", "TABLESAMPLE 10%", "QUALIFY seats > 1", "LIMIT 10%", "LIMIT seats", "OFFSET -1", "ORDER BY seats",
         "HAVING seats > 1", "WINDOW w AS (), w AS ()", "FETCH FIRST 1 ROWS WITH TIES", "FOR UPDATE", "AS t(a, b)",
         "LEFT JOIN francos.visits ON TRUE", "FULL JOIN francos.visits USING (region)", "SEMI JOIN francos.visits USING (region)",
-        "ANTI JOIN francos.visits ON visits.seats = 1", "CROSS JOIN francos.visits", "NATURAL SEMI JOIN public.nobody",
+        "ANTI JOIN francos.visits ON visits.seats = 1", "CROSS JOIN francos.visits", "NATURAL JOIN francos.visits",
         "ASOF JOIN francos.visits USING (person)", "POSITIONAL JOIN francos.visits", ", LATERAL (SELECT 1)",
         "WHERE channel || 'x' = 'y'", "WHERE EXISTS (SELECT 1 FROM francos.visits)", "WHERE seats = ANY (SELECT 1)",
         "WHERE seats IS TRUE", "WHERE seats", "WHERE sqrt(seats) > 1", "WHERE seats / (seats - 1) > 1",

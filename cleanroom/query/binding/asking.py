@@ -67,6 +67,7 @@ class Asking:
         max_rows: rows of a person that count in a cell, as the question says; None for the tables' defaults.
         releases: the releases found so far, in the order in which they are needed.
         sizes: what `public_size` has counted.
+        rewrites: the hints that are whole questions.
         labels_written_out: how often a label over public rows was put for its expression, so that it stays bounded.
     """
 
@@ -87,6 +88,7 @@ class Asking:
         return known[1]
 
     labels_written_out: int = 0
+    rewrites: set[str] = field(default_factory=set)
 
     def refuse(self, code: str, node: exp.Expr, hint: tuple[str, str] | None = None, **evidence: object) -> None:
         """Note a reason; binding goes on, to find the others."""

@@ -92,7 +92,7 @@ class Joiner:
         method, side = str(node.args.get("method") or "").upper(), str(node.args.get("side") or "").upper()
         kind = str(node.args.get("kind") or "").upper()
         if (
-            method not in {"", "NATURAL"}
+            method
             or kind not in {"", "INNER", "OUTER", "SEMI", "ANTI", "CROSS"}
             or side not in {"", "LEFT", "RIGHT", "FULL"}
         ):
@@ -182,7 +182,7 @@ class Joiner:
             combined.merged,
         )
         scope = replace(self.scope(judged), arriving=judged.sources[-1])
-        for name in self._shared(node, judged):
+        for name in self._shared(node):
             earlier = [at for at, source in enumerate(self.rows.sources) if source.unit == name]
             if name == unit and earlier:
                 self._linked_to(number, earlier[0])
@@ -214,13 +214,9 @@ class Joiner:
             self._link_in(judged.sources, a, b)
         return terms, stated
 
-    def _shared(self, node: exp.Join, judged: Rows) -> list[str]:
-        """Return the names that USING lists, or that both sides of a NATURAL join have."""
-        if str(node.args.get("method") or "").upper() != "NATURAL":
-            return list(dict.fromkeys(fold(str(each.name)) for each in node.args.get("using") or ()))
-        new = judged.sources[-1]
-        mine = {name for source in judged.sources[:-1] for name in (*source.places, source.unit)}
-        return [name for name in (new.unit, *new.places) if name is not None and name in mine]
+    def _shared(self, node: exp.Join) -> list[str]:
+        """Return the names that USING lists; NATURAL, which names nothing, is refused."""
+        return list(dict.fromkeys(fold(str(each.name)) for each in node.args.get("using") or ()))
 
     def _merge(self, node: exp.Join, name: str, judged: Rows) -> Term | None:
         """Make one column of those that USING names; return that they are equal.
@@ -287,7 +283,7 @@ class Joiner:
         sources = [*self.rows.sources, Source(item.label, item.owner, None, places)]
         joined = Rows(self.rows.relation, columns, sources, self.rows.merged)
         scope = self.scope(joined)
-        equal = [self._merge(node, name, joined) for name in self._shared(node, joined)]
+        equal = [self._merge(node, name, joined) for name in self._shared(node)]
         stated = conjuncts(node.args.get("on"))
         if any(each.find(exp.Select) is not None for each in stated):
             self.asking.stop("correlated", node)

@@ -11,6 +11,7 @@ from cleanroom.query.binding.asking import Asking, ReferenceCatalog, Unbound
 from cleanroom.query.binding.personal import Personal, Release
 from cleanroom.query.binding.selects import Selects
 from cleanroom.query.fanout import capped
+from cleanroom.query.parse import parse
 from cleanroom.query.pruning import pruned
 from cleanroom.query.public.language import chosen_columns
 from cleanroom.query.refusals import refusal
@@ -57,6 +58,30 @@ def bind_question(
         Refused: with every reason found.
     """
     asking = Asking(query, visible, references or {}, max_rows)
+    try:
+        return _bound(asking, epochs)
+    except Refused as refused:
+        if not asking.rewrites:
+            raise
+
+        def answered(sql: str) -> bool:
+            try:
+                _bound(Asking(parse(sql, query.given()), visible, references or {}, max_rows), epochs)
+            except Refused:
+                return False
+            return True
+
+        # A hint that is a question is one that may be asked; where there are other faults, it would be refused too.
+        useless = {sql for sql in asking.rewrites if not answered(sql)}
+        kept = [
+            replace(each, hint=None) if each.hint is not None and each.hint.en in useless else each
+            for each in refused.refusals
+        ]
+        raise Refused(tuple(kept)) from None
+
+
+def _bound(asking: Asking, epochs: Mapping[TableName, Epoch]) -> BoundQuestion:
+    query = asking.query
     try:
         found = Selects(asking).relation(query.tree, {})
     except Unbound:

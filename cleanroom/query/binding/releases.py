@@ -275,7 +275,7 @@ class ReleaseBinder:
         unit = next((source.unit for source in self.rows.sources if source.unit is not None), None)
         item = found.item
         if isinstance(item, exp.Column) and unit is not None and found.where is None:
-            hint = counted_values(self.node, item, unit) or hint
+            hint = counted_values(self.selects.asking, self.node, item, unit) or hint
         self.scope.refuse("aggregate_not_admitted", found.node, hint, function="COUNT(DISTINCT …)")
 
     def _count(self, found: Aggregated, where: list[Term]) -> statistics.Statistic | None:

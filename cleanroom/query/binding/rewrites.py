@@ -37,10 +37,13 @@ def instead(asking: Asking, node: exp.Expr, by: exp.Expr) -> Hint:
     else:
         old.replace(by.copy())
     whole = _printed(copied)
-    return (whole, whole) if len(whole) <= LONGEST else (fragment, fragment)
+    if len(whole) > LONGEST:
+        return fragment, fragment
+    asking.rewrites.add(whole)
+    return whole, whole
 
 
-def counted_values(select: exp.Select, item: exp.Column, unit: str) -> Hint | None:
+def counted_values(asking: Asking, select: exp.Select, item: exp.Column, unit: str) -> Hint | None:
     """Return how the values of a column that enough persons have are counted; None where keys are no plain columns.
 
     What COUNT(DISTINCT item) would count is first released by value, with the persons of each (S28).
@@ -63,7 +66,10 @@ def counted_values(select: exp.Select, item: exp.Column, unit: str) -> Hint | No
     if plain:
         outer.set("group", exp.Group(expressions=[key.copy() for key in plain]))
     whole = _printed(outer)
-    return (whole, whole) if len(whole) <= LONGEST and "$" not in whole else None
+    if len(whole) > LONGEST or any(True for _ in outer.find_all(exp.Placeholder)):
+        return None
+    asking.rewrites.add(whole)
+    return whole, whole
 
 
 def _printed(tree: exp.Expr) -> str:
