@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
@@ -166,7 +167,7 @@ def _message(shortfall: Shortfall) -> Bilingual:
 def _asked(requested: Loss, left: Loss, delta: Fraction) -> tuple[str, str]:
     """Say what is asked and what is left: in epsilons, as people read them, and exactly."""
     kind = "rho" if isinstance(requested, Rho) else "epsilon"
-    asked, rest = (f"{shown_epsilon(each, delta):.3g}" for each in (requested, left))
+    asked, rest = (f"{Decimal(f'{shown_epsilon(each, delta):.3g}'):f}" for each in (requested, left))
     exact = f"{kind} {requested}, {left}"
     return (
         f"ε {asked.replace('.', ',')} demandé, ε {rest.replace('.', ',')} disponible ({exact})",

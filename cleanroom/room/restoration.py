@@ -210,10 +210,10 @@ def _require_contained(connection: sqlite3.Connection, log: Log, evidence: Seque
         whose = str(newest.source) if newest.source is not None else None
         raise NotVerified(
             Bilingual(
-                f"cette sauvegarde est en retard : il lui manque {missing} entrées du journal que "
+                f"cette sauvegarde est en retard : il lui manque {missing} entrée(s) du journal que "
                 f"{whose or 'cette machine'} prouve ; ce qui fut dépensé depuis serait rendu. Prenez une sauvegarde "
                 "plus récente ; s'il n'y en a pas, la salle ne rouvre pas",
-                f"this backup is behind: it lacks {missing} entries of the log that "
+                f"this backup is behind: it lacks {missing} of the log's entries that "
                 f"{whose or 'this machine'} proves; what was spent since would be given back. Take a newer backup; if "
                 "there is none, the room does not open again",
             ),
