@@ -49,6 +49,7 @@ class EventType(StrEnum):
     UPLOAD_REFUSED = "upload.refused"
     QUERY_CHARGED = "query.charged"  # the intent: budget is reserved; logged before any key is opened
     QUERY_RELEASED = "query.released"  # the outcome: a noised answer left
+    QUERY_REUSED = "query.reused"  # a stored answer left again; nothing was read, nothing was charged
     QUERY_FAILED = "query.failed"  # the outcome: a fault after data was read; the charge stays
     QUERY_REFUSED = "query.refused"
     QUERY_PREVIEWED = "query.previewed"

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from bench.data import CHANNELS, DAYS, DISCIPLINES, FIRST_DAY, MEMBERS, REGIONS
 from cleanroom.identifiers import PartyId, Role, TableName
-from cleanroom.room import Home, Room, upload
+from cleanroom.room import Home, Room, registry, upload
+from cleanroom.room.answer_store import take_away
+from cleanroom.room.database import transaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +94,13 @@ def empty_room(directory: Path) -> Room:
 def open_room(directory: Path) -> Room:
     """Open the room that was made under `directory`."""
     return Room.open(directory / "room", home=Home(directory / "home"))
+
+
+def forget_answers(room: Room) -> None:
+    """Destroy the stored answers, so that the next question draws again: a reuse would be measured for it."""
+    with transaction(room.connection):
+        for table in registry.declarations(room.connection):
+            take_away(room, table)
 
 
 def filled_room(directory: Path, data: BenchData) -> None:

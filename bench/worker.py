@@ -30,7 +30,7 @@ LOG_ENTRIES: Final = 300
 def questions(room: str, ids: list[str], repeat: int) -> dict[str, Any]:
     """Ask each question in the room: once to warm up, then `repeat` times."""
     from bench.exact import lines_of_frame
-    from bench.house import ASKER, PURPOSE, open_room
+    from bench.house import ASKER, PURPOSE, forget_answers, open_room
     from bench.stages import TICK, Stages
 
     found = {}
@@ -49,6 +49,7 @@ def questions(room: str, ids: list[str], repeat: int) -> dict[str, Any]:
             _, first = timed(ask)
             samples = []
             for _ in range(repeat):
+                forget_answers(opened)
                 ticks.clear()
                 cpu, wall = timed(ask)[1]
                 # An answer leaves on a tick (S42): waiting for it is no work.
@@ -111,7 +112,7 @@ def exact(room: str, ids: list[str]) -> dict[str, Any]:
 
 def profile(room: str, ids: list[str], repeat: int) -> dict[str, Any]:
     """Say where the time of each question goes: by stage, and by function (cProfile)."""
-    from bench.house import ASKER, PURPOSE, open_room
+    from bench.house import ASKER, PURPOSE, forget_answers, open_room
     from bench.stages import QUESTION_DOORS, Stages
 
     stages = Stages()
@@ -125,14 +126,17 @@ def profile(room: str, ids: list[str], repeat: int) -> dict[str, Any]:
         functions = {}
         for name in ids:
             ask(name)
+            forget_answers(opened)
             profiler = cProfile.Profile(time.process_time)
             profiler.runcall(ask, name)
             functions[name] = _hottest(profiler)
         stages.install(QUESTION_DOORS)
         for name in ids:
+            forget_answers(opened)
             ask(name)
             stages.clear()
             for _ in range(repeat):
+                forget_answers(opened)
                 stages.timed("question: rest", lambda chosen=name: ask(chosen))  # type: ignore[misc]
             found[name] = {**stages.written(repeat), "functions": functions[name]}
     return found
@@ -259,7 +263,7 @@ def admission(room: str, repeat: int) -> dict[str, Any]:
 def durable(directory: str, count: int) -> dict[str, Any]:
     """Ask a tiny table: what a question costs whatever its data; and append to the log alone."""
     from audit_log import EventType
-    from bench.house import ASKER, PURPOSE, empty_room, table_of
+    from bench.house import ASKER, PURPOSE, empty_room, forget_answers, table_of
     from bench.stages import QUESTION_DOORS, TICK, Stages
     from cleanroom.room import upload
     from cleanroom.room.database import transaction
@@ -278,6 +282,7 @@ def durable(directory: str, count: int) -> dict[str, Any]:
         _ask(session, sql, PURPOSE)
         stages.clear()
         for _ in range(count):
+            forget_answers(room)
             stages.timed("question: rest", lambda: _ask(session, sql, PURPOSE))
         waited = stages.wall.pop(TICK[0], 0.0)
         asked = (sum(stages.cpu.values()), sum(stages.wall.values()))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from key_management.binding import bind
+    from key_management.content import open_content, seal_content
     from key_management.envelope import unwrap, wrap
     from key_management.errors import (
+        ContentNotOpened,
         DamagedShare,
         InTransaction,
         InvalidKeyId,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from key_management.transport import TransportKey, seal
 
 __all__ = [
+    "ContentNotOpened",
     "DamagedShare",
     "InTransaction",
     "InvalidKeyId",
@@ -68,9 +71,11 @@ __all__ = [
     "WrongRootKey",
     "bind",
     "combine",
+    "open_content",
     "parse_share",
     "read_key_file",
     "seal",
+    "seal_content",
     "split",
     "unwrap",
     "wrap",
@@ -79,6 +84,7 @@ __all__ = [
 
 _MODULES: Final = {
     "binding": ("bind",),
+    "content": ("open_content", "seal_content"),
     "envelope": ("unwrap", "wrap"),
     "key_id": ("KeyId", "KeyKind", "KeyState"),
     "keyring": ("Keyring",),

@@ -75,6 +75,13 @@ class WrongRootKey(KeyManagementError):
         super().__init__("this is not the root key of this keyring")
 
 
+class ContentNotOpened(KeyManagementError):
+    """Report a sealed content that was altered, moved, or belongs to another key."""
+
+    def __init__(self) -> None:
+        super().__init__("the sealed content does not open: altered, moved, or of another key")
+
+
 class KeyringDamaged(KeyManagementError):
     """Report rows that this package never writes: no root row, a loop of parents, an unknown kind."""
 

@@ -21,6 +21,7 @@ class KeyKind(StrEnum):
     TRANSPORT = "transport"
     LOG_SIGNING = "log_signing"
     LOG_DETAILS = "log_details"
+    ANSWER = "answer"
 
 
 class KeyState(StrEnum):
@@ -42,6 +43,9 @@ def permitted_parents(kind: KeyKind) -> frozenset[KeyKind]:
         case KeyKind.LOG_DETAILS:
             # One key for the room, or one for each member, each over a key for one entry.
             return frozenset({KeyKind.ROOT, KeyKind.MEMBER, KeyKind.LOG_DETAILS})
+        case KeyKind.ANSWER:
+            # One key for the room, over a key for each stored answer, which may concern several members.
+            return frozenset({KeyKind.ROOT, KeyKind.ANSWER})
         case _:
             assert_never(kind)
 

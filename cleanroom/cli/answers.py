@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cleanroom.cli.console import Console
     from cleanroom.cli.formats import Cell, Table
     from cleanroom.errors import Bilingual
+    from cleanroom.query.reuse import Source
     from cleanroom.room import AccountCost, Answer
 
 MARGIN: Final = "_margin95"
@@ -49,7 +50,34 @@ def answer_lines(console: Console, answer: Answer, table: Table) -> list[str]:
             "±: the margin of error, 19 times out of 20, of the noise added to protect people, and of nothing else: "
             "neither errors in the data nor the effect of bounds are in it.",
         )
-    lines += [*note_lines(console, answer.notes), "", *cost_lines(console, answer.cost, asked=True)]
+    lines += [*note_lines(console, answer.notes), "", *free_lines(console, answer.sources, asked=True)]
+    lines += cost_lines(console, answer.cost, asked=True)
+    return lines
+
+
+def free_lines(console: Console, sources: Sequence[Source], *, asked: bool) -> list[str]:
+    """Say what is free, because it is answered already; nothing where all of it was drawn."""
+    from cleanroom.query.reuse import Source
+
+    stored, whole = sources.count(Source.STORED), len(sources)
+    lines: list[str] = []
+    if stored and stored == whole:
+        lines += console.wrapped(
+            "Déjà répondu, gratuit : ce sont les nombres déjà publiés pour cette question ; aucune donnée n'est lue.",
+            "Already answered, free: these are the numbers already released for this question; no data is read.",
+        )
+    elif stored:
+        lines += console.wrapped(
+            f"{stored} des {whole} parties de la question : déjà répondu, gratuit. Seul le reste se paie.",
+            f"{stored} of the {whole} parts of the question: already answered, free. Only the rest is paid.",
+        )
+    if Source.COMBINED in sources:
+        lines += console.wrapped(
+            "La réponse conservée et un nouveau tirage sont combinés : seule la précision ajoutée "
+            + ("est payée." if asked else "serait payée."),
+            "The stored answer and a new draw are combined: only the added precision "
+            + ("is paid." if asked else "would be paid."),
+        )
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.cli import figures
-from cleanroom.cli.answers import account_name, cost_lines, note_lines
+from cleanroom.cli.answers import account_name, cost_lines, free_lines, note_lines
 
 if TYPE_CHECKING:
     from cleanroom.cli.console import Console
@@ -48,6 +48,7 @@ def preview_lines(console: Console, preview: Preview) -> list[str]:
         console.words(f"Cases : {count}", f"Cells: {count}"),
         *note_lines(console, preview.notes),
         "",
+        *free_lines(console, preview.sources, asked=False),
         *cost_lines(console, preview.cost, asked=False),
     ]
     left = figures.number(preview.repetitions, 0, console.language)

@@ -67,6 +67,7 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
             "noise_scale": dict(answer.noise_scale),
             "notes": [note.into(console.language) for note in answer.notes],
             "cost": _costs(answer.cost),
+            "sources": [source.value for source in answer.sources],
             "receipt": {"index": answer.receipt.index, "proof": answer.receipt.proof.decode("utf-8")},
         }
         lines = [] if arguments.format != "table" else answer_lines(console, answer, table)
@@ -136,6 +137,7 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
             "epsilon": preview.epsilon,
             "notes": [note.into(console.language) for note in preview.notes],
             "cost": _costs(preview.cost),
+            "sources": [source.value for source in preview.sources],
             "repetitions": preview.repetitions,
             "possible": [asdict(each) for each in preview.possible],
             "least_margins": dict(preview.least_margins),

@@ -9,10 +9,10 @@ from cleanroom.accounting.accountant import Draw
 from cleanroom.accounting.privacy_loss import PureEpsilon, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.contribution import streamed
+from cleanroom.query.drawn import Drawn
 from cleanroom.query.mechanisms import choice_reach, draws
 from cleanroom.query.noise import add_laplace, add_noise, noisy_max
 from cleanroom.query.quantiles import scores
-from cleanroom.query.release import NoisedRelease
 from cleanroom.query.sizes import persons_by_size, size_columns
 from cleanroom.query.unknown_keys import counted_keys, key_columns, surviving_keys
 
@@ -79,7 +79,7 @@ def draw(
     surviving: SurvivingKeys | None,
     charged: Charge,
     picked: int | None = None,
-) -> NoisedRelease:
+) -> Drawn:
     """Noise the vector of a settled plan and choose its quantiles.
 
     Args:
@@ -111,4 +111,4 @@ def draw(
             bounds.quantiles, exact.weights, noise.quantiles, due[: len(bounds.quantiles)], strict=True
         )
     )
-    return NoisedRelease(plan, noise.scale, steps, chosen, surviving, picked)
+    return Drawn(noise, steps, chosen, surviving, picked)

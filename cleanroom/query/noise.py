@@ -24,6 +24,8 @@ MAP_SLACK: Final = 1 + Fraction(1, 2**49)
 """How far OpenDP's map may lie above the exact loss. The norm, its quotient by the scale and the square of that are
 each rounded up by at most u = 2^-52, the first two before squaring: (1 + u)^5 < 1 + 8u."""
 
+_WEIGHT_BITS: Final = 48
+
 _EXACT_MARGIN_BELOW: Final = 4096.0
 """OpenDP adds up the mass point by point, in time linear in the scale; above this the normal quantile is used."""
 
@@ -184,6 +186,40 @@ def _largest(most: Fraction, margin: Callable[[float], float], guess: float) -> 
         else:
             high = middle
     return low
+
+
+def weights_of(scales: Sequence[float]) -> tuple[int, ...]:
+    """Return whole weights in proportion to 1/s², the greatest 2^48; within 2^-48 of the best variance."""
+    precisions = [1 / Fraction(scale) ** 2 for scale in scales]
+    largest = max(precisions)
+    return tuple(math.floor(each / largest * (1 << _WEIGHT_BITS)) for each in precisions)
+
+
+def combined_scale(scales: Sequence[float]) -> float:
+    """Return the scale of a combination: the root of its variance where each draw's is its scale squared, rounded up.
+
+    A discrete Gaussian's variance is at most its scale squared (Canonne, Kamath and Steinke 2020, Corollary 9).
+    """
+    if len(scales) == 1:
+        return scales[0]
+    weights = weights_of(scales)
+    square = sum((w * Fraction(s)) ** 2 for w, s in zip(weights, scales, strict=True)) / Fraction(sum(weights)) ** 2
+    scale = math.sqrt(float(square))
+    while Fraction(scale) ** 2 < square:
+        scale = math.nextafter(scale, math.inf)
+    return scale
+
+
+def combined_margin95(scale: float) -> float:
+    """Return a margin that combined draws stay within 19 times out of 20, in lattice steps.
+
+    Their noise is a weighted mean of discrete Gaussians: as near to the normal as one of them, on a finer lattice.
+    Above `_EXACT_MARGIN_BELOW` its margin is the single draw's, rounded up to a whole step, which a half step's mass
+    (below 0.05/4096) could at most shorten; below that, the normal one with half a step added for the lattice.
+    """
+    if scale >= _EXACT_MARGIN_BELOW:
+        return margin95(scale)
+    return NORMAL_975 * scale + 0.5
 
 
 def _float_up(value: int) -> float:

@@ -54,9 +54,15 @@ class Plan:
     def digest(self) -> Digest:
         """Return the digest of what the plan computes; labels of the answer's columns are not part of it."""
         shape = [_shape(output) for output in self.outputs]
+        return Digest.of(json.dumps([*self._content(), shape], separators=(",", ":"), ensure_ascii=True).encode())
+
+    def numbers(self) -> Digest:
+        """Return the digest of the numbers that the plan releases, in whichever order its answer shows them (S40)."""
+        return Digest.of(json.dumps(self._content(), separators=(",", ":"), ensure_ascii=True).encode())
+
+    def _content(self) -> list[object]:
         parts = (self.relation, self.keys, self.sets, self.statistics, self.bounds)
-        content = [PLAN_LABEL, *(_canonical(part) for part in parts)]
-        return Digest.of(json.dumps([*content, shape], separators=(",", ":"), ensure_ascii=True).encode())
+        return [PLAN_LABEL, *(_canonical(part) for part in parts)]
 
 
 @dataclass(frozen=True, slots=True)

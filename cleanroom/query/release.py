@@ -17,6 +17,7 @@ from cleanroom.query.bound import Measured
 from cleanroom.query.cells import KeyValue, SurvivingKeys, key_values
 from cleanroom.query.estimates import Value, estimate, places_of, units_of
 from cleanroom.query.mechanisms import vector_deviation, vector_margin95
+from cleanroom.query.noise import combined_margin95
 from cleanroom.query.plan import Plan
 from cleanroom.query.statistics import (
     CountPersons,
@@ -63,18 +64,20 @@ class NoisedRelease:
 
     Args:
         scale: of the vector's noise, in lattice steps; of the keys' counts where these are the answer.
-        steps: cell by cell, component by component, as the exact vector.
+        steps: cell by cell, component by component, as the exact vector; fractions where draws were combined.
         chosen: for each quantile the place of the candidate chosen in each cell.
         surviving: the unknown keys that passed the threshold; None if all keys are public.
         picked: the place of the bound that was chosen, where there was one to choose; the plan is settled with it.
+        draws: of how many draws it is the combination (`query.combining`).
     """
 
     plan: Plan
     scale: float
-    steps: tuple[int, ...]
+    steps: tuple[int | Fraction, ...]
     chosen: tuple[tuple[int, ...], ...] = ()
     surviving: SurvivingKeys | None = None
     picked: int | None = None
+    draws: int = 1
 
     def __post_init__(self) -> None:
         bounds = self.plan.bounds
@@ -95,6 +98,8 @@ class NoisedRelease:
         """Return all that was drawn, as JSON can write it: what an answer's digest is made of."""
         if self.picked is not None:
             return [self.picked, self.steps, self.chosen, self._surviving()]
+        if self.draws > 1:
+            return [str(each) for each in self.steps]
         if not self.chosen and self.surviving is None:
             return self.steps
         return [self.steps, self.chosen, self._surviving()]
@@ -106,7 +111,7 @@ class NoisedRelease:
         """Yield every cell: set by set, surviving keys in code-point order, public keys in their domains' order."""
         bounds = self.plan.bounds
         width = len(bounds.components)
-        margin = vector_margin95(bounds, self.scale)
+        margin = vector_margin95(bounds, self.scale) if self.draws == 1 else combined_margin95(self.scale)
         asked = [output.statistic for output in self.plan.outputs if isinstance(output, StatisticOutput)]
         places = [_places(self.plan, statistic) for statistic in asked]
         units = [_units(self.plan, statistic) for statistic in asked]
@@ -123,6 +128,19 @@ class NoisedRelease:
                     for mine, each in zip(places, units, strict=True)
                 ]
             yield self._cell(number, persons, estimates, margins, places)
+
+    def withheld(self) -> tuple[int, ...]:
+        """Return the cells whose noised persons fall below the owners' threshold (S37)."""
+        bounds, width = self.plan.bounds, len(self.plan.bounds.components)
+        if not bounds.threshold:
+            return ()
+        if self.surviving is not None and bounds.counted_by_threshold:
+            return tuple(number for number, each in enumerate(self.surviving.counted) if each < bounds.threshold)
+        return tuple(
+            number
+            for number in range(self.cell_count)
+            if _persons(bounds, self.steps[number * width : (number + 1) * width]) < bounds.threshold
+        )
 
     def _cell(
         self,
@@ -173,7 +191,7 @@ def _units(plan: Plan, statistic: int) -> tuple[Fraction, ...]:
     return units_of(plan.statistics[statistic], plan.bounds)
 
 
-def _persons(bounds: Bounds, noised: Sequence[int]) -> Fraction:
+def _persons(bounds: Bounds, noised: Sequence[int | Fraction]) -> Fraction:
     """Return a cell's noised persons: of all its rows, not those that a FILTER or a column's NULLs leave."""
     for steps, component in zip(noised, bounds.components, strict=True):
         if component.measured is Measured.PERSONS and component.column is None:

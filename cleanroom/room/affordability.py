@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
+    from cleanroom.accounting.account import Charge
     from cleanroom.accounting.reservation import BudgetShortfall, PartyShortfall, Shortfall
     from cleanroom.identifiers import TableName
     from cleanroom.policies import Declaration
@@ -64,13 +65,18 @@ def possible(connection: sqlite3.Connection, validated: ValidatedPlan, now: int)
 def lacking(
     connection: sqlite3.Connection,
     validated: ValidatedPlan,
+    charges: tuple[Charge, ...],
     declared: Mapping[TableName, Declaration],
     now: int,
     *,
     by_margin: bool,
 ) -> InsufficientBudget | None:
-    """Return what a question would be refused for, with the precision that would fit; None if it can be paid."""
-    short = ledger.shortfalls(connection, validated.charges, validated.party, validated.caps, now)
+    """Return what a question would be refused for, with the precision that would fit; None if it can be paid.
+
+    Args:
+        charges: what is still to be paid of it.
+    """
+    short = ledger.shortfalls(connection, charges, validated.party, validated.caps, now)
     return explained(short, validated, declared, by_margin=by_margin) if short else None
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from cleanroom.query.plan import QuestionPlan
     from cleanroom.query.public.run import PublicRows
     from cleanroom.query.release import NoisedRelease
+    from cleanroom.query.reuse import Source
     from cleanroom.room.affordability import Possible
     from cleanroom.room.provenance import Provenance
+    from cleanroom.room.stored_releases import QuestionDue
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,9 @@ class Answer:
         epsilon: the largest charge on any account, at the smallest conversion delta of the tables.
         noise_scale: for each value's label the standard deviation of its noise, in its unit; None for means.
         notes: what the numbers count and leave out, in words.
-        cost: one line an account, the room's first.
+        cost: one line an account, the room's first; zero where nothing was drawn.
         provenance: what was computed, from which versions, under whose rules.
+        sources: for each release whether its numbers were stored, drawn, or both, combined.
     """
 
     table: pd.DataFrame
@@ -81,6 +84,7 @@ class Answer:
     cost: tuple[AccountCost, ...]
     provenance: Provenance
     receipt: Receipt
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,14 @@ class Preview:
         margins: for each value's label its 95 % margin, or None where it depends on released sizes (means).
         notes: what the numbers would count and leave out, in words.
         cells: number of cells of the answer.
-        repetitions: how many such questions the budgets still allow.
+        repetitions: how many such questions the budgets still allow, were none answered already.
         possible: the same for each account, and for each cap of the party.
         split: for each value's label its part of the price, or None where it is computed from others.
         split_threshold: the part of the count that only the owners' threshold asks for.
         split_keys: the part of the threshold on keys without a domain.
         lacking: why it would be refused as it is for want of budget, each with the precision that would fit.
         least_margins: `margins` if the narrowest bound is chosen; nothing where none is to be chosen.
+        sources: for each release whether its numbers are stored, would be drawn, or both, combined.
     """
 
     margins: tuple[tuple[str, float | None], ...]
@@ -114,6 +119,7 @@ class Preview:
     split_keys: float
     lacking: tuple[Refusal, ...]
     least_margins: tuple[tuple[str, float | None], ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 def answer_table(
@@ -163,11 +169,13 @@ def unique_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def preview_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None], ...]:
+def preview_margins(validated: ValidatedPlan, due: QuestionDue) -> tuple[tuple[str, float | None], ...]:
     """Return each value's label and the margin that it would have; None where it depends on released numbers."""
     from cleanroom.query.finishing import margins_before_finish
+    from cleanroom.query.reuse import noise_with
 
-    return _labelled(validated.plan, margins_before_finish(validated.plan, validated.noises))
+    noises = tuple(noise_with(each.due) for each in due.releases)
+    return _labelled(validated.plan, margins_before_finish(validated.plan, noises))
 
 
 def least_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None], ...]:

@@ -263,7 +263,7 @@ def _least_steps(releases: object) -> int:
         raise TypeError
     total = Fraction(0)
     for each in releases:
-        if int(each["norm"]):
+        if "norm" in each and int(each["norm"]):  # what is answered from the store draws no noise
             loss = Fraction(int(each["norm"])) / Fraction(float.fromhex(each["scale"]))
             # Z²/2s² of Gaussian noise; of Laplace noise half the square of its epsilon, which is written the same.
             total += loss**2 / 2

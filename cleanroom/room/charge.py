@@ -13,6 +13,7 @@ from cleanroom.accounting import ledger
 from cleanroom.accounting.reservation import InsufficientBudget, Reservation, ReservationState
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.gate import ValidatedPlan, is_genuine
+from cleanroom.query.reuse import Answered, source_of
 from cleanroom.room import registry
 from cleanroom.room.affordability import explained
 from cleanroom.room.database import transaction
@@ -31,15 +32,17 @@ if TYPE_CHECKING:
     from cleanroom.room.journal import Journal
     from cleanroom.room.registry import Upload
     from cleanroom.room.signed_request import SignedRequest
+    from cleanroom.room.stored_releases import DueRelease, QuestionDue
 
 
 @final
 class Charged:
-    """A plan that is paid for, the uploads it may read, and the log entry that says so."""
+    """A plan whose missing draws are paid for, the uploads they may read, and the log entry that says so."""
 
-    __slots__ = ("catalogs", "log_index", "reservation", "uploads", "validated")
+    __slots__ = ("catalogs", "due", "log_index", "reservation", "uploads", "validated")
 
     validated: ValidatedPlan
+    due: QuestionDue
     reservation: Reservation
     uploads: tuple[Upload, ...]
     catalogs: Mapping[TableName, TableCatalog]
@@ -60,11 +63,12 @@ def charge(
     connection: sqlite3.Connection,
     journal: Journal,
     validated: ValidatedPlan,
+    due: QuestionDue,
     request: SignedRequest,
     *,
     at: int,
 ) -> Charged:
-    """Reserve what a plan costs and log the intent; inside the caller's transaction.
+    """Reserve what is still to be drawn of a plan and log the intent; inside the caller's transaction.
 
     The uploads are read in the same transaction, so the versions logged are the versions read.
 
@@ -81,7 +85,7 @@ def charge(
             reservation_id=request.request_id,
             plan_digest=plan.digest(),
             party=validated.party,
-            charges=validated.charges,
+            charges=due.charges,
             caps=validated.caps,
             at=at,
         )
@@ -89,7 +93,7 @@ def charge(
         raise explained(short.shortfalls, validated, declared, by_margin=asks_margin(request)) from None
     for cohort in validated.cohorts:
         registry.remember_cohort(connection, cohort)
-    uploads = tuple(upload for table in plan.tables for upload in registry.uploads(connection, table))
+    uploads = tuple(upload for table in due.tables(plan.releases) for upload in registry.uploads(connection, table))
     known = registry.parties(connection)
     owners = {table.owner for table in plan.tables} | {validated.party}
     index = journal.append(
@@ -109,10 +113,12 @@ def charge(
             "purpose": validated.purpose,
             "plan": str(plan.digest()),
             "rules": [[str(table), rule] for table, rule in validated.rules],
-            "versions": [[str(upload.table), upload.number] for upload in uploads],
+            "versions": [
+                [str(table), upload.number] for table in plan.tables for upload in registry.uploads(connection, table)
+            ],
             "references": [[table.name, str(table.digest)] for table in plan.references],
             "releases": [
-                _release_details(release, noise) for release, noise in zip(plan.releases, validated.noises, strict=True)
+                _release_details(release, each) for release, each in zip(plan.releases, due.releases, strict=True)
             ],
             "cohorts": [sorted(cohort) for cohort in validated.cohorts],
             "charges": [[str(each.account), each.loss.pico] for each in reservation.charges],
@@ -124,6 +130,7 @@ def charge(
     charged: Charged = object.__new__(Charged)
     for name, value in {
         "validated": validated,
+        "due": due,
         "reservation": reservation,
         "uploads": uploads,
         "catalogs": {table: declared[table].catalog for table in plan.tables},
@@ -133,11 +140,19 @@ def charge(
     return charged
 
 
-def _release_details(release: Plan, noise: Noise) -> dict[str, object]:
-    """Return the public bounds of one release, and the scales that its noise will have."""
+def _release_details(release: Plan, each: DueRelease) -> dict[str, object]:
+    """Return the public bounds of one release, the stored draws it is made of, and the scales of what is drawn."""
     bounds = release.bounds
-    return {
+    answered: dict[str, object] = {
         "plan": str(release.digest()),
+        "from": list(each.names),
+        "source": source_of(each.due).value,
+    }
+    if isinstance(each.due, Answered):
+        return answered
+    noise = each.due.noise
+    return {
+        **answered,
         "cells": bounds.cells,
         "max_rows": bounds.max_rows,
         "max_groups": bounds.max_groups,

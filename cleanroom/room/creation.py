@@ -35,6 +35,8 @@ LOG_KEY: Final = "log.vkey"
 LOG_SIGNING: Final = KeyId(KeyKind.LOG_SIGNING, "1")
 LOG_DETAILS: Final = KeyId(KeyKind.LOG_DETAILS, "1")
 TRANSPORT: Final = KeyId(KeyKind.TRANSPORT, "1")
+ANSWERS: Final = KeyId(KeyKind.ANSWER, "room")
+"""Wraps the keys of stored draws, and makes the tags that they are found by."""
 
 DEFAULT_SETTINGS: Final = b"""\
 # Les buts pour lesquels on peut poser des questions (liste fermee), et le budget de la salle entiere.
@@ -100,6 +102,7 @@ def create_room(
             signing = keyring.create(connection, LOG_SIGNING, KeyId.root())
             details = keyring.create(connection, LOG_DETAILS, KeyId.root())
             keyring.adopt(connection, TRANSPORT, KeyId.root(), transport.seed())
+            keyring.create(connection, ANSWERS, KeyId.root())
             log = log_of(room, signing)
             log.create_schema(connection)
             now = int(time.time())

@@ -32,11 +32,18 @@ CREATE TABLE linkage (epoch TEXT PRIMARY KEY, linkage_check BLOB NOT NULL) STRIC
 CREATE TABLE request (request TEXT PRIMARY KEY, party TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE reference (name TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
   content BLOB NOT NULL, request BLOB NOT NULL, log_index INTEGER NOT NULL, PRIMARY KEY (name, version)) STRICT;
-CREATE TABLE cohort (owners TEXT PRIMARY KEY) STRICT, WITHOUT ROWID
+CREATE TABLE cohort (owners TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE stored_draw (place INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,
+  tag BLOB NOT NULL CHECK (length(tag) = 32), sealed BLOB NOT NULL) STRICT;
+CREATE INDEX stored_draw_of_tag ON stored_draw (tag, place);
+CREATE TABLE stored_draw_table (table_name TEXT NOT NULL, name TEXT NOT NULL REFERENCES stored_draw (name),
+  PRIMARY KEY (table_name, name)) STRICT, WITHOUT ROWID;
+CREATE INDEX stored_draw_table_of_name ON stored_draw_table (name)
 """
 """`declaration` keeps every version, `upload` every upload, also those that a `retirement` took out of the table's
 version `number`; `reference` every content of a public table (S30); `withdrawal` ends the declarations up to one;
-`cohort` the owner sets of answered sector questions (S43); `request` every id."""
+`cohort` the owner sets of answered sector questions (S43); `request` every id; `stored_draw` answers, encrypted, under
+the keyed hash of their reuse key (S40), and `stored_draw_table` the tables that each reads."""
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:

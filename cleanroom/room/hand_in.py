@@ -17,6 +17,7 @@ from cleanroom.partition.intent import Append, Correct, Replace
 from cleanroom.partition.package import read_package, verify_signature
 from cleanroom.room import registry
 from cleanroom.room.answer import Receipt
+from cleanroom.room.answer_store import take_away
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
 from cleanroom.room.locks import taking_in
@@ -225,6 +226,7 @@ def _record(room: Room, verified: VerifiedPackage) -> None:
             KeyId(KeyKind.MEMBER, owner.party),
             verified.data_key,
         )
+        answers = take_away(room, manifest.table)
         index = room.journal.append(
             room.connection,
             EventType.DATASET_UPLOADED,
@@ -237,6 +239,7 @@ def _record(room: Room, verified: VerifiedPackage) -> None:
                 "number": number,
                 "manifest": manifest.encode().decode("ascii"),
                 "retires": [each.upload for each in retires],
+                "answers_removed": answers,
             },
         )
         room.connection.execute(

@@ -37,6 +37,7 @@ RETENTION: Final[Mapping[EventType, Retention]] = {
             EventType.DATASET_WITHDRAWN,
             EventType.DATASET_ERASED,
             EventType.QUERY_CHARGED,
+            EventType.QUERY_REUSED,
             EventType.KEY_REGISTERED,
             EventType.KEY_ROTATED,
             EventType.KEY_DESTROYED,

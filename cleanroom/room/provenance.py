@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from cleanroom.query.mechanisms import settled_noise
 from cleanroom.query.method import bound_notes, mechanism_notes
+from cleanroom.query.reuse import noise_with
+from cleanroom.room import registry
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from cleanroom.errors import Bilingual
+    from cleanroom.query.gate import ValidatedPlan
     from cleanroom.query.release import NoisedRelease
-    from cleanroom.room.charge import Charged
+    from cleanroom.room.stored_releases import QuestionDue
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class ReleaseFacts:
 
     Args:
         plan: digest of what it computes, bounds included.
-        rho: what the room's account was charged for it.
+        rho: what the room's account was charged for it now; 0 if it was answered already.
         mechanisms: how its noise was drawn, in words.
         bounds: what its bounds are and may cut off, in words.
     """
@@ -45,7 +49,7 @@ class Provenance:
 
     Args:
         party: who asked.
-        charged_at: Unix seconds, the room's clock.
+        charged_at: Unix seconds, the room's clock, when it was asked.
         plan: digest of the question's plan.
         policies: digest of the rules that admitted it.
         rules: table and name of each owner's rule.
@@ -66,9 +70,28 @@ class Provenance:
     software: tuple[tuple[str, str], ...]
 
 
-def provenance(charged: Charged, answered: Sequence[NoisedRelease]) -> Provenance:
-    """Return where the answer of a charged plan comes from."""
-    validated = charged.validated
+def versions_of(connection: sqlite3.Connection, validated: ValidatedPlan) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return table and numbers of the uploads that a plan reads now."""
+    return tuple(
+        (str(table), tuple(upload.number for upload in registry.uploads(connection, table)))
+        for table in validated.plan.tables
+    )
+
+
+def provenance(
+    validated: ValidatedPlan,
+    due: QuestionDue,
+    answered: Sequence[NoisedRelease],
+    versions: tuple[tuple[str, tuple[int, ...]], ...],
+    *,
+    at: int,
+) -> Provenance:
+    """Return where an answer comes from; of a stored one the versions are those that it was drawn from.
+
+    Args:
+        versions: as `versions_of` found them in the transaction that admitted the question.
+        at: of that transaction, the room's time.
+    """
     plan = validated.plan
     releases = tuple(
         ReleaseFacts(
@@ -78,23 +101,20 @@ def provenance(charged: Charged, answered: Sequence[NoisedRelease]) -> Provenanc
             shown.plan.bounds.max_rows,
             shown.plan.bounds.max_groups,
             shown.plan.bounds.threshold,
-            str(next(charge.rho for charge in paid if charge.account.table is None)),
-            mechanism_notes(shown.plan, settled_noise(noise, shown.picked)),
+            next((str(charge.rho) for charge in paid if charge.account.table is None), "0"),
+            mechanism_notes(shown.plan, settled_noise(noise_with(each.due), shown.picked)),
             bound_notes(shown.plan),
         )
-        for release, noise, paid, shown in zip(plan.releases, validated.noises, validated.paid, answered, strict=True)
+        for release, each, paid, shown in zip(plan.releases, due.releases, due.paid, answered, strict=True)
     )
     return Provenance(
         str(validated.party),
         str(validated.purpose),
-        charged.reservation.at,
+        at,
         str(plan.digest()),
         str(validated.policy_digest),
         tuple((str(table), rule) for table, rule in validated.rules),
-        tuple(
-            (str(table), tuple(upload.number for upload in charged.uploads if upload.table == table))
-            for table in plan.tables
-        ),
+        versions,
         tuple((f"public.{table.name}", str(table.digest)) for table in plan.references),
         releases,
         tuple((name, version(name)) for name in ("cleanroom", "opendp", "duckdb")),

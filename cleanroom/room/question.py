@@ -1,6 +1,7 @@
 """The way of one question, in one screen: signed request, gate, charge and log, keys, slices, noise, log, answer.
 
-Nothing is read before the reservation and its entry are durable; nothing leaves before the entry of its release is.
+Nothing is read before the reservation and its entry are durable; nothing leaves before the entry of its release is,
+and with that entry what was drawn is stored. What is answered already is neither read nor paid again (S40).
 A refusal is logged too, and what it says does not depend on rows: it is made before any partition is opened (S12, S42).
 """
 
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from audit_log import EventType
 from cleanroom.accounting import ledger
-from cleanroom.accounting.account import AccountId
-from cleanroom.accounting.privacy_loss import shown_epsilon
+from cleanroom.accounting.account import ROOM, AccountId
+from cleanroom.accounting.privacy_loss import Rho, shown_epsilon
 from cleanroom.catalog.reference import DAMAGED
 from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
+from cleanroom.query.combining import answered
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.drawing import draw, picked_bound, released_keys
+from cleanroom.query.drawn import STORED_DAMAGED, Drawn
 from cleanroom.query.finishing import require_runnable
 from cleanroom.query.gate import ValidatedPlan, admit
 from cleanroom.query.mechanisms import settled_noise
@@ -28,6 +31,7 @@ from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import refusal
 from cleanroom.query.release import NoisedRelease
+from cleanroom.query.reuse import Added, Answered, source_of
 from cleanroom.query.statistics import bounds_of_values
 from cleanroom.room import references, registry
 from cleanroom.room.affordability import lacking, possible
@@ -43,7 +47,7 @@ from cleanroom.room.answer import (
 )
 from cleanroom.room.charge import Charged, charge, open_data_keys
 from cleanroom.room.database import transaction
-from cleanroom.room.provenance import provenance
+from cleanroom.room.provenance import provenance, versions_of
 from cleanroom.room.question_entries import (
     LARGEST_LOGGED_REQUEST,
     check_digest,
@@ -52,16 +56,19 @@ from cleanroom.room.question_entries import (
     log_failure,
     log_refusal,
     log_release,
+    log_reuse,
     ordinals_of,
     request_details,
 )
 from cleanroom.room.question_reader import asks_margin, question_from, question_of
+from cleanroom.room.stored_releases import QuestionDue, due_of
 from cleanroom.room.witnesses import SILENT, receipt_of, require_witnessed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cleanroom.accounting.reservation import Reservation
+    from pandas import DataFrame
+
     from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.identifiers import Digest, TableName, UploadId
     from cleanroom.room.room import Room
@@ -93,23 +100,53 @@ def ask(room: Room, request: SignedRequest) -> Answer:
             read = references.tables_of(connection, validated.plan)
             catalogs = {table: book.declarations[table].catalog for table in validated.plan.tables}
             require_runnable(validated.plan, read, catalogs)
-            charged = charge(connection, room.journal, validated, request, at=now)
-            _require_partitions(room, charged)
+            due = due_of(room, validated)
+            versions = versions_of(connection, validated)
+            if due.charges:
+                charged = charge(connection, room.journal, validated, due, request, at=now)
+                _require_partitions(room, charged)
+            else:
+                charged, releases = None, due.answers(validated.plan.releases)
+                index = log_reuse(room, validated, due, releases, request, at=now)
     except Refused as refused:
         log_refusal(room, request, refused)
         raise
     except Fault as fault:
-        if fault.code in {PARTITION_MISSING, DAMAGED, SILENT}:
+        if fault.code in {PARTITION_MISSING, DAMAGED, SILENT, STORED_DAMAGED}:
             log_refusal(room, request, fault)
         raise
+    if charged is None:
+        table, suppressed = answer_table(validated.plan, releases, read)
+    else:
+        releases, table, suppressed, index = _paid_answer(room, charged, read)
+    # The answer is paid and logged; that this machine could not note the checkpoint must not lose it.
+    with suppress(OSError):
+        room.remember_log()
+    return Answer(
+        table,
+        suppressed,
+        due_epsilon(room, validated, due),
+        noise_scales(validated.plan, releases),
+        question_notes(validated.plan, [each.plan for each in releases]),
+        costs(room, validated, due, entered=True),
+        provenance(validated, due, releases, versions, at=now),
+        receipt_of(room, index),
+        tuple(source_of(each.due) for each in due.releases),
+    )
+
+
+def _paid_answer(
+    room: Room, charged: Charged, read: Mapping[Digest, ReferenceTable]
+) -> tuple[tuple[NoisedRelease, ...], DataFrame, int, int]:
+    """Return what a charged question answers: its releases, table, number of withheld cells, and log entry."""
     started = time.monotonic()
     try:
         room.remember_log()
-        keys = open_data_keys(connection, room.keyring, room.journal, charged, at=room.now())
-        releases = _releases(room, charged, keys, read)
-        table, suppressed = answer_table(validated.plan, releases, read)
+        keys = open_data_keys(room.connection, room.keyring, room.journal, charged, at=room.now())
+        releases, drawn = _releases(room, charged, keys, read)
+        table, suppressed = answer_table(charged.validated.plan, releases, read)
         wait_for_tick(started)
-        index = log_release(room, charged, releases)
+        return releases, table, suppressed, log_release(room, charged, releases, drawn)
     except BaseException as error:
         wait_for_tick(started)
         # If even this cannot be entered, the reservation stays open and the next opening enters it as failed.
@@ -119,19 +156,6 @@ def ask(room: Room, request: SignedRequest) -> Answer:
             # What failed may depend on rows: the analyst learns only that it did, by one message (S23).
             raise failed_after_charge() from None
         raise
-    # The answer is paid and logged; that this machine could not note the checkpoint must not lose it.
-    with suppress(OSError):
-        room.remember_log()
-    return Answer(
-        table,
-        suppressed,
-        validated.epsilon,
-        noise_scales(validated.plan, releases),
-        question_notes(validated.plan, [each.plan for each in releases]),
-        costs(room, validated, charged.reservation),
-        provenance(charged, releases),
-        receipt_of(room, index),
-    )
 
 
 def wait_for_tick(started: float) -> None:
@@ -155,6 +179,7 @@ def preview(room: Room, request: SignedRequest) -> Preview:
         raise
     with transaction(connection):
         now = room.take(request)
+        due = due_of(room, validated)
         room.journal.append(
             connection,
             EventType.QUERY_PREVIEWED,
@@ -163,24 +188,26 @@ def preview(room: Room, request: SignedRequest) -> Preview:
             ordinals=ordinals_of(room, validated),
             policy=validated.policy_digest,
             purpose=validated.purpose,
-            details=request_details(request),
+            details={**request_details(request), "from": [list(each.names) for each in due.releases]},
         )
         left = possible(connection, validated, now)
-        short = lacking(connection, validated, registry.declarations(connection), now, by_margin=asks_margin(request))
+        declared = registry.declarations(connection)
+        short = lacking(connection, validated, due.charges, declared, now, by_margin=asks_margin(request))
     bounds = [release.bounds for release in validated.plan.releases]
     return Preview(
-        preview_margins(validated),
+        preview_margins(validated, due),
         question_notes(validated.plan),
         sum(each.cells for each in bounds),
         max(each.max_rows for each in bounds),
         max(each.max_groups for each in bounds),
-        validated.epsilon,
-        costs(room, validated, None),
+        due_epsilon(room, validated, due),
+        costs(room, validated, due, entered=False),
         min(each.questions for each in left),
         left,
         *preview_split(validated),
         () if short is None else short.refusals,
         least_margins(validated),
+        tuple(source_of(each.due) for each in due.releases),
     )
 
 
@@ -251,27 +278,41 @@ def release_facts(validated: ValidatedPlan) -> list[dict[str, object]]:
 
 def _releases(
     room: Room, charged: Charged, keys: Mapping[UploadId, SecretKey], read: Mapping[Digest, ReferenceTable]
-) -> tuple[NoisedRelease, ...]:
-    """Compute, bound and noise the releases of a charged plan; the only use of the exact vectors."""
+) -> tuple[tuple[NoisedRelease, ...], dict[int, Drawn]]:
+    """Compute, bound and noise what is due of a charged plan; the only use of the exact vectors.
+
+    Returns:
+        The releases, and what was drawn for them, by the number of the release.
+    """
     validated = charged.validated
+    drawn: dict[int, Drawn] = {}
     with ExitStack() as opened:
-        readers: dict[TableName, list[PartitionReader]] = {table: [] for table in validated.plan.tables}
+        readers: dict[TableName, list[PartitionReader]] = {
+            table: [] for table in charged.due.tables(validated.plan.releases)
+        }
         for upload in charged.uploads:
             reader = room.store.open(room.stored(upload), keys[upload.upload])
             opened.callback(reader.close)
             readers[upload.table].append(reader)
         found = []
-        for plan, noise, paid in zip(validated.plan.releases, validated.noises, validated.paid, strict=True):
+        for number, (plan, each) in enumerate(zip(validated.plan.releases, charged.due.releases, strict=True)):
+            if isinstance(each.due, Answered):
+                found.append(answered(plan, each.due.stored))
+                continue
+            noise, paid = each.due.noise, each.due.paid
             tables = {table: (charged.catalogs[table], readers[table]) for table in plan.tables}
             rows = sum(upload.manifest.row_count for upload in charged.uploads if upload.table in tables)
             backend = MergeBackend(tables, rows, references=read)
-            room_charge = next(each for each in paid if each.account == AccountId(None))
+            room_charge = next(charge for charge in paid if charge.account == AccountId(None))
             surviving = released_keys(plan, noise, backend, room_charge)
             picked = picked_bound(plan, noise, backend, surviving, room_charge)
             settled, settled_with = plan.settled(picked), settled_noise(noise, picked)
             exact = exact_vector(settled, backend, surviving)
-            found.append(draw(settled, settled_with, exact, surviving, room_charge, picked))
-    return tuple(found)
+            made = draw(settled, settled_with, exact, surviving, room_charge, picked)
+            drawn[number] = made
+            earlier = each.due.stored if isinstance(each.due, Added) else ()
+            found.append(answered(plan, [*earlier, made]))
+    return tuple(found), drawn
 
 
 def _require_partitions(room: Room, charged: Charged) -> None:
@@ -288,23 +329,41 @@ def _require_partitions(room: Room, charged: Charged) -> None:
             )
 
 
-def costs(room: Room, validated: ValidatedPlan, reservation: Reservation | None) -> tuple[AccountCost, ...]:
-    """Return what each account pays: of a reservation that was entered, or of one that would be."""
+def due_epsilon(room: Room, validated: ValidatedPlan, due: QuestionDue) -> float:
+    """Return the largest charge due on any account, as an epsilon at the smallest conversion delta; 0 for none."""
+    if not due.charges:
+        return 0.0
+    balances = [
+        ledger.balance(room.connection, each.account, room.now()) for each in validated.charges if each.account != ROOM
+    ]
+    smallest = min(balance.budget.delta_conversion for balance in balances)
+    return max(
+        shown_epsilon(charge.loss, smallest if isinstance(charge.loss, Rho) else Fraction(0)) for charge in due.charges
+    )
+
+
+def costs(room: Room, validated: ValidatedPlan, due: QuestionDue, *, entered: bool) -> tuple[AccountCost, ...]:
+    """Return what each account pays now, of what the question costs in full: zero for what is answered already.
+
+    Args:
+        entered: whether it was charged, or only would be.
+    """
     lines = []
+    paid = {charge.account: charge.loss for charge in due.charges}
     for each in validated.charges:
         balance = ledger.balance(room.connection, each.account, room.now())
-        entered = reservation is not None
-        kind, own = type(each.loss), 0 if entered else each.loss.pico
-        before = kind(max(0, balance.spent_window.pico - (each.loss.pico if entered else 0)))
-        lifetime = kind(balance.spent_lifetime.pico + own)
+        kind = type(each.loss)
+        loss = paid.get(each.account, kind(0))
+        before = kind(max(0, balance.spent_window.pico - (loss.pico if entered else 0)))
+        lifetime = kind(balance.spent_lifetime.pico + (0 if entered else loss.pico))
         delta: Fraction = balance.budget.delta_conversion
         lines.append(
             AccountCost(
                 str(each.account),
-                str(each.loss),
-                shown_epsilon(each.loss, delta),
+                str(loss),
+                shown_epsilon(loss, delta) if loss.pico else 0.0,
                 str(before),
-                str(kind(before.pico + each.loss.pico)),
+                str(kind(before.pico + loss.pico)),
                 str(balance.rho_max),
                 shown_epsilon(lifetime, delta),
                 str(balance.budget.epsilon),

@@ -12,27 +12,34 @@ from cleanroom.accounting import ledger
 from cleanroom.accounting.reservation import ReservationState
 from cleanroom.errors import CleanroomError, InvariantBroken, Refused
 from cleanroom.identifiers import Digest
-from cleanroom.room import registry
+from cleanroom.room import registry, stored_releases
 from cleanroom.room.database import transaction
 
 if TYPE_CHECKING:
     from cleanroom.errors import Refusal
+    from cleanroom.query.drawn import Drawn
     from cleanroom.query.gate import ValidatedPlan
     from cleanroom.query.release import NoisedRelease
     from cleanroom.room.charge import Charged
     from cleanroom.room.room import Room
     from cleanroom.room.signed_request import SignedRequest
+    from cleanroom.room.stored_releases import QuestionDue
 
 LARGEST_LOGGED_REQUEST: Final = 1 << 18
 DEEPEST_LOGGED_REQUEST: Final = 8
 
 
-def log_release(room: Room, charged: Charged, releases: tuple[NoisedRelease, ...]) -> int:
-    """Enter that an answer is about to leave; return the entry's index."""
-    digest = hashlib.sha256(json.dumps([each.content() for each in releases]).encode()).hexdigest()
+def log_release(room: Room, charged: Charged, releases: tuple[NoisedRelease, ...], drawn: Mapping[int, Drawn]) -> int:
+    """Enter that an answer is about to leave, and store what was drawn for it (S40); return the entry's index.
+
+    Args:
+        drawn: the draws made for it, by the number of their release.
+    """
+    request_id = charged.reservation.reservation_id
     picked = [each.picked for each in releases]
     with transaction(room.connection):
-        ledger.mark_released(room.connection, charged.reservation.reservation_id)
+        ledger.mark_released(room.connection, request_id)
+        stored = stored_releases.keep(room, request_id, charged.validated, charged.due, drawn)
         return room.journal.append(
             room.connection,
             EventType.QUERY_RELEASED,
@@ -43,11 +50,53 @@ def log_release(room: Room, charged: Charged, releases: tuple[NoisedRelease, ...
             purpose=charged.validated.purpose,
             caused_by=charged.log_index,
             details={
-                "request": charged.reservation.reservation_id,
-                "answer": f"sha256:{digest}",
+                "request": request_id,
+                "answer": answer_digest(releases),
                 **({} if set(picked) <= {None} else {"picked": picked}),
+                **stored,
             },
         )
+
+
+def answer_digest(releases: tuple[NoisedRelease, ...]) -> str:
+    """Return the digest of an answer's numbers."""
+    digest = hashlib.sha256(json.dumps([each.content() for each in releases]).encode()).hexdigest()
+    return f"sha256:{digest}"
+
+
+def log_reuse(
+    room: Room,
+    validated: ValidatedPlan,
+    due: QuestionDue,
+    releases: tuple[NoisedRelease, ...],
+    request: SignedRequest,
+    *,
+    at: int,
+) -> int:
+    """Enter that stored answers are about to leave again, inside the transaction that took the request.
+
+    Its cohorts count as answered from now on: whoever asked first may have been under rules that have none (S43).
+    """
+    for cohort in validated.cohorts:
+        registry.remember_cohort(room.connection, cohort)
+    return room.journal.append(
+        room.connection,
+        EventType.QUERY_REUSED,
+        at=at,
+        actor=validated.party,
+        ordinals=ordinals_of(room, validated),
+        policy=validated.policy_digest,
+        purpose=validated.purpose,
+        details={
+            **request_details(request),
+            "purpose": validated.purpose,
+            "plan": str(validated.plan.digest()),
+            "rules": [[str(table), rule] for table, rule in validated.rules],
+            "from": [list(each.names) for each in due.releases],
+            "cohorts": [sorted(cohort) for cohort in validated.cohorts],
+            "answer": answer_digest(releases),
+        },
+    )
 
 
 def log_failure(room: Room, charged: Charged, error: BaseException) -> None:

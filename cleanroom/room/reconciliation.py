@@ -18,8 +18,8 @@ from cleanroom.accounting.ledger import DELTA_STEPS
 from cleanroom.errors import Bilingual, CleanroomError
 from cleanroom.identifiers import Digest
 from cleanroom.policies import read_declaration, read_settings
-from cleanroom.room import registry
-from cleanroom.room.creation import budget_of
+from cleanroom.room import answer_store, registry
+from cleanroom.room.creation import ANSWERS, budget_of
 from cleanroom.room.home import OPERATOR
 from key_management import KeyId, KeyKind, KeyManagementError, KeyState
 
@@ -59,6 +59,8 @@ class _Recorded:
 
     `budgets` holds each table's last declaration, `declarations` those still in force; `uploads` by id: number, log
     index, manifest; `retired` by id: the number and log index of the act that did it; `destroyed` whose keys are;
+    `answers` by name the digests of the stored draws, `answers_removed` those whose keys are destroyed,
+    `answers_untold` the questions whose details, erased by age, no longer say what was stored for them;
     `ended` by table how many lines the ledger had when it was last taken back.
     """
 
@@ -75,6 +77,9 @@ class _Recorded:
     references: dict[tuple[str, int], tuple[str, str, int]] = field(default_factory=dict)
     reservations: dict[str, tuple[str, str, int, str]] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    answers_removed: set[str] = field(default_factory=set)
+    answers_untold: set[str] = field(default_factory=set)
     ended: Counter[str] = field(default_factory=Counter)
     account_rho: Counter[str] = field(default_factory=Counter)
     party_rho: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -85,7 +90,8 @@ def contradictions(connection: sqlite3.Connection, journal: Journal, keyring: Ke
     """Return every difference between state and log; none if the state is what the log says."""
     try:
         log = _recorded(connection, journal)
-        return (*_differences(connection, log), *_key_differences(connection, keyring, log))
+        keys = _key_differences(connection, keyring, log)
+        return (*_differences(connection, log), *keys, *_answer_differences(connection, keyring, log))
     except CleanroomError as error:
         return (error.message,)
 
@@ -100,15 +106,28 @@ def _recorded(connection: sqlite3.Connection, journal: Journal) -> _Recorded:
         details: dict[str, object] | None = None
         with suppress(DetailsErased):
             details = journal.details(connection, index)
+        said = details
         if kind is EventType.QUERY_CHARGED and details is not None:
             charges[index] = str(details["request"])
         elif kind in _STATES:
             # What became of a question is said by its public part: the details may be erased by age.
             named = charges.get(envelope.event.caused_by) or (details or {}).get("request", "")
             details = {"request": named}
+            if said is None and kind is EventType.QUERY_RELEASED:
+                found.answers_untold.add(str(named))
         if details is not None:
             _READERS[kind](found, _Entry(index, envelope.event.t, details))
+        if said is not None:
+            _answers(found, _Entry(index, envelope.event.t, said))
     return found
+
+
+def _answers(found: _Recorded, entry: _Entry) -> None:
+    """Take in what an act stored of answers, and what it took away."""
+    found.answers.update(_pairs(entry.details.get("stored")))
+    for name in entry.names("answers_removed") if "answers_removed" in entry.details else ():
+        found.answers.pop(name, None)
+        found.answers_removed.add(name)
 
 
 def _room_created(found: _Recorded, entry: _Entry) -> None:
@@ -154,10 +173,9 @@ def _reference_added(found: _Recorded, entry: _Entry) -> None:
 def _query_charged(found: _Recorded, entry: _Entry) -> None:
     request, party = entry.text("request"), entry.text("actor")
     found.reservations[request] = (entry.text("plan"), party, entry.at, "reserved")
-    cohorts, charges, deltas = (entry.details[name] for name in ("cohorts", "charges", "deltas"))
+    charges, deltas = (entry.details[name] for name in ("charges", "deltas"))
     thresholds = {name: ceil(Fraction(written) * DELTA_STEPS) for name, written in _pairs(deltas)}
-    for cohort in cohorts if isinstance(cohorts, list) else ():
-        found.cohorts.add(",".join(cohort))
+    _cohorts(found, entry)
     for account, steps in charges if isinstance(charges, list) else ():
         found.account_rho[account] += steps
         found.party_rho[account, party] += steps
@@ -166,6 +184,12 @@ def _query_charged(found: _Recorded, entry: _Entry) -> None:
         found.account_delta[account] += delta
         added = str(delta), str(found.account_delta[account])
         found.lines.append((request, account, party, entry.at, steps, *totals, *added))
+
+
+def _cohorts(found: _Recorded, entry: _Entry) -> None:
+    cohorts = entry.details["cohorts"]
+    for cohort in cohorts if isinstance(cohorts, list) else ():
+        found.cohorts.add(",".join(cohort))
 
 
 def _pairs(value: object) -> list[tuple[str, str]]:
@@ -196,6 +220,7 @@ _READERS = {
     EventType.QUERY_CHARGED: _query_charged,
     EventType.KEY_USED: _moved_to("data_read"),
     EventType.QUERY_RELEASED: _moved_to("released"),
+    EventType.QUERY_REUSED: _cohorts,
     EventType.QUERY_FAILED: _moved_to("failed"),
 }
 
@@ -276,6 +301,25 @@ def _key_differences(connection: sqlite3.Connection, keyring: Keyring, log: _Rec
                 f"la clé du dépôt {upload} est détruite dans l'un, l'état ou le journal, et pas dans l'autre",
                 f"the key of the upload {upload} is destroyed in one, the state or the log, and not in the other",
             )
+
+
+def _answer_differences(connection: sqlite3.Connection, keyring: Keyring, log: _Recorded) -> Iterator[Bilingual]:
+    """Hold every stored draw and its key against the log: what left is kept as it left, what was taken away is gone."""
+    held = answer_store.digests(connection)
+    active = {each.name for each in keyring.children(connection, ANSWERS) if _active(connection, keyring, each)}
+    for name in sorted(held.keys() | log.answers.keys() | active | log.answers_removed):
+        if name.partition("/")[0] in log.answers_untold and name not in log.answers_removed:
+            wrong = (name in held) != (name in active)
+        else:
+            wrong = held.get(name) != log.answers.get(name) or (name in active) != (name in log.answers)
+        if wrong:
+            yield Bilingual(
+                f"la réponse conservée {name} n'est pas celle du journal", f"the stored answer {name} is not the log's"
+            )
+
+
+def _active(connection: sqlite3.Connection, keyring: Keyring, key: KeyId) -> bool:
+    return keyring.state(connection, key) is KeyState.ACTIVE
 
 
 def _ledger_differences(

@@ -20,6 +20,7 @@ from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
 from cleanroom.identifiers import Digest, InvalidName, PartyId, Role, RoomId, TableName, party_id
 from cleanroom.policies import read_declaration
 from cleanroom.room import registry
+from cleanroom.room.answer_store import take_away
 from cleanroom.room.creation import (
     DATABASE,
     LOG_DETAILS,
@@ -304,6 +305,7 @@ class Room:
                 (str(catalog.table), version, owner.party, content, request.encode()),
             )
             ledger.open_account(self.connection, AccountId(catalog.table), budget_of(declaration.budget))
+            answers = take_away(self, catalog.table)
             self.journal.append(
                 self.connection,
                 EventType.TABLE_DECLARED,
@@ -318,6 +320,7 @@ class Room:
                     "requested_at": request.at,
                     "signature": request.signature.hex(),
                     "declaration": content.decode("utf-8"),
+                    "answers_removed": answers,
                 },
             )
         return catalog.table

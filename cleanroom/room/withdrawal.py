@@ -1,7 +1,8 @@
 """Take a whole table back: no version has its uploads any more, its declaration ends, its keys are destroyed.
 
-What was spent on it stays spent, and charged answers stay charged: declaring the table again finds its account as it
-was left, and meanwhile its spending counts against each of the owner's other tables, of whatever name (S4).
+Stored answers that read the table are destroyed in the same transaction. What was spent on it stays spent, and charged
+answers stay charged: declaring the table again finds its account as it was left, and meanwhile its spending counts
+against each of the owner's other tables, of whatever name (S4).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cleanroom.accounting.account import AccountId
 from cleanroom.errors import Bilingual, NotVerified, UsageError
 from cleanroom.room import registry
 from cleanroom.room.answer import Receipt
+from cleanroom.room.answer_store import take_away
 from cleanroom.room.database import transaction
 from cleanroom.room.locks import taking_in
 from cleanroom.room.retirement import finish, retire
@@ -87,6 +89,7 @@ def withdraw(room: Room, request: SignedRequest) -> Withdrawal:
                     code="table_moved_on",
                 )
             uploads = registry.uploads(room.connection, table)
+            answers = take_away(room, table)
             index = room.journal.append(
                 room.connection,
                 EventType.DATASET_WITHDRAWN,
@@ -98,6 +101,7 @@ def withdraw(room: Room, request: SignedRequest) -> Withdrawal:
                     "table": str(table),
                     "number": version + 1,
                     "retires": [each.upload for each in uploads],
+                    "answers_removed": answers,
                     "request": request.request_id,
                     "requested_at": request.at,
                     "signature": request.signature.hex(),

@@ -48,7 +48,12 @@ def test_a_table_in_french_and_in_english(room: Cooperative) -> None:
     assert "19 fois sur 20" in french.out
     assert "19 times out of 20" in english.out
     assert re.search(r"toute la salle +\d,\d+ +\d+(,\d)?\u202f%", french.out)
-    assert re.search(r"whole room +\d\.\d+ +\d+(\.\d)?%", english.out)
+    # Asked again, it is the same answer for nothing.
+    assert re.search(r"whole room +0 +\d+(\.\d)?%", english.out)
+    assert "Already answered, free: " in english.out
+    assert "gratuit" not in french.out
+    again = room("preview", room.room, *AS_OBSERVATORY, "--epsilon", "6", SECTOR)
+    assert (again.code, "Déjà répondu, gratuit : " in again.out) == (0, True)
     index = re.search(r"Reçu : entrée (\d+) du journal, (\S+)", french.out)
     assert index is not None
     assert Path(index[2]).name == f"{index[1]}.tlog-proof"

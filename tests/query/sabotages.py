@@ -30,6 +30,9 @@ CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage
 CELLS, CLIPPING, BOUND = "cleanroom.query.row_cells", "cleanroom.query.clipping", "cleanroom.query.bound"
 PRICING, MECHANISMS, QUANTILES = "cleanroom.query.pricing", "cleanroom.query.mechanisms", "cleanroom.query.quantiles"
 UNKNOWN, RUNS, MERGING = "cleanroom.query.unknown_keys", "cleanroom.storage.token_runs", "cleanroom.query.merging"
+REUSE, CANONICAL = "cleanroom.query.reuse", "cleanroom.query.canonical"
+KEY_TEST = "test_combining:test_everything_that_changes_a_number_is_in_the_key"
+SPELLINGS = "test_canonical:test_one_question_has_one_plan_however_it_is_spelled"
 FITS = "if high < square_high or (high == square_high and low <= square_low):"
 UNION = (
     "SELECT region, COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits UNION ALL SELECT person, region FROM "
@@ -395,6 +398,36 @@ SABOTAGES = (
         "a charge below its noise unnoticed", "cleanroom.room.balances", "total += loss**2 / 2", "total += 0 * loss",
         "test_balances:test_a_question_cheaper_than_its_noise_is_named",
     ),
+    Sabotage("the version is not in the reuse key", REUSE, "[str(each.table), each.version, list", "[str(each.table), list", KEY_TEST),
+    Sabotage("the epoch is not in the reuse key", REUSE, "list(each.epochs), str", "str", KEY_TEST),
+    Sabotage("the declaration is not in the reuse key", REUSE, ", str(each.declaration)]", "]", KEY_TEST),
+    Sabotage("the room is not in the reuse key", REUSE, "        room,\n", "", KEY_TEST),
+    Sabotage("the lattice is not in the reuse key", REUSE, "        LATTICE_BITS,\n", "", KEY_TEST),
+    Sabotage("the mechanism is not in the reuse key", REUSE, "        _mechanisms(noise),\n", "", KEY_TEST),
+    Sabotage("the bounds are not in the plan's digest", "cleanroom.query.plan", "self.statistics, self.bounds)", "self.statistics)", KEY_TEST),
+    Sabotage("draws are weighted by their scale", "cleanroom.query.noise", "[1 / Fraction(scale) ** 2 for", "[1 / Fraction(scale) for",
+        "test_combining:test_combined_noise_has_the_variance_that_was_paid_for"),
+    Sabotage("half of the missing precision is drawn", REUSE, "_greatest_scale(asked - held)", "_greatest_scale((asked - held) / 2)",
+        "test_combining:test_a_repeat_and_less_precision_are_free_and_more_is_the_difference"),
+    Sabotage("added precision is not paid", REUSE, "charges_of(draws(plan.bounds, noise), frozenset(plan.tables))", "paid[:0]",
+        "test_combining:test_a_repeat_and_less_precision_are_free_and_more_is_the_difference"),
+    Sabotage("any stored threshold will do", REUSE, "stored.keys.threshold > wanted.keys.threshold", "stored.keys.threshold < 0",
+        "test_combining:test_choices_and_thresholds_are_not_combined", ("WORDS",)),
+    Sabotage("any stored choice will do", REUSE, "all(map(enough, stored.quantiles, wanted.quantiles))", "True",
+        "test_combining:test_choices_and_thresholds_are_not_combined", ("MEDIAN",)),
+    Sabotage("presence stays where it was in a turned FULL JOIN", CANONICAL, "        marks.reverse()", "        pass", SPELLINGS, ("FULL JOIN, who is there",)),
+    Sabotage("NOT less is greater", "cleanroom.query.canonical_terms", "t.Compared(t.Comparing.LESS_OR_EQUAL, right, left)",
+        "t.Compared(t.Comparing.LESS, right, left)", SPELLINGS, ("NOT and comparison",)),
+    Sabotage("ranges are joined where they meet", "cleanroom.query.canonical_terms", "max(lowers, default=None), min(uppers, default=None)",
+        "min(lowers, default=None), max(uppers, default=None)", SPELLINGS, ("ranges in two filters",)),
+    Sabotage("NOT IN becomes IN", CANONICAL, "semi.other, semi.negated, condition)", "semi.other, False, condition)", SPELLINGS, ("IN and NOT IN",)),
+    Sabotage("EXCEPT becomes INTERSECT", CANONICAL, "made = algebra.Semi(made, each, negated=True)\n    return", "made = algebra.Semi(made, each)\n    return", SPELLINGS, ("EXCEPT",)),
+    Sabotage("columns stay where they were in a turned JOIN", CANONICAL, "begins[at] + place for at, side in enumerate(made) for place in side.places",
+        "at for at in range(width)", SPELLINGS, ("JOIN of rows",)),
+    Sabotage("arms of a union keep their own order", CANONICAL, "_arranged(made.relation, [made.places[place] for place in order])",
+        "_arranged(made.relation, list(range(width)))", SPELLINGS, ("UNION ALL",)),
+    Sabotage("ties are broken in another order", CANONICAL, "below = _as_it_is(_fixed(source)) if ordered else _placed(source)", "below = _placed(source)",
+        "test_canonical:test_ties_are_broken_as_they_were"),
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from cleanroom.errors import InvariantBroken, Refused
 from cleanroom.identifiers import TableName
 from cleanroom.query.backend import PersonRows, Slice
 from cleanroom.query.cells import SurvivingKeys
+from cleanroom.query.combining import answered
 from cleanroom.query.contribution import contributions, exact_vector
 from cleanroom.query.drawing import draw, released_keys, require_paid
 from cleanroom.query.key_threshold import delta_of, least_threshold, threshold_measurement
@@ -416,7 +417,7 @@ def test_keys_that_many_have_survive_and_nothing_is_said_of_the_others() -> None
     exact = exact_vector(a_plan, backend, surviving)
     step = a_plan.bounds.components[0].steps
     assert exact.values == (250 * step, 0, 0, 250 * step)
-    release = draw(a_plan, noise, exact, surviving, paid)
+    release = answered(a_plan, [draw(a_plan, noise, exact, surviving, paid)])
     assert [cell.keys for cell in release.cells()] == [("web", "x"), ("web", "y"), ("été", "x"), ("été", "y")]
     assert "rare" not in repr(release)
 
@@ -440,7 +441,7 @@ def test_counts_of_unknown_keys_are_the_threshold_s_own() -> None:
     surviving = SurvivingKeys(((None, "a", "b"),), (39, 40, 95))
     noise = Noise(None, (), KeyNoise(10.0, 30))
     exact = exact_vector(a_plan, Streamed([]), surviving)
-    cells = list(draw(a_plan, noise, exact, surviving, room_charge(a_plan, noise)).cells())
+    cells = list(answered(a_plan, [draw(a_plan, noise, exact, surviving, room_charge(a_plan, noise))]).cells())
     assert [(cell.keys, cell.values[0].number) for cell in cells] == [((None,), None), (("a",), 40), (("b",), 95)]
     assert cells[2].values[0].margin95 == margin95(10.0) == 20
     assert margins_before(a_plan, noise.scale) == (20,)
@@ -476,7 +477,7 @@ def test_no_survivor_is_an_empty_answer() -> None:
         paid = room_charge(a_plan, noise)
         surviving = released_keys(a_plan, noise, backend, paid)
         assert surviving is not None
-        release = draw(a_plan, noise, exact_vector(a_plan, backend, surviving), surviving, paid)
+        release = answered(a_plan, [draw(a_plan, noise, exact_vector(a_plan, backend, surviving), surviving, paid)])
         assert list(release.cells()) == []
 
 

@@ -196,6 +196,14 @@ DOORS: dict[str, Door] = {
         (E.ROOM_CREATED, E.PARTY_ADDED, E.TABLE_DECLARED, E.LINKAGE_REGISTERED, E.DATASET_UPLOADED),
     ),
     "query": Door(lambda _, room: ask(room), ANSWERED, {KEY: E.KEY_USED, ROWS: E.KEY_USED}),
+    "query answered already": Door(lambda _, room: ask(room), (E.QUERY_REUSED,), {}, None, lambda _, room: ask(room)),
+    "query that adds precision": Door(
+        lambda _, room: ask(room, epsilon=0.2),
+        ANSWERED,
+        {KEY: E.KEY_USED, ROWS: E.KEY_USED},
+        None,
+        lambda _, room: ask(room),
+    ),
     "query that fails": Door(
         lambda _, room: ask(room),
         (E.QUERY_CHARGED, E.KEY_USED, E.QUERY_FAILED),

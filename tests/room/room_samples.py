@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +46,17 @@ def sector(select: str, parties: tuple[str, ...] = PARTIES) -> str:
 
 
 SECTOR = sector("SELECT discipline, SUM(tickets) AS billets FROM GROUP BY 1")
+
+
+def overlap(number: int) -> str:
+    """Return one of many questions like OVERLAP, at the same price, none of which answers another."""
+    return OVERLAP.replace(" GROUP", f" WHERE theatre_fleuve.visits.amount <> {number}.01 GROUP")
+
+
+def sector_table(number: int) -> str:
+    """Return one of many questions like SECTOR, at the same price, none of which answers another."""
+    day = date(2023, 9, 1) + timedelta(days=number)
+    return SECTOR.replace(" GROUP", f" WHERE purchased <> DATE '{day}' GROUP")
 
 
 def visits(party: str) -> TableName:
@@ -119,6 +131,12 @@ def committed(place: Place) -> tuple[int, dict[str, str]]:
     return size, states
 
 
+def stored_names(place: Place) -> list[str]:
+    """Return the stored draws as another process sees them, the oldest first."""
+    with closing(sqlite3.connect(place.path / "room.db")) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM stored_draw ORDER BY place")]
+
+
 def spent(room: Room) -> dict[str, int]:
     """Return every account's lifetime spending in ledger steps."""
     accounts = [AccountId(None), *(AccountId(table) for table in registry.declared_ever(room.connection))]
@@ -144,6 +162,7 @@ _BY_STATE = {
 _REQUESTED = {
     EventType.QUERY_CHARGED,
     EventType.QUERY_REFUSED,
+    EventType.QUERY_REUSED,
     EventType.QUERY_PREVIEWED,
     EventType.CATALOG_READ,
     EventType.TABLE_DECLARED,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from room_samples import MEMBER, OVERLAP, Place, ask, sector, spent
+from room_samples import MEMBER, OVERLAP, Place, ask, overlap, sector, spent
 
 from cleanroom.errors import Refused
 
@@ -93,7 +93,8 @@ def test_a_cap_s_limit_is_named_and_fits_too(place: Place) -> None:
         assert "limite de observatoire" in error.message.fr
         found = suggested(error)
         ask(room, TWO, epsilon=None, margin=found["margin"])
-        shown = preview(room, TWO, epsilon=0.5)
+        # Of another question: this one is answered already.
+        shown = preview(room, TWO.replace(" GROUP", " WHERE purchased <> DATE '2023-09-05' GROUP"), epsilon=0.5)
         assert {each.account for each in shown.possible if each.capped} == {
             "theatre_fleuve.visits",
             "nuits_claires.visits",
@@ -106,7 +107,7 @@ def test_nothing_left_is_said_so(place: Place) -> None:
     shrunk(place, table="0.3")
     with place.open() as room:
         ask(room, OVERLAP, epsilon=0.3)
-        (first, *_) = refused(room, OVERLAP, epsilon=0.01).refusals
+        (first, *_) = refused(room, overlap(1), epsilon=0.01).refusals
         assert first.hint is not None
         assert "nothing is left" in first.hint.en or "would fit" in first.hint.en
 

@@ -9,16 +9,31 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from room_samples import LATE, SECTOR, Place, ask, audit, committed, entries, kinds, partition_files, spent, visits
+from room_samples import (
+    LATE,
+    Place,
+    ask,
+    audit,
+    committed,
+    entries,
+    kinds,
+    partition_files,
+    sector_table,
+    spent,
+    stored_names,
+    visits,
+)
 
 from audit_log import EventType
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId
 from cleanroom.errors import Refused
+from cleanroom.query.reuse import Source
 from cleanroom.room import Room, question, registry, upload
 
 if TYPE_CHECKING:
@@ -53,7 +68,7 @@ def killed(what: str, place: Place, given: object, seed: int) -> list[str]:
 def test_kill_while_asking(place: Place) -> None:
     acknowledged: list[int] = []
     for seed in range(ROUNDS):
-        acknowledged += [int(line) for line in killed("ask", place, "-", seed)]
+        acknowledged += [int(line) for line in killed("ask", place, 100 * seed, seed)]
         before = {name for name, state in committed(place)[1].items() if state in {"reserved", "data_read"}}
         audit(place)
         after = committed(place)[1]
@@ -68,6 +83,63 @@ def test_kill_while_asking(place: Place) -> None:
         assert single is not None
         assert line == reservations * single.charges[0].rho.pico
         ask(room)
+
+
+def test_kill_while_asking_the_same(place: Place) -> None:
+    """Whatever is killed when: one charge for each draw that may have left, and one stored answer for ever after."""
+    acknowledged: list[list[str]] = []
+    for seed in range(ROUNDS):
+        acknowledged += [line.split() for line in killed("repeat", place, "-", seed)]
+        audit(place)
+    assert len(acknowledged) >= ROUNDS
+    assert len({digest for _, digest in acknowledged}) == 1, "two draws of one question left"
+    with place.open() as room:
+        states = list(committed(place)[1].values())
+        assert states.count("released") == 1
+        assert len(states) == 1 + states.count("failed")
+        assert len(stored_names(place)) == 1
+        paid = spent(room)
+        ask(room, epsilon=0.01)
+        assert spent(room) == paid
+
+
+def test_killed_between_charge_and_release_it_costs_again_and_after_it_is_free(place: Place) -> None:
+    """The two sides of the one commit that both stores a draw and lets it leave (S40)."""
+    for dies, charges, stored in (("before", 2, 1), ("after", 1, 1)):
+        copy = place.copy(place.path.parent / dies)
+        process = started(f"die {dies}", copy, "-")
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        audit(copy)
+        with copy.open() as room:
+            assert len(stored_names(copy)) == (dies == "after")
+            answer = ask(room, epsilon=0.01)
+            assert (set(answer.sources) == {Source.STORED}) == (dies == "after")
+            assert len(committed(copy)[1]) == charges
+            assert len(stored_names(copy)) == stored
+        audit(copy)
+
+
+def test_two_processes_that_ask_the_same_draw_for_nothing_never(place: Place) -> None:
+    processes = [started("once", place, "-") for _ in range(3)]
+    lines = [process.communicate()[0].decode().split("\n")[1].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    drawn = {digest for _, digest, source in lines if source == "drawn"}
+    assert {digest for _, digest, source in lines} >= drawn
+    with place.open() as room:
+        states = list(committed(place)[1].values())
+        charged = len(states)
+        assert states == ["released"] * charged
+        assert 1 <= charged <= 3
+        # As many draws as charges: each is stored, each was paid in full.
+        assert len(stored_names(place)) == charged == sum(source == "drawn" for _, _, source in lines)
+        single = ledger.reservation(room.connection, next(iter(committed(place)[1])))
+        assert single is not None
+        assert spent(room)["room"] == charged * single.charges[0].rho.pico
+        first, second = ask(room, epsilon=0.01), ask(room, epsilon=0.01)
+        assert first.table.to_csv() == second.table.to_csv()
+        assert spent(room)["room"] == charged * single.charges[0].rho.pico
+    audit(place)
 
 
 def test_kill_while_uploading(place: Place) -> None:
@@ -106,7 +178,7 @@ def test_a_crash_between_file_and_record_leaves_no_orphan(room: Room, place: Pla
 
 def allowed(place: Place, epsilon: float) -> int:
     with place.open() as room:
-        preview = room.session("observatoire").preview(SECTOR, purpose="sector_statistics", epsilon=epsilon)
+        preview = room.session("observatoire").preview(sector_table(800), purpose="sector_statistics", epsilon=epsilon)
         return preview.repetitions
 
 
@@ -129,6 +201,7 @@ def test_threads_race_for_the_last_of_a_budget(full: Place) -> None:
     most = allowed(full, 8)
     assert 2 <= most <= 8
     outcomes: list[str] = []
+    numbers = count()
     gate = threading.Barrier(8)
 
     def race() -> None:
@@ -136,7 +209,7 @@ def test_threads_race_for_the_last_of_a_budget(full: Place) -> None:
             gate.wait()
             for _ in range(2):
                 try:
-                    ask(room, SECTOR, epsilon=8)
+                    ask(room, sector_table(next(numbers)), epsilon=8)
                     outcomes.append("answered")
                 except Refused as refused:
                     outcomes.append(refused.code)

@@ -13,7 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from room_samples import LATE, MEMBER, OVERLAP, SECTOR, Place, ask, audit, committed, entries, kinds, spent, visits
+from room_samples import (
+    LATE,
+    MEMBER,
+    OVERLAP,
+    SECTOR,
+    Place,
+    ask,
+    audit,
+    committed,
+    entries,
+    kinds,
+    overlap,
+    spent,
+    stored_names,
+    visits,
+)
 
 from audit_log import EventType
 from cleanroom.accounting import ledger
@@ -23,7 +38,8 @@ from cleanroom.query import gate
 from cleanroom.query.mechanisms import Noise
 from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.public.language import ReleaseTable
-from cleanroom.room import Room, charge, question, registry, upload
+from cleanroom.query.reuse import Source
+from cleanroom.room import Room, charge, question, registry, stored_releases, upload
 from cleanroom.room import room as room_module
 from cleanroom.room.database import transaction
 from cleanroom.room.journal import Journal
@@ -131,7 +147,7 @@ def test_a_fault_after_the_charge_stays_charged_and_says_nothing(step: str, plac
         with monkeypatch.context() as patch:
             CHARGED[step](patch)
             with pytest.raises(Fault) as caught:
-                ask(room)
+                ask(room, overlap(1))
         assert str(caught.value) == FAILED
         assert caught.value.code == "failed_after_charge"
         assert SECRET not in f"{caught.value!r} {caught.value.args} {vars(caught.value)}"
@@ -142,7 +158,8 @@ def test_a_fault_after_the_charge_stays_charged_and_says_nothing(step: str, plac
         assert sum(kind is EventType.QUERY_RELEASED for _, kind, _ in log) == 1
     audit(place)
     with place.open() as room:
-        ask(room)
+        # What failed left nothing that could be had for nothing.
+        assert ask(room, overlap(1)).sources == (Source.DRAWN,)
 
 
 def test_the_traceback_of_a_failure_shows_no_value(room: Room, monkeypatch: Patch) -> None:
@@ -219,11 +236,15 @@ def watched(place: Place, patch: Patch) -> list[str]:
     def answer(room: Room, request: Any) -> Any:
         result = answered(room, request)
         size, states = committed(place)
-        if states.get(request.request_id) != "released":
+        reused = set(result.sources) == {Source.STORED}
+        if not reused and states.get(request.request_id) != "released":
             wrong.append("an answer leaves before its release is entered")
         last = entries(room)[-1]
-        if last[:2] != (result.receipt.index, EventType.QUERY_RELEASED) or size != last[0] + 1:
+        entry = (result.receipt.index, EventType.QUERY_REUSED if reused else EventType.QUERY_RELEASED)
+        if last[:2] != entry or last[2]["request"] != request.request_id or size != last[0] + 1:
             wrong.append("an answer's receipt is not of its release")
+        if not reused and not any(name.startswith(request.request_id) for name in stored_names(place)):
+            wrong.append("an answer leaves that was not stored")
         return result
 
     patch.setattr(Keyring, "open", open_key)
@@ -243,6 +264,7 @@ def season_of_one_member(place: Place, patch: Patch) -> None:
         session.check([{"id": 1, "sql": OVERLAP}], purpose="audience_overlap")
         with pytest.raises(Refused):
             ask(room, "SELECT * FROM nuits_claires.visits")
+        ask(room)
         ask(room)
         repeated = session._signed("preview", {"sql": OVERLAP, "purpose": "audience_overlap"})
         question.preview(room, repeated)
@@ -269,8 +291,9 @@ def forged_charges_are_refused(room: Room) -> None:
             object.__setattr__(forged, name, getattr(genuine, name))
     assert gate.is_genuine(genuine)
     request = session._signed("query", {"sql": OVERLAP})
+    due = stored_releases.due_of(room, genuine)
     with pytest.raises(InvariantBroken, match="gate"), transaction(room.connection):
-        charge.charge(room.connection, room.journal, forged, request, at=room.take(request))
+        charge.charge(room.connection, room.journal, forged, due, request, at=room.take(request))
 
     (asked,) = room.connection.execute("SELECT reservation FROM ledger_reservation").fetchone()
     held = ledger.reservation(room.connection, asked)
@@ -306,7 +329,7 @@ def reservation_as_if_open(connection: sqlite3.Connection, name: str) -> Any:
 
 
 def answer_first(patch: Patch) -> None:
-    patch.setattr(question, "log_release", lambda room, charged, release: room.journal.log.size(room.connection) - 1)
+    patch.setattr(question, "log_release", lambda room, *_: room.journal.log.size(room.connection) - 1)
 
 
 SABOTAGES: dict[str, Callable[[Patch], None]] = {
@@ -316,6 +339,7 @@ SABOTAGES: dict[str, Callable[[Patch], None]] = {
             EventType.QUERY_CHARGED,
             EventType.KEY_USED,
             EventType.QUERY_RELEASED,
+            EventType.QUERY_REUSED,
             EventType.QUERY_REFUSED,
             EventType.QUERY_PREVIEWED,
             EventType.CATALOG_READ,
@@ -329,6 +353,12 @@ SABOTAGES: dict[str, Callable[[Patch], None]] = {
         charge, "ledger", ledger_without(reservation=reservation_as_if_open)
     ),
     "the answer leaves before its entry": answer_first,
+    "what left is not stored": lambda p: p.setattr(
+        stored_releases, "keep", lambda *_: {"stored": [], "answers_removed": []}
+    ),
+    "a reuse is not entered": lambda p: p.setattr(
+        question, "log_reuse", lambda room, *_, **__: room.journal.log.size(room.connection) - 1
+    ),
     "a request is not taken": lambda p: p.setattr(
         room_module.Room, "take", lambda self, _: registry.advance_clock(self.connection, self.now())
     ),

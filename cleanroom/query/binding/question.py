@@ -10,11 +10,13 @@ from cleanroom.query import algebra, statistics
 from cleanroom.query.binding.asking import Asking, ReferenceCatalog, Unbound
 from cleanroom.query.binding.personal import Personal, Release
 from cleanroom.query.binding.selects import Selects
+from cleanroom.query.canonical import canonical
 from cleanroom.query.fanout import capped
 from cleanroom.query.parse import parse
 from cleanroom.query.pruning import pruned
 from cleanroom.query.public.language import chosen_columns
 from cleanroom.query.refusals import refusal
+from cleanroom.query.terms.language import Column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +106,30 @@ def _bound(asking: Asking, epochs: Mapping[TableName, Epoch]) -> BoundQuestion:
 def finished(release: Release, limits: Mapping[TableName, int]) -> Release:
     """Return a release that reads no more than it needs, its joins within bounds."""
     only_persons = all(isinstance(each, statistics.CountPersons) for each in release.statistics)
-    return replace(release, relation=capped(pruned(release.relation, once=only_persons), limits))
+    one = canonical(pruned(release.relation, once=only_persons), once=only_persons)
+    return replace(_over(release, one.places), relation=capped(one.relation, limits))
+
+
+def _over(release: Release, places: tuple[int, ...]) -> Release:
+    """Return a release over columns that stand elsewhere now, its statistics in the order of what they are (S40)."""
+    facts = {place: replace(fact, term=Column(place)) for fact, place in zip(release.columns, places, strict=True)}
+    moved: list[statistics.Statistic] = []
+    for each in release.statistics:
+        column = each.column
+        moved.append(each if column is None else replace(each, column=places[column]))
+    ordered = sorted(moved, key=repr)
+    return replace(
+        release,
+        columns=tuple(facts[place] for place in sorted(facts)),
+        keys=tuple(replace(key, column=places[key.column]) for key in release.keys),
+        statistics=tuple(ordered),
+        outputs=tuple(
+            replace(output, statistic=ordered.index(moved[output.statistic]))
+            if isinstance(output, statistics.StatisticOutput)
+            else output
+            for output in release.outputs
+        ),
+    )
 
 
 def _one_namespace(asking: Asking, releases: tuple[Release, ...], epochs: Mapping[TableName, Epoch]) -> None:

@@ -10,9 +10,10 @@ from sqlglot import exp
 from cleanroom.errors import Refusal
 from cleanroom.query import algebra
 from cleanroom.query.binding.personal import Personal
+from cleanroom.query.canonical_columns import same_rows
 from cleanroom.query.person_rows import WindowFunction, WindowName
 from cleanroom.query.terms.alike import alike
-from cleanroom.query.terms.language import AllOf, AnyOf, Column, Compared, Comparing, LookUp, Missing, Term
+from cleanroom.query.terms.language import Column, LookUp, Term
 from cleanroom.query.terms.operands import derived
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _relation(node: _SetNode, arms: list[algebra.Relation]) -> algebra.Relation:
     width = algebra.column_count(relation)
     if not node.args.get("distinct"):
         return _counted(arms, negated=isinstance(node, exp.Except))
-    same = _same(width)
+    same = same_rows(width)
     for arm in arms[1:]:
         relation = algebra.Semi(relation, arm, isinstance(node, exp.Except), same)
     return _once(relation)
@@ -149,7 +150,7 @@ def _counted(arms: list[algebra.Relation], *, negated: bool) -> algebra.Relation
     width = algebra.column_count(arms[0])
     relation = _numbered(arms[0], width)
     for arm in arms[1:]:
-        relation = algebra.Semi(relation, _numbered(arm, width), negated, _same(width + 1))
+        relation = algebra.Semi(relation, _numbered(arm, width), negated, same_rows(width + 1))
         if negated:
             # What is left is numbered anew, for the next arm to take from.
             relation = _numbered(algebra.Select(relation, algebra.Truth.TRUE, tuple(range(width))), width)
@@ -180,13 +181,3 @@ def _arm(relation: algebra.Relation) -> algebra.Arm:
         if len(recodes) == algebra.column_count(relation.source):
             return algebra.Arm(relation.source, tuple(recodes))
     return algebra.Arm(relation, (None,) * algebra.column_count(relation))
-
-
-def _same(width: int) -> Term | None:
-    """Return that two rows are equal, NULL with NULL, over the columns of both sides; None for no columns."""
-    equal: list[Term] = []
-    for place in range(width):
-        left, right = Column(place), Column(place + width)
-        both_missing = AllOf((Missing(left), Missing(right)))
-        equal.append(AnyOf((both_missing, Compared(Comparing.EQUAL, left, right))))
-    return None if not equal else equal[0] if len(equal) == 1 else AllOf(tuple(equal))
