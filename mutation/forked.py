@@ -288,15 +288,23 @@ def _run(
             finally:
                 if tracer:
                     lines[test.name] = tracer.stop()
-            item.ihook.pytest_runtest_teardown(item=item, nextitem=after)
         except pytest.skip.Exception:
-            item.ihook.pytest_runtest_teardown(item=item, nextitem=after)
+            _torn_down(item, after)
         except BaseException as error:
             why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
             report({"verdict": "red", "by": test.name, "why": why, "passed": passed})
             os._exit(0)
+        else:
+            _torn_down(item, after)
         passed.append((test.name, round(_cpu() - start, 4)))
     report({"verdict": "green", "passed": passed, "lines": lines})
+
+
+def _torn_down(item: pytest.Item, after: pytest.Item | None) -> None:
+    """End a test; fixtures of folders look for its report."""
+    ended: pytest.CallInfo[None] = pytest.CallInfo.from_call(lambda: None, when="call")
+    item.ihook.pytest_runtest_makereport(item=item, call=ended)
+    item.ihook.pytest_runtest_teardown(item=item, nextitem=after)
 
 
 def _cpu() -> float:

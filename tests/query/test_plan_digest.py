@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slow_vector import TNM, planned
 
+from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import Digest, TableName
 from cleanroom.query.algebra import InRange, Join, JoinKind, Scan, Select
 from cleanroom.query.plan import Plan, QuestionPlan, _canonical
+from cleanroom.query.public.language import PublicJoinKind
 from cleanroom.query.statistics import (
     CategoryKey,
     CountRows,
@@ -141,6 +143,7 @@ def test_values_of_different_kinds_are_told_apart() -> None:
     day, mark = date(2024, 1, 2), Digest.of(b"x")
     values = [
         None, True, 1, "1", "None", Fraction(1), Fraction(1, 2), day, day.isoformat(), mark, str(mark), TNM, str(TNM),
+        (day.isoformat(),), (str(mark),), (str(TNM),), PublicJoinKind.INNER,
         JoinKind.INNER, JoinKind.INNER.name, JoinKind.LEFT, (), ("1",), (1, 2), (2, 1), frozenset({1, 2}),
         frozenset({1}), UnknownKey(0, nullable=False), CategoryKey(0, (), nullable=False), ((1,), 2), (1, (2,)),
     ]  # fmt: skip
@@ -151,6 +154,13 @@ def test_values_of_different_kinds_are_told_apart() -> None:
     for stranger in (1.5, b"1", [1], object(), Scan):
         with pytest.raises(TypeError):
             _canonical(stranger)
+
+
+def test_a_plan_without_a_bound_to_choose_is_settled() -> None:
+    plan = rich()
+    assert plan.settled(None) is plan
+    with pytest.raises(InvariantBroken, match="one to choose"):
+        plan.settled(0)
 
 
 def test_a_question_is_its_releases_in_order_and_what_is_said_over_them() -> None:
