@@ -74,7 +74,8 @@ class LineMap:
             ran = dict(self._by_place.get((mutant.module, f"{name}:?"), {}))
             for line in range(mutant.statement, mutant.line + 1):
                 ran |= self._by_place.get((mutant.module, self._place(mutant.module, line)), {})
-            return list(ran or self._by_place.get((mutant.module, name), {}))
+            # Of a function that is not in the map, any test of the module may be a test.
+            return list(ran or self._by_place.get((mutant.module, name), {})) or self.all_of(mutant.module)
         name = mutant.within.split(".")[0]
         found: dict[Test, None] = {}
         for module in self._scope.modules:

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanroom.accounting.account import ROOM, AccountId, Charge, combined
-from cleanroom.accounting.accountant import MAX_NORM, ReleaseNorm, VectorShape, charges, scale_for
+from cleanroom.accounting.accountant import (
+    MAX_NORM,
+    Draw,
+    Reach,
+    ReleaseNorm,
+    VectorShape,
+    charges,
+    charges_of,
+    least_scale,
+    scale_for,
+)
 from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, InvalidPrivacyParameter, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import TableName
@@ -137,3 +147,38 @@ def test_releases_of_one_question_add_up_by_account(entries: list[tuple[TableNam
 @pytest.mark.parametrize("text", ["room", "tnm.visits"])
 def test_accounts_are_written_and_read(text: str) -> None:
     assert str(AccountId.parse(text)) == text
+
+
+def test_a_reach_in_one_table_is_never_below_the_reach_everywhere() -> None:
+    assert Reach(2, 2).largest(tables_alone=True) == 2
+    assert (Reach(2, 5).largest(tables_alone=True), Reach(2, 5).largest(tables_alone=False)) == (2, 5)
+    for everywhere, in_one_table in ((0, 0), (0, 1), (-1, 5), (3, 2)):
+        with pytest.raises(InvariantBroken):
+            Reach(everywhere, in_one_table)
+
+
+def test_nothing_is_charged_for_no_draw_or_no_table() -> None:
+    draw = Draw(Reach(1, 2), Fraction(3))
+    table = TableName.parse("tnm.visits")
+    assert len(charges_of((draw,), {table})) == 2
+    for draws, tables in (((), {table}), ((draw,), set()), ((), set())):
+        with pytest.raises(InvariantBroken):
+            charges_of(draws, tables)
+
+
+def test_norms_end_at_2_to_the_62() -> None:
+    assert ReleaseNorm(2**62, VectorShape.SIGNED).squared_norm == 2**124
+    for norm in (2**62 + 1, 0, -1):
+        with pytest.raises(InvalidPrivacyParameter) as caught:
+            ReleaseNorm(norm, VectorShape.SIGNED)
+        assert caught.value.message.fr.startswith("une norme")
+        assert caught.value.message.en.startswith("a norm")
+    for scale in (Fraction(0), Fraction(-1)):
+        with pytest.raises(InvalidPrivacyParameter) as caught:
+            Draw(Reach(1, 1), scale)
+        assert "bruit" in caught.value.message.fr
+        assert "noise" in caught.value.message.en
+    with pytest.raises(InvalidPrivacyParameter) as caught:
+        least_scale(Reach(1, 1), tables_alone=True, rho=Fraction(0))
+    assert "petit" in caught.value.message.fr
+    assert "small" in caught.value.message.en

@@ -258,6 +258,8 @@ def test_scores_beyond_62_bits_are_clamped() -> None:
     upper = planned((), (Quantile(0, 0, 2, ONE, Fraction(9, 10), discrete=True),), 1, 1).bounds.quantiles[0]
     last = np.array([[0, 0, 0, 0, 2**61]], dtype=np.int64)
     assert list(scores(upper, last)) == [[-(2**62), -(2**62), 0]]
+    even = planned((), (Quantile(0, 0, 2, ONE, Fraction(1, 2), discrete=True),), 1, 1).bounds.quantiles[0]
+    assert list(scores(even, heavy[:1])) == [[-(2**61), 0, -(2**61)]]
     assert LARGEST_SCORE == 2**62
 
 
