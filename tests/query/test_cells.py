@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +18,9 @@ from slow_vector import known_codes, stream
 from cleanroom.query.cells import SurvivingKeys, decimal_of, key_values, set_sizes, shown_value
 from cleanroom.query.row_cells import cells_of_rows
 from cleanroom.query.statistics import CategoryKey, MonthKey, NumberKey, Shown, UnknownKey
+
+if TYPE_CHECKING:
+    from cleanroom.query.backend import PersonRows
 
 LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 HALF = Fraction(1, 2)
@@ -87,6 +91,38 @@ def test_every_public_cell_of_a_surviving_key_is_shown_with_it() -> None:
         assert shown == [(*pair, region) for pair in pairs for region in ("nord", "sud", None)]
         with pytest.raises(IndexError):
             key_values(order, sets, SurvivingKeys(columns, surviving.counted), 9)
+
+
+def some_row(word: str | None, code: int | None, region: int | None) -> PersonRows:
+    """Return one row whose words are numbered in an order of their own."""
+    words = ("été", "web", "ailleurs")
+    rows = stream([[(region, None, None, None, None if word is None else words.index(word), code)]], 6)
+    return replace(rows, words={4: words})
+
+
+def test_rows_fall_into_the_cells_of_the_key_that_survived() -> None:
+    survived = [("web", None), (None, 5), ("été", -3), ("été", 5)]
+    columns = tuple(zip(*survived, strict=True))
+    for order in itertools.permutations((WORD, CODE, REGION)):
+        mine = columns if order.index(WORD) < order.index(CODE) else columns[::-1]
+        surviving = SurvivingKeys(mine, (30, 31, 32, 33))
+        for block, pair in enumerate(survived):
+            for region in (0, 1, None):
+                cell = block * 3 + (2 if region is None else region)
+                assert cells_of_rows(order, ((0, 1, 2),), some_row(*pair, region), surviving).tolist() == [[cell]]
+        # Each value survived, this pair did not; a value that did not; a region that there is not.
+        for word, code, region in (("web", 5, 0), (None, None, 0), ("ailleurs", 5, 0), ("été", 7, 0), ("web", None, 2)):
+            assert cells_of_rows(order, ((0, 1, 2),), some_row(word, code, region), surviving).tolist() == [[-1]]
+        nobody = SurvivingKeys(((), ()), ())
+        assert cells_of_rows(order, ((0, 1, 2),), some_row("web", None, 0), nobody).tolist() == [[-1]]
+
+
+def test_a_null_is_no_key_where_none_is_declared() -> None:
+    strict = UnknownKey(4, nullable=False, shown=Shown.TEXT)
+    surviving = SurvivingKeys((("web",),), (30,))
+    assert cells_of_rows((strict,), ((0,),), some_row("web", 1, 0), surviving).tolist() == [[0]]
+    assert cells_of_rows((strict,), ((0,),), some_row(None, 1, 0), surviving).tolist() == [[-1]]
+    assert cells_of_rows((FLAG,), ((0,),), some_row("web", 1, 0), None).tolist() == [[-1]]
 
 
 def test_unknown_keys_are_shown_as_what_they_are() -> None:
