@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from cleanroom.catalog import Contribution
 from cleanroom.errors import InvariantBroken, Refused
 from cleanroom.query.algebra import Distinct, Scan
 from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
-from cleanroom.query.bound import bounds_of, require_depth
+from cleanroom.query.bound import BoundChoice, Sized, bounds_of, require_depth
 from cleanroom.query.cells import SurvivingKeys
 from cleanroom.query.components import Measured
 from cleanroom.query.contribution import contributions, exact_vector, streamed
@@ -310,3 +311,25 @@ def test_equal_components_are_held_once_at_the_greatest_weight() -> None:
         # The rows that a mean of weight 9 needs are held at its weight, 3 times as finely as those of weight 1.
         assert 2.8 < rows[1] / rows[None] < 3.2
         assert weighted.shares == shares[::order]
+
+
+def test_the_score_of_a_candidate_is_its_distance_from_the_target() -> None:
+    """−|p·(persons above) − q·(persons not above) − r|, by counting persons one by one; nobody moves it further."""
+    choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 4, 9), (), 7, 2)
+    sizes = [1, 1, 1, 2, 4, 4, 5, 9, 9, 30, 31]
+
+    def scored(sizes: list[int], target: int) -> list[int]:
+        ends = (0, 1, 4, 9, 10**9)
+        counts = [sum(low < size <= high for size in sizes) for low, high in pairwise(ends)]
+        return choice.scores(counts, target)
+
+    for target in (0, 5, -40):
+        above = [sum(size > candidate for size in sizes) for candidate in choice.candidates]
+        wanted = [-abs(7 * over - 2 * (len(sizes) - over) - target) for over in above]
+        assert scored(sizes, target) == wanted
+        for gone in range(len(sizes)):
+            fewer = scored(sizes[:gone] + sizes[gone + 1 :], target)
+            assert max(abs(a - b) for a, b in zip(fewer, wanted, strict=True)) <= choice.factor == 7
+            for other in (1, 3, 9, 40):
+                instead = scored([*sizes[:gone], other, *sizes[gone + 1 :]], target)
+                assert max(abs(a - b) for a, b in zip(instead, wanted, strict=True)) <= choice.span == 9
