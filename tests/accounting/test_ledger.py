@@ -22,6 +22,7 @@ from cleanroom.accounting.privacy_loss import Budget, InvalidPrivacyParameter, R
 from cleanroom.accounting.reservation import (
     BudgetShortfall,
     InsufficientBudget,
+    KindChanged,
     PartyShortfall,
     Reservation,
     ReservationState,
@@ -367,3 +368,20 @@ def test_killed_between_reserving_and_settling_it_stays_charged(path: Path) -> N
             ledger.mark_failed(connection, "reserved")
         assert ledger.unfinished(connection) == ()
         assert ledger.balance(connection, TNM, JANUARY).spent_lifetime == half(TNM).rho
+
+
+def test_an_account_that_was_charged_keeps_its_kind(room: sqlite3.Connection) -> None:
+    """What was charged in rho cannot be counted in epsilons, nor the other way around (S11)."""
+    pure = Budget(Decimal(1), Fraction(0), Window.NEVER)
+    wider = Budget(Decimal(2), Fraction(1, 10**7), Window.YEAR)
+    with transaction(room):
+        for budget in (pure, BUDGET, wider, pure, BUDGET):
+            ledger.open_account(room, TNM, budget)
+    ask(room, "q", Charge(ROOM, Rho(1)), Charge(TNM, Rho(1)))
+    with pytest.raises(KindChanged), transaction(room):
+        ledger.open_account(room, TNM, pure)
+    with transaction(room):
+        ledger.open_account(room, TNM, wider)
+        ledger.open_account(room, FRANCOS, pure)
+    assert ledger.balance(room, TNM, JANUARY).budget == wider
+    assert ledger.balance(room, FRANCOS, JANUARY).budget == pure

@@ -75,6 +75,21 @@ def test_every_public_cell_has_its_own_label_and_rows_of_it_fall_there(keys: Any
         key_values(keys, sets, None, sum(sizes))
 
 
+@pytest.mark.parametrize("keys", [(FLAG, REGION), (REGION, FLAG), (FLAG, REGION, SEATS), (SEATS, FLAG, REGION)])
+def test_a_row_outside_one_key_is_in_no_cell(keys: Any) -> None:
+    """Whatever its other keys say: and the place of NULL is no code that a row could bring."""
+    sets = (tuple(range(len(keys))),)
+    inside = {0: 1, 1: 0, 3: 1}
+    outside = {0: (2, 3, -1, 2**40, -(2**40)), 1: (2, 4, -3, -4), 3: (2, -1, None, 7)}
+    for broken, values in outside.items():
+        for value in values if any(key.column == broken for key in keys) else ():
+            row = {**inside, broken: value}
+            stray = stream([[(row[0], row[1], None, row[3])]], 4)
+            assert cells_of_rows(keys, sets, stray, None).tolist() == [[-1]]
+    kept = stream([[(inside[0], inside[1], None, inside[3])]], 4)
+    assert int(cells_of_rows(keys, sets, kept, None)[0, 0]) >= 0
+
+
 def test_every_public_cell_of_a_surviving_key_is_shown_with_it() -> None:
     """Unknown keys, public ones among them, in any place; the block of a survivor holds all public cells (S26)."""
     surviving = SurvivingKeys((("web", None, "été"), (None, 5, -3)), (30, 31, 32))
