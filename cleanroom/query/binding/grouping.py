@@ -246,6 +246,9 @@ def same_key(scope: RowScope, node: exp.Expr, keys: list[Typed], written: Sequen
     same = next((at for at, each in enumerate(written) if each is node or each == node), None)
     if same is not None or not keys:
         return same
+    if isinstance(node, (exp.And, exp.Or)) and type(node.parent) is type(node):
+        # Part of a row of conditions: tried at each of its places, a long one would be read again as often.
+        return None
     if any(is_aggregate(each) or isinstance(each, (exp.Window, exp.Select)) for each in node.walk()):
         return None
     noted = len(scope.asking.reasons)
