@@ -157,6 +157,7 @@ LEAST = {
     "person SOME, person EVERY, QUANTILE_CONT, QUANTILE_DISC, STDDEV_SAMP, STDDEV_POP, VAR_POP, VAR_SAMP, MonthKey, "
     "GROUPING SETS, GROUPING, HAVING of a release, window RANGE, window ROW_NUMBER, Quotient, FloorDivide, StartOf, "
     "AddMonths, Length, Lower, Upper, Trim, Substring, Like, Least, Greatest",
+    5: "QUALIFY, IN of values, USING of columns, RANGE of values",
     2: "window RANK, window DENSE_RANK, window LAG, window LEAD, window FIRST_VALUE, window LAST_VALUE, ROLLUP, CUBE, "
     "NumberKey, Absolute, Sign, Remainder",
 }

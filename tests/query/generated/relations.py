@@ -131,7 +131,11 @@ class Relations(Expressions):
         if kind in {"FULL JOIN", "RIGHT JOIN"} and not using and (self.plain or not self._same_unit([*scope, source])):
             kind = "LEFT JOIN"
         if using:
-            on = f"USING ({source.unit})"
+            shared = sorted(source.columns.items() & scope[0].columns.items(), key=str) if len(scope) == 1 else []
+            if shared and self.chance(0.25):
+                on = f"USING ({source.unit}, {self.rng.choice(shared)[0]})"
+            else:
+                on = f"USING ({source.unit})"
         else:
             other = self.rng.choice([each for each in scope if each.unit])
             sides = [other.person, source.person]
@@ -191,7 +195,9 @@ class Relations(Expressions):
 
     def about_person(self, scope: Scope, unit: str) -> str:
         """Write a condition that asks for other rows of the same person."""
-        match self.rng.choice(("in", "in", "exists", "exists", "exists", "scalar", "either", "not")):
+        match self.rng.choice(("in", "in", "value", "value", "exists", "exists", "exists", "scalar", "either", "not")):
+            case "value":
+                return self._value_in(scope) or self.membership(unit)
             case "in":
                 return self._of_absent(scope) or self.membership(unit)
             case "exists":
@@ -202,6 +208,20 @@ class Relations(Expressions):
                 inner = self.rng.choice((self.exists(scope), self.membership(unit)))
                 return f"({self.condition(scope, 1)} OR {inner})"
         return f"NOT ({self.membership(unit)})"
+
+    def _value_in(self, scope: Scope) -> str | None:
+        """Write [NOT] IN of a value, among those of the same person's rows elsewhere."""
+        made, source = self.source(1)
+        like = self.rng.choice((Num, Cat, Day))
+        mine, theirs = self.column(scope, like), self.column([source], like)
+        if mine is None or theirs is None:
+            return None
+        conditions = [f"{source.person} = {self._outer(scope)}"]
+        if self.chance(0.3):
+            conditions.append(self.condition([source], 1))
+        word = self.rng.choice(("IN", "NOT IN"))
+        inner = f"SELECT {theirs[0]} FROM {made.sql} AS {source.alias} WHERE {' AND '.join(conditions)}"
+        return f"{mine[0]} {word} ({inner})"
 
     def _of_absent(self, scope: Scope) -> str | None:
         """Write [NOT] IN of a person that an outer join may have left out; nothing is IN that is not there."""

@@ -197,6 +197,9 @@ class Selects(Relations):
         made = [self._window(inner.scope, inner.unit) for _ in range(rng.choice((1, 1, 2)))]
         listed_windows, window_columns = labelled(made, "v")
         sql = f"SELECT {', '.join([f'{inner.unit} AS person', *listed, *listed_windows])} {inner.text}"
+        if self.chance(0.25):
+            number = f"ROW_NUMBER() OVER (PARTITION BY {inner.unit} ORDER BY {self._order(inner.scope)})"
+            sql += f" QUALIFY {number} {rng.choice(('<= 2', '= 1', '> 1'))}"
         return Made(sql, "person", {**columns, **window_columns})
 
     def _window(self, scope: Scope, unit: str) -> Typed:
@@ -207,6 +210,15 @@ class Selects(Relations):
             by = f", {item}" if "." in item else ""
         order = f" ORDER BY {self._order(scope)}"
         frame = f" {rng.choice(FRAMES)}".rstrip()
+        measured = self.column(scope, Num, Day)
+        if measured is not None and self.chance(0.25) and getattr(measured[1], "reach", 0) < 10**6:
+            # Values at a distance: rows that tie are in or out together.
+            order = f" ORDER BY {measured[0]}{rng.choice(('', ' DESC'))}"
+            frame = f" RANGE BETWEEN {rng.choice(('2 PRECEDING', 'CURRENT ROW'))} AND {rng.choice((1, 3))} FOLLOWING"
+            return (
+                f"{rng.choice(('COUNT(*)', f'COUNT({measured[0]})'))} OVER (PARTITION BY {unit}{by}{order}{frame})",
+                Num(0, 20, 0, 19),
+            )
         over = f"(PARTITION BY {unit}{by}{order}{frame})"
         unframed = f"(PARTITION BY {unit}{by}{order})"
         name = rng.choice(
@@ -224,7 +236,8 @@ class Selects(Relations):
             offset = rng.choice(("", ", 1", ", 2"))
             return f"{rng.choice(('LAG', 'LEAD'))}({item}{offset}) OVER {unframed}", kind
         if name in {"first", "last"}:
-            return f"{name.upper()}_VALUE({item}) OVER {over}", kind
+            called = f"NTH_VALUE({item}, 2)" if self.chance(0.2) else f"{name.upper()}_VALUE({item})"
+            return f"{called} OVER {over}", kind
         if name == "count":
             return f"COUNT({rng.choice((item, '*'))}) OVER {over}", Num(0, 20, 0, 19)
         bare = f"(PARTITION BY {unit}{by})"
