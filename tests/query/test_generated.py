@@ -153,11 +153,11 @@ LEAST = {
     "DISTINCT, unit of an absent side, Window, Sum, CategoryKey, ListedKey, InSet, person COUNT_ROWS, OneOf",
     20: "UNION, INTERSECT, EXCEPT, scalar subquery, Mean, UnknownKey, PartOf, TextIn, person SUM, window AGGREGATE, "
     "person FILTER, window ROWS, grouping sets, FULL join on more, RIGHT join on more",
-    8: "person COUNT, person COUNT_DISTINCT, person AVERAGE, person LEAST, person GREATEST, person FIRST, person LAST, "
+    8: "person COUNT, person COUNT_DISTINCT, person AVERAGE, person LEAST, person GREATEST, "
     "person SOME, person EVERY, QUANTILE_CONT, QUANTILE_DISC, STDDEV_SAMP, STDDEV_POP, VAR_POP, VAR_SAMP, MonthKey, "
     "GROUPING SETS, GROUPING, HAVING of a release, window RANGE, window ROW_NUMBER, Quotient, FloorDivide, StartOf, "
     "AddMonths, Length, Lower, Upper, Trim, Substring, Like, Least, Greatest",
-    5: "QUALIFY, IN of values, USING of columns, RANGE of values",
+    4: "person FIRST, person LAST, QUALIFY, IN of values, USING of columns, RANGE of values",
     2: "window RANK, window DENSE_RANK, window LAG, window LEAD, window FIRST_VALUE, window LAST_VALUE, ROLLUP, CUBE, "
     "NumberKey, Absolute, Sign, Remainder",
 }
