@@ -85,7 +85,7 @@ BREAKAGES = (
     Sabotage("nobody's count is NULL", GROUPING, "zero = {PersonFunction.COUNT, PersonFunction.COUNT_ROWS, PersonFunction.COUNT_DISTINCT}", "zero = {PersonFunction.SUM}", AGREES, (NO_ROWS,)),
     Sabotage("an absent unit met in a subquery", SUBQUERIES, "                    present.append(scope.rows.present(outer.source))", "                    pass", AGREES, (OF_ABSENT,)),
     Sabotage("who is not there is NOT IN", SUBQUERIES, "                if met.known is not None:", "                if negated is None:", AGREES, (NOT_THERE,)),
-    Sabotage("NULLs differ in set operations", SETS, "equal.append(AnyOf((both_missing, Compared(Comparing.EQUAL, left, right))))", "equal.append(Compared(Comparing.EQUAL, left, right))", AGREES, (WITHOUT,)),
+    Sabotage("NULLs differ in set operations", "cleanroom.query.canonical_columns", "equal.append(t.AnyOf((both_missing, t.Compared(t.Comparing.EQUAL, left, right))))", "equal.append(t.Compared(t.Comparing.EQUAL, left, right))", AGREES, (WITHOUT,)),
     Sabotage("EXCEPT taken for INTERSECT", SETS, "isinstance(node, exp.Except), same)", "False, same)", AGREES, (EXCEPTED,)),
     Sabotage("UNION keeps repeated rows", SETS, "return united if not node.args.get(\"distinct\") else _once(united)", "return united", AGREES, (UNITED,)),
     Sabotage("a sum taken for indifferent to repeated rows", PRUNING, "        PersonFunction.LEAST,\n", "        PersonFunction.LEAST,\n        PersonFunction.SUM,\n", AGREES, (TOTALS,)),
