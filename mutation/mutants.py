@@ -270,7 +270,7 @@ def _changes(node: ast.AST, path: tuple[Step, ...]) -> Iterator[Change]:
             yield _replaced(node, ast.Constant(value + 1), path)
             yield _replaced(node, ast.Constant(value - 1), path)
         case ast.Constant(value=float() as value):
-            yield _replaced(node, ast.Constant(value * 2), path)
+            yield _replaced(node, ast.Constant(value * 2 if value else 1.0), path)
         case ast.If(test=test):
             for value in (True, False):
                 yield f"if {ast.unparse(test)}", f"if {value}", (*path, ("test", None)), ast.Constant(value)

@@ -272,6 +272,7 @@ def test_an_owner_s_threshold_needs_persons_once() -> None:
         return [each.measured for each in bounds.components]
 
     assert measured((CountRows(),), 0) == [Measured.ROWS]
+    assert measured((CountPersons(),), 0) == [Measured.PERSONS]
     assert measured((CountRows(),), 20) == [Measured.ROWS, Measured.PERSONS]
     assert measured((CountPersons(), CountRows()), 20) == [Measured.PERSONS, Measured.ROWS]
     # Persons with a value of a column are others than persons.
