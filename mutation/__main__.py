@@ -107,13 +107,15 @@ def _run(
                     killers[mutant.within].append(last.by)
                 continue
             first = list(dict.fromkeys([*([last.by] if last else []), *killers[mutant.within][::-1]]))[:_NEIGHBOURS]
-            tests = [replace(each, spare=arguments.spare) for each in in_order(covering, first, most_seconds)]
+            collected = collected or forked.Collected(scope, scope.tests)
+            # The map may be older than the tests: what is gone since is no test.
+            there = [test for test in covering if test.name in collected.names]
+            tests = [replace(each, spare=arguments.spare) for each in in_order(there, first, most_seconds)]
             if not tests:
                 outcome = forked.Outcome("green")
             elif lines.runs_at_import(mutant):
                 outcome = forked.run_anew(scope, mutant, tests)
             else:
-                collected = collected or forked.Collected(scope, scope.tests)
                 outcome = collected.run(mutant, tests)
             _note(results, mutant, outcome, covering, files, most_seconds)
             if outcome.killed:

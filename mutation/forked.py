@@ -134,6 +134,7 @@ class Collected:
         if "tests" not in ready:
             raise RuntimeError(f"the tests could not be collected: {ready}")
         self.tests: tuple[str, ...] = tuple(ready["tests"])
+        self.names = frozenset(self.tests)
         self.at_import: dict[str, list[int]] = ready["at_import"]
 
     def run(self, mutant: Mutant | None, tests: Sequence[Test], *, traced: bool = False) -> Outcome:
