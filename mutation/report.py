@@ -100,10 +100,13 @@ file against the source. Other breakages, chosen by hand, are in `tests/query/sa
   code runs as plain Python. A mutant that runs far longer than its tests do is killed by its CPU seconds.
 - *Resumable*: results are kept in `.mutation/`, by the definition that is changed and by the files of tests. `python -m
   mutation --modules cleanroom.query.clipping` runs one module, `--left` lists what is not explained, `--again` runs
-  that with every test, `--show N` prints a mutant.
+  that with every test, `--mapped` spares the time of mapping tests that changed.
+- *Plain Python* raises where compiled code would read beyond an array; such a mutant counts as killed.
 
 A module of which not all mutants were run is in the table as it is; nothing is claimed for the others. A result holds
-for the definition as it was when it was run: what changed elsewhere since may have made or unmade a survivor.
+for the definition as it was when it was run: what changed elsewhere since may have made or unmade a survivor, and a
+definition that changed counts as not run. *Left* is what is neither killed nor explained yet: often no more than what
+the time given to a mutant did not reach.
 
 | module | mutants | run | killed | explained | left |
 |---|---|---|---|---|---|
