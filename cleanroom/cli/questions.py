@@ -17,8 +17,8 @@ from cleanroom.cli.sheet import require_sheet, sheet
 from cleanroom.cli.text import visible
 from cleanroom.cli.values import read_questions
 from cleanroom.errors import Bilingual, ExitCode, Refused, UsageError
+from cleanroom.query.refusals import described as as_json_has_it
 from cleanroom.room import Room
-from cleanroom.room.question_entries import described as as_json_has_it
 
 if TYPE_CHECKING:
     import argparse

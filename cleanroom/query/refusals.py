@@ -145,6 +145,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "trop d'opérations ou de sous-requêtes les unes dans les autres",
         "too many operations or subqueries inside each other",
     ),
+    "too_much_work": (
+        "la question demande trop de calcul avant même d'être décidée",
+        "the question takes too much computation before it is even decided",
+    ),
     "statement_too_long": (
         "la question, écrite en entier, dépasse {limit} caractères",
         "the question, written out in full, exceeds {limit} characters",
@@ -236,3 +240,16 @@ def refusal(
         position,
         Bilingual(*hint) if hint is not None else None,
     )
+
+
+def described(reason: Refusal) -> dict[str, object]:
+    """Return a refusal as JSON has it, in both languages."""
+    hint = reason.hint
+    return {
+        "code": reason.code,
+        "message": {"fr": reason.message.fr, "en": reason.message.en},
+        "position": None
+        if reason.position is None
+        else {"line": reason.position.line, "column": reason.position.column},
+        "hint": None if hint is None else {"fr": hint.fr, "en": hint.en},
+    }

@@ -29,11 +29,11 @@ from cleanroom.query.gate import ValidatedPlan, admit
 from cleanroom.query.mechanisms import settled_noise
 from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.notes import question_notes
-from cleanroom.query.refusals import refusal
+from cleanroom.query.refusals import described, refusal
 from cleanroom.query.release import NoisedRelease
 from cleanroom.query.reuse import Added, Answered, source_of
-from cleanroom.query.statistics import bounds_of_values
 from cleanroom.room import references, registry
+from cleanroom.room.admission import Admission
 from cleanroom.room.affordability import lacking, possible
 from cleanroom.room.answer import (
     AccountCost,
@@ -51,7 +51,6 @@ from cleanroom.room.provenance import provenance, versions_of
 from cleanroom.room.question_entries import (
     LARGEST_LOGGED_REQUEST,
     check_digest,
-    described,
     encoded_lines,
     log_failure,
     log_refusal,
@@ -214,6 +213,8 @@ def preview(room: Room, request: SignedRequest) -> Preview:
 def check(room: Room, request: SignedRequest, lines: Sequence[object]) -> list[dict[str, object]]:
     """Decide each line of a file of questions; reads no data, charges nothing; one log entry for the file.
 
+    The texts of others are read by a worker that may be killed (`room.admission`); it gets neither keys nor the room.
+
     Args:
         lines: as `check_digest` digests them; the signed request holds that digest.
     """
@@ -226,18 +227,17 @@ def check(room: Room, request: SignedRequest, lines: Sequence[object]) -> list[d
         )
     book = registry.rulebook(connection)
     decisions: list[dict[str, object]] = []
-    for line in lines:
-        if not isinstance(line, Mapping):
-            decisions.append({"id": None, "admitted": False, "refusals": [described(refusal("not_a_select"))]})
-            continue
-        content = {**request.content, "sql": line.get("sql"), "parameters": line.get("params")}
-        identity = line.get("id")
-        try:
-            validated = admit(question_from(content, party), book)
-        except Refused as refused:
-            decisions.append({"id": identity, "admitted": False, "refusals": [described(r) for r in refused.refusals]})
-            continue
-        decisions.append({"id": identity, "admitted": True, "refusals": [], "releases": release_facts(validated)})
+    with Admission(book) as admission:
+        for line in lines:
+            if not isinstance(line, Mapping):
+                decisions.append({"id": None, "admitted": False, "refusals": [described(refusal("not_a_select"))]})
+                continue
+            content = {**request.content, "sql": line.get("sql"), "parameters": line.get("params")}
+            try:
+                decided = admission.decide(question_from(content, party))
+            except Refused as refused:
+                decided = {"admitted": False, "refusals": [described(each) for each in refused.refusals]}
+            decisions.append({"id": line.get("id"), **decided})
     with transaction(connection):
         room.journal.append(
             connection,
@@ -254,26 +254,6 @@ def check(room: Room, request: SignedRequest, lines: Sequence[object]) -> list[d
             },
         )
     return decisions
-
-
-def release_facts(validated: ValidatedPlan) -> list[dict[str, object]]:
-    """Return what an admitted question releases: for each release its statistics, cells, bounds, norm, price."""
-    return [
-        {
-            "statistics": [type(statistic).__name__ for statistic in release.statistics],
-            "bounds": [bounds_of_values(statistic) for statistic in release.statistics],
-            "cells": release.bounds.cells,
-            "max_rows_contributed": release.bounds.max_rows,
-            "max_groups_contributed": release.bounds.max_groups,
-            "norm": release.bounds.norm,
-            "distinct_keys": release.bounds.distinct_keys,
-            "threshold": release.bounds.threshold,
-            "rho": {str(charge.account): str(charge.rho) for charge in paid},
-            "epsilon": validated.epsilon,
-            "plan": str(release.digest()),
-        }
-        for release, paid in zip(validated.plan.releases, validated.paid, strict=True)
-    ]
 
 
 def _releases(

@@ -16,7 +16,6 @@ from cleanroom.room import registry, stored_releases
 from cleanroom.room.database import transaction
 
 if TYPE_CHECKING:
-    from cleanroom.errors import Refusal
     from cleanroom.query.drawn import Drawn
     from cleanroom.query.gate import ValidatedPlan
     from cleanroom.query.release import NoisedRelease
@@ -174,16 +173,3 @@ def ordinals_of(room: Room, validated: ValidatedPlan) -> set[int]:
     known = registry.parties(room.connection)
     owners = {table.owner for table in validated.plan.tables} | {validated.party}
     return {known[owner].ordinal for owner in owners}
-
-
-def described(reason: Refusal) -> dict[str, object]:
-    """Return a refusal as JSON has it, in both languages."""
-    hint = reason.hint
-    return {
-        "code": reason.code,
-        "message": {"fr": reason.message.fr, "en": reason.message.en},
-        "position": None
-        if reason.position is None
-        else {"line": reason.position.line, "column": reason.position.column},
-        "hint": None if hint is None else {"fr": hint.fr, "en": hint.en},
-    }

@@ -122,6 +122,8 @@ CODES: dict[str, str | None] = {
     # What is printed: tests/query/test_bounded_work.py.
     "statement_too_long": None,
     "nested_too_deep": None,
+    # A worker that is killed: tests/query/test_admission_worker.py.
+    "too_much_work": None,
     # The rules' own: tests/query/test_gate.py has a question for each.
     "nothing_allowed": None,
     "analysis_not_allowed": None,
