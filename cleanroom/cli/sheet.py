@@ -179,10 +179,12 @@ def _method(console: Console, answer: Answer) -> list[Block]:
         Heading(2, words("Bornes, et ce qu'elles peuvent couper", "Bounds, and what they may cut off")),
         Paragraph(
             words(
-                "Les bornes sont publiques et fixées sans regarder les données. Ce qu'elles coupent est un biais vers "
-                "le bas que les marges ne contiennent pas.",
-                "Bounds are public and set without looking at data. What they cut off is a downward bias that the "
-                "margins do not hold.",
+                "Les bornes sont publiques et fixées sans regarder les données, sauf celle dite « auto », choisie par "
+                "un tirage bruité et payé. Ce qu'elles coupent est un biais que les marges ne contiennent pas, vers le "
+                "bas pour les comptes et les sommes de valeurs positives.",
+                "Bounds are public and set without looking at data, but for one said to be auto, chosen by a noised "
+                "draw that is paid. What they cut off is a bias that the margins do not hold, downward for counts and "
+                "for sums of positive values.",
             )
         ),
         Bullets(

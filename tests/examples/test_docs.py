@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.errors import ExitCode
+from cleanroom.cli.arguments import build_parser
+from cleanroom.cli.command_words import command_words
+from cleanroom.errors import ExitCode, Language
 from cleanroom.query.refusals import MESSAGES
 from examples import refusals_page
 
@@ -84,6 +87,29 @@ def test_commands_of_the_guides_exist() -> None:
     used = set()
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            used |= set(re.findall(r"^cleanroom ([a-z][a-z-]*(?: (?:add|verify|export))?)\b", block, re.MULTILINE))
+            used |= set(
+                re.findall(r"^cleanroom ([a-z][a-z-]*(?: (?:add|list|show|verify|export))?)\b", block, re.MULTILINE)
+            )
     assert {"init", "party add", "log verify"} <= used
     assert used <= known
+
+
+def shell_commands(page: Path) -> list[str]:
+    """Return the `cleanroom …` commands of a page's shell blocks, without what feeds them and where they write."""
+    commands = []
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for line in re.sub(r"\\\n", " ", block).splitlines():
+            if found := re.search(r"(?:^|\| )(cleanroom .*)", line):
+                commands.append(found[1])
+    return commands
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_options_of_the_commands_exist(page: Path) -> None:
+    parser = build_parser(Language.EN)
+    for command in shell_commands(page):
+        words = shlex.split(command, comments=True)
+        words = words[: next((at for at, word in enumerate(words) if word in {"<", ">", "|", ";", "&&"}), len(words))]
+        if "$" not in command:
+            named = ["0" * 32 if word in {"UPLOAD", "DEPOT"} else word for word in words[1:]]
+            parser.parse_args(command_words(named))

@@ -33,6 +33,11 @@ def questions(language: str) -> list[tuple[str, str | None]]:
     return [(sector.rstrip() + ("" if sql.startswith(",") else "\n") + sql, code or None) for code, sql in others]
 
 
+def of_the_sector(select: str) -> str:
+    """Return a question over the sector of the English guide."""
+    return questions("en")[0][0].partition("\n)\n")[0] + "\n)\n" + select
+
+
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cleanroom.Room]:
     directory = tmp_path_factory.mktemp("observatoire")
@@ -78,27 +83,37 @@ def test_each_question_of_the_guide_is_answered_or_refused_as_it_says(
 def test_what_the_guide_says_of_answers(room: cleanroom.Room) -> None:
     """All cells are there; the same again is free and the same; a level of a ROLLUP has noise of its own."""
     session = room.session("observatoire")
-    sector = questions("en")[0][0].partition("\n)\n")[0] + "\n)\n"
-    by_region = f"{sector}SELECT region, COUNT(DISTINCT person) AS persons FROM sector GROUP BY region"
+    by_region = of_the_sector("SELECT region, COUNT(DISTINCT person) AS persons FROM sector GROUP BY region")
     first, again = (session.query(by_region, purpose=PURPOSE, epsilon=0.25) for _ in range(2))
     assert set(first.table["region"]) == set(REGIONS)
     assert first.table.equals(again.table)
     assert any(float(each.rho) for each in first.cost)
     assert not any(float(each.rho) for each in again.cost)
 
-    plain, narrow = (dict(session.preview(by_region, purpose=PURPOSE, epsilon=0.5, max_groups_contributed=n).margins)
-                     for n in (4, 1))  # fmt: skip
-    assert plain["persons"] == pytest.approx(2 * (narrow["persons"] or 0), rel=0.05)
-    rolled = f"{sector}SELECT region, COUNT(DISTINCT person) AS persons FROM sector GROUP BY ROLLUP (region)"
-    wider = dict(session.preview(rolled, purpose=PURPOSE, epsilon=0.5, max_groups_contributed=1).margins)
-    assert (wider["persons"] or 0) > (narrow["persons"] or 0)
+    def margin(sql: str, groups: int) -> float:
+        margins = session.preview(sql, purpose=PURPOSE, epsilon=0.5, max_groups_contributed=groups).margins
+        return dict(margins)["persons"] or 0.0
+
+    assert margin(by_region, 4) == pytest.approx(2 * margin(by_region, 1), rel=0.05)
+    rolled = of_the_sector("SELECT region, COUNT(DISTINCT person) AS persons FROM sector GROUP BY ROLLUP (region)")
+    assert margin(rolled, 1) > 1.2 * margin(by_region, 1)
 
 
 @pytest.mark.parametrize("setting", ["max_rows_contributed", "max_sum"])
 def test_a_bound_four_times_as_large_is_noise_four_times_as_large(setting: str, room: cleanroom.Room) -> None:
-    sector = questions("en")[0][0].partition("\n)\n")[0] + "\n)\n"
-    sql = f"{sector}SELECT discipline, SUM(amount) AS revenue FROM sector GROUP BY discipline"
+    sql = of_the_sector("SELECT discipline, SUM(amount) AS revenue FROM sector GROUP BY discipline")
     session = room.session("observatoire")
-    small, large = (dict(session.preview(sql, purpose=PURPOSE, epsilon=0.5, **{setting: bound}).margins)["revenue"]
-                    for bound in (2, 8))  # fmt: skip
-    assert large == pytest.approx(4 * (small or 0), rel=0.05)
+
+    def margin(bound: int) -> float:
+        bounds = {setting: bound}
+        return dict(session.preview(sql, purpose=PURPOSE, epsilon=0.5, **bounds).margins)["revenue"] or 0.0
+
+    assert margin(8) == pytest.approx(4 * margin(2), rel=0.05)
+
+
+def test_auto_is_chosen_and_paid_anew(room: cleanroom.Room) -> None:
+    sql = of_the_sector("SELECT discipline, SUM(amount) AS revenue FROM sector GROUP BY discipline")
+    session = room.session("observatoire")
+    for _ in range(2):
+        answer = session.query(sql, purpose=PURPOSE, epsilon=0.25, max_sum="auto")
+        assert any(float(each.rho) for each in answer.cost)
