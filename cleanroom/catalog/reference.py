@@ -124,38 +124,38 @@ def reference_table(
     return ReferenceTable(tuple(columns), tuple(written))
 
 
-def read_content(content: bytes, digest: Digest) -> ReferenceTable:
-    """Read a canonical content back.
+def read_content(name: str, content: bytes, digest: Digest) -> ReferenceTable:
+    """Read the canonical content of the table of this name back.
 
     Raises:
         Fault: it is not what `digest` names, or not as this module writes it.
     """
     if Digest.of(content) != digest:
-        raise damaged()
+        raise damaged(name)
     try:
         document = json.loads(content)
         described, values = document["columns"], document["values"]
         columns, written = [], []
-        for (name, kind, resolution), column in zip(described, values, strict=True):
+        for (column_name, kind, resolution), column in zip(described, values, strict=True):
             whole = pa.array(column, pa.string() if kind == "text" else pa.int64())
             step = Decimal(resolution) if kind == "number" else None
             written.append(whole)
-            columns.append(Column(identifier(name), _type(kind, step, whole)))
+            columns.append(Column(identifier(column_name), _type(kind, step, whole)))
         table = ReferenceTable(tuple(columns), tuple(written))
         known = document["format"] == FORMAT and len({len(each) for each in written}) == 1
-    except (ValueError, KeyError, TypeError, pa.ArrowException, InvalidOperation, InvalidName):
-        raise damaged() from None
+    except (ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, InvalidOperation, InvalidName):
+        raise damaged(name) from None
     if not known or table.content != content:
-        raise damaged()
+        raise damaged(name)
     return table
 
 
-def damaged() -> Fault:
-    """Return what is said of a stored table that is not the one that was approved."""
+def damaged(name: str) -> Fault:
+    """Return what is said of a stored table that is not the one that the operator signed."""
     return Fault(
         Bilingual(
-            "une table publique est endommagée : son contenu n'est pas celui qui fut approuvé ; rien n'a été imputé",
-            "a public table is damaged: its content is not the one that was approved; nothing was charged",
+            f"public.{name} est endommagée : ce n'est pas la table que l'opérateur a signée ; rien n'a été imputé",
+            f"public.{name} is damaged: it is not the table that the operator signed; nothing was charged",
         ),
         code=DAMAGED,
     )

@@ -37,8 +37,19 @@ _OF_PERSONS: Final = frozenset(
 )  # fmt: skip
 """Names that public columns do not have; `u` is the token's in every partition."""
 
+_WORDS_OF_PERSONS: Final = frozenset(
+    ["courriel", "email", "mail", "telephone", "phone", "jeton", "token", "nas", "ssn"]
+)
+"""Words of such names: courriel_du_client."""
+
+_PERSONS: Final = frozenset(["person", "personne", "individu", "client", "visitor", "visiteur", "member", "membre"])
+_NUMBERED: Final = frozenset(["id", "no", "num", "numero", "number", "code"])
+"""Together: client_id, no_membre; but not revenu_par_personne."""
+
 _HEX_OR_UUID: Final = r"(?i)\A(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\z"
-_ADDRESS: Final = r"[^\s@]@[^\s@]+\.[^\s@]"
+_ADDRESS: Final = r"[^\s@][@\x{FF20}\x{FE6B}][^\s@]+\.[^\s@]"
+"""Fullwidth and small @ are what the ordinary one may have become on its way."""
+
 _MOSTLY: Final = 0.5
 _LONGEST_VALUE: Final = 200
 
@@ -68,7 +79,8 @@ def read_reference(
         raise _refused(seen, f"plus de {MOST_ROWS} lignes", f"more than {MOST_ROWS} rows")
     of_persons = {column_name(each) for each in persons} | _OF_PERSONS
     for name in names:
-        if name in of_persons:
+        words = set(name.split("_"))
+        if name in of_persons or words & _WORDS_OF_PERSONS or (words & _PERSONS and words & _NUMBERED):
             raise _refused(
                 seen,
                 f"la colonne « {name} » porte le nom d'un identifiant de personne ; une table publique n'en a aucun",

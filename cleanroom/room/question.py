@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 
     from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.identifiers import Digest, TableName, UploadId
+    from cleanroom.room.registry import Party
     from cleanroom.room.room import Room
     from cleanroom.room.signed_request import SignedRequest
     from cleanroom.storage.partition_store import PartitionReader
@@ -176,6 +177,10 @@ def preview(room: Room, request: SignedRequest) -> Preview:
     except Refused as refused:
         log_refusal(room, request, refused)
         raise
+    except Fault as fault:
+        if fault.code == DAMAGED:
+            log_refusal(room, request, fault)
+        raise
     with transaction(connection):
         now = room.take(request)
         due = due_of(room, validated)
@@ -225,19 +230,14 @@ def check(room: Room, request: SignedRequest, lines: Sequence[object]) -> list[d
             Bilingual("ces questions ne sont pas celles qui ont été signées", "these are not the questions signed"),
             code="request_not_signed",
         )
-    book = registry.rulebook(connection)
-    decisions: list[dict[str, object]] = []
-    with Admission(book) as admission:
-        for line in lines:
-            if not isinstance(line, Mapping):
-                decisions.append({"id": None, "admitted": False, "refusals": [described(refusal("not_a_select"))]})
-                continue
-            content = {**request.content, "sql": line.get("sql"), "parameters": line.get("params")}
-            try:
-                decided = admission.decide(question_from(content, party))
-            except Refused as refused:
-                decided = {"admitted": False, "refusals": [described(each) for each in refused.refusals]}
-            decisions.append({"id": line.get("id"), **decided})
+    try:
+        book = registry.rulebook(connection)
+        with Admission(book) as admission:
+            decisions = [_decided(line, request, party, admission) for line in lines]
+    except Fault as fault:
+        if fault.code == DAMAGED:
+            log_refusal(room, request, fault)
+        raise
     with transaction(connection):
         room.journal.append(
             connection,
@@ -254,6 +254,17 @@ def check(room: Room, request: SignedRequest, lines: Sequence[object]) -> list[d
             },
         )
     return decisions
+
+
+def _decided(line: object, request: SignedRequest, party: Party, admission: Admission) -> dict[str, object]:
+    if not isinstance(line, Mapping):
+        return {"id": None, "admitted": False, "refusals": [described(refusal("not_a_select"))]}
+    content = {**request.content, "sql": line.get("sql"), "parameters": line.get("params")}
+    try:
+        decided = admission.decide(question_from(content, party))
+    except Refused as refused:
+        decided = {"admitted": False, "refusals": [described(each) for each in refused.refusals]}
+    return {"id": line.get("id"), **decided}
 
 
 def _releases(

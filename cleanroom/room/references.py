@@ -149,47 +149,58 @@ def _require_words(name: str, source: str) -> None:
 
 
 def in_force(connection: sqlite3.Connection) -> dict[str, Reference]:
-    """Return the last version of every public table, by name."""
+    """Return the last version of every public table, by name.
+
+    Raises:
+        Fault: one is stored under what is no digest.
+    """
     rows = connection.execute(
         "SELECT name, version, digest, source, log_index FROM reference AS r WHERE version ="
         " (SELECT max(version) FROM reference WHERE name = r.name) ORDER BY name"
     ).fetchall()
     return {
-        name: Reference(name, version, Digest.parse(digest), source, index)
+        name: Reference(name, version, _digest(name, digest), source, index)
         for name, version, digest, source, index in rows
     }
 
 
+def _digest(name: str, digest: str) -> Digest:
+    try:
+        return Digest.parse(digest)
+    except ValueError:
+        raise damaged(name) from None
+
+
 def stored(connection: sqlite3.Connection, reference: Reference) -> ReferenceTable:
-    """Return a public table's values if they are those that the operator signed.
+    """Return a public table's values if they are those that the operator signed, under this name, from this source.
 
     Raises:
-        Fault: the stored content is another.
-        NotVerified: the operator did not sign it.
+        Fault: they are not, or the signature is not there or not the operator's.
     """
-    (room,) = connection.execute("SELECT room FROM room").fetchone()
     row = connection.execute(
         "SELECT content, request FROM reference WHERE name = ? AND version = ?", (reference.name, reference.version)
     ).fetchone()
-    if row is None or Digest.of(row[0]) != reference.digest:
-        raise damaged()
-    signed = SignedRequest.decode(row[1])
-    signed.verify(registry.party_named(connection, OPERATOR).public_key, room, ACTION)
-    words = (signed.party, signed.content.get("name"), signed.content.get("digest"), signed.content.get("source"))
-    if words != (OPERATOR, reference.name, str(reference.digest), reference.source):
-        raise NotVerified(
-            Bilingual(
-                f"public.{reference.name} n'est pas la table que l'opérateur a signée",
-                f"public.{reference.name} is not the table that the operator signed",
-            ),
-            code="reference_not_signed",
-        )
-    return _read(row[0], reference.digest)
+    if row is None or _signed(connection, row[1]) != (reference.name, str(reference.digest), reference.source):
+        raise damaged(reference.name)
+    return _read(reference.name, row[0], reference.digest)
+
+
+def _signed(connection: sqlite3.Connection, request: bytes) -> tuple[object, ...] | None:
+    """Return name, digest and source that the operator signed; None where this is no request of the operator's."""
+    (room,) = connection.execute("SELECT room FROM room").fetchone()
+    try:
+        signed = SignedRequest.decode(request)
+        signed.verify(registry.party_named(connection, OPERATOR).public_key, room, ACTION)
+        said = signed.content.get("name"), signed.content.get("digest"), signed.content.get("source")
+    except (NotVerified, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # What somebody put in the file's place may be anything.
+        return None
+    return said if signed.party == OPERATOR else None
 
 
 @lru_cache(maxsize=4)
-def _read(content: bytes, digest: Digest) -> ReferenceTable:
-    return read_content(content, digest)
+def _read(name: str, content: bytes, digest: Digest) -> ReferenceTable:
+    return read_content(name, content, digest)
 
 
 class References(Mapping[str, ReferenceCatalog]):
@@ -225,6 +236,6 @@ def tables_of(connection: sqlite3.Connection, plan: QuestionPlan) -> dict[Digest
     found = {}
     for table in plan.references:
         if table.name not in held or held[table.name].digest != table.digest:
-            raise damaged()
+            raise damaged(table.name)
         found[table.digest] = stored(connection, held[table.name])
     return found

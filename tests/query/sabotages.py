@@ -71,6 +71,10 @@ FILTERED = (
 )
 TWICE = "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits GROUP BY person HAVING COUNT(*) >= 2) AS t"
 NOT_IN_NULL = "SELECT COUNT(*) AS n FROM tnm.visits WHERE region NOT IN ('nord', NULL)"
+RECENT = "SELECT SUM(c) AS n FROM (SELECT person, COUNT(*) OVER (PARTITION BY person ORDER BY bought RANGE BETWEEN INTERVAL 25 DAY PRECEDING AND CURRENT ROW) AS c FROM tnm.visits) AS t"
+NEAR = "SELECT SUM(c) AS n FROM (SELECT person, COUNT(*) OVER (PARTITION BY person ORDER BY seats RANGE BETWEEN 7 PRECEDING AND CURRENT ROW) AS c FROM tnm.visits) AS t"
+BOTH_ALL = "SELECT COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits INTERSECT ALL SELECT person, region FROM francos.visits) AS t"
+LEFT_ALL = "SELECT COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits EXCEPT ALL SELECT person, region FROM francos.visits) AS t"
 NOT_EQUAL = "SELECT COUNT(*) AS n FROM tnm.visits WHERE NOT (region IN ('ailleurs'))"
 
 INSIDE = "test_person_local:test_a_room_is_the_sum_of_its_persons"
@@ -422,6 +426,18 @@ SABOTAGES = (
     Sabotage("EXCEPT becomes INTERSECT", CANONICAL, "made = algebra.Semi(made, each, negated=True)\n    return", "made = algebra.Semi(made, each)\n    return", SPELLINGS, ("EXCEPT",)),
     Sabotage("columns stay where they were in a turned JOIN", CANONICAL, "begins[at] + place for at, side in enumerate(made) for place in side.places",
         "at for at in range(width)", SPELLINGS, ("JOIN of rows",)),
+    Sabotage("a RANGE frame's distance in days off by one", "cleanroom.query.binding.windows", "codes = Fraction(span.days) if", "codes = Fraction(span.days - 1) if",
+        "generated.killers:agrees", (RECENT,)),
+    Sabotage("a RANGE frame's distance in numbers off by one", "cleanroom.query.binding.windows", "codes = Fraction(math.floor(Fraction(value) / resolution))",
+        "codes = Fraction(math.floor(Fraction(value) / resolution) + 1)", "generated.killers:agrees", (NEAR,)),
+    Sabotage("INTERSECT ALL keeps rows as often as the left has them", "cleanroom.query.binding.sets", "_numbered(arm, width), negated, same_rows(width + 1))",
+        "_numbered(arm, width), negated, same_rows(width))", "generated.killers:agrees", (BOTH_ALL,)),
+    Sabotage("EXCEPT ALL takes all equal rows away", "cleanroom.query.binding.sets", "_numbered(arm, width), negated, same_rows(width + 1))",
+        "_numbered(arm, width), negated, same_rows(width))", "generated.killers:agrees", (LEFT_ALL,)),
+    Sabotage("a public table's rows of one value counted once", "cleanroom.query.fanout", "most.append(join.table.repeats[column - width])", "most.append(1)",
+        "test_public_tables:test_no_person_has_more_rows_than_public_numbers_say"),
+    Sabotage("a stored public table read as it is", "cleanroom.catalog.reference", "if Digest.of(content) != digest:", "if not content:",
+        "test_public_tables:test_content_is_read_back_under_its_own_digest_alone"),
 )  # fmt: skip
 
 
