@@ -18,18 +18,20 @@ from generated.holding import hold
 from generated.killers import tables
 from generated.populations import crowded, declared, with_twins
 from plain_sql import compare_plan, database
-from rooms import PUBLISHED, Engine, bind
+from rooms import PUBLISHED, TNM, Engine, bind
 
 from cleanroom.catalog.reference import read_content
 from cleanroom.client.reference_file import read_reference
 from cleanroom.errors import Fault
 from cleanroom.identifiers import Digest
+from cleanroom.query.algebra import FirstRows, sources
 from cleanroom.query.binding.asking import ReferenceCatalog
-from cleanroom.query.fanout import most_rows
+from cleanroom.query.fanout import MOST_ROWS, most_rows
 from cleanroom.query.terms.types import declared_type
 
 if TYPE_CHECKING:
     from cleanroom.catalog.reference import ReferenceTable
+    from cleanroom.query.algebra import Relation
 
 FILE = pl.DataFrame(
     {
@@ -150,3 +152,25 @@ def refused(content: bytes, digest: Digest) -> bool:
         return fault.code == "reference_damaged"
     assert read.digest == digest
     return False
+
+
+def test_a_large_table_meets_so_many_rows_of_a_person_and_always_the_same() -> None:
+    """What a person could have over 2^17 rows of is cut by the order of the person's own rows alone (S20, S23)."""
+    numbers = read_reference(pl.DataFrame({"n": list(range(5_000))}))
+    PUBLISHED[numbers.digest] = numbers
+    columns = tuple((column.name, declared_type(column.type)) for column in numbers.columns)
+    known = {"nombres": ReferenceCatalog("nombres", numbers.digest, numbers.rows, columns, numbers.repeats)}
+    people = with_twins(crowded(Random(3), tables(loose=False)))
+    limits = {table: catalog.max_rows_per_person for table, catalog in people.catalogs.items()}
+    sql = "SELECT COUNT(*) AS n, SUM(a.seats) AS s FROM tnm.visits AS a JOIN public.nombres AS z ON a.seats <= z.n"
+    (release,) = bind(sql, None, people.catalogs, references=known).releases
+    assert any(isinstance(each, FirstRows) for each in walked(release.relation))
+    assert most_rows(release.relation, limits) <= MOST_ROWS < limits[TNM] * numbers.rows
+    assert hold(release, people, Random(3))
+    # By an equality no row meets more than one, so nothing is cut.
+    (release,) = bind(sql.replace("<=", "="), None, people.catalogs, references=known).releases
+    assert not any(isinstance(each, FirstRows) for each in walked(release.relation))
+
+
+def walked(relation: Relation) -> list[Relation]:
+    return [relation, *(below for source in sources(relation) for below in walked(source))]
