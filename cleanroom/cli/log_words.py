@@ -33,7 +33,7 @@ EVENTS: Final[Mapping[EventType, Bilingual]] = {
     EventType.UPLOAD_REFUSED: Bilingual("dépôt refusé", "upload refused"),
     EventType.QUERY_CHARGED: Bilingual("question imputée", "question charged"),
     EventType.QUERY_RELEASED: Bilingual("réponse sortie", "answer released"),
-    EventType.QUERY_REUSED: Bilingual("réponse conservée, gratuite", "stored answer, free"),
+    EventType.QUERY_REUSED: Bilingual("réponse conservée ressortie, gratuite", "stored answer released again, free"),
     EventType.QUERY_FAILED: Bilingual("question en panne", "question failed"),
     EventType.QUERY_REFUSED: Bilingual("question refusée", "question refused"),
     EventType.QUERY_PREVIEWED: Bilingual("aperçu d'une question", "question previewed"),

@@ -1,8 +1,10 @@
 """The register of accesses: who had a question answered from whose data, why, on which ground, and what came of it.
 
-A row is one question charged and one member whose table it reads. It is drawn from the log alone, so it can be held
-against the log by anybody: each member's entries of the period are listed by their dense counters, the rows' entries
-are proved by receipts, and from the log's public part `register_check` finds a row that was left out, added or changed.
+A row is one question charged, or answered again from what is stored, and one member whose table it reads: a stored
+answer that leaves again is a use of what it was drawn from, though no key is opened for it. The register is drawn from
+the log alone, so it can be held against the log by anybody: each member's entries of the period are listed by their
+dense counters, the rows' entries are proved by receipts, and from the log's public part `register_check` finds a row
+that was left out, added or changed.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from cleanroom.accounting.privacy_loss import Rho
 from cleanroom.errors import CleanroomError
 from cleanroom.identifiers import InvalidName, Role, TableName
 from cleanroom.policies import read_declaration
+from cleanroom.query.reuse import Source
 from cleanroom.room import registry
-from cleanroom.room.log_reading import enter_reading
+from cleanroom.room.log_reading import enter_reading, may_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,18 +38,22 @@ _OUTCOMES: Final = {
     EventType.QUERY_RELEASED: "released",
     EventType.QUERY_FAILED: "failed",
 }
+_ANSWERED: Final = frozenset({"released", "reused"})
 
 
 @dataclass(slots=True)
 class Access:
-    """A question that was charged, and one member whose data it reads.
+    """A question that was charged or answered again, and one member whose data it reads.
 
     Args:
-        entry: of the charge; `counter` is the member's own number of it.
+        entry: of the charge, or of the reuse; `counter` is the member's own number of it.
         party: who asked, and so received the answer if there was one.
         columns: the declared columns of the tables read: the categories of information.
-        outcome: `released`, `failed`, or `open` while neither is entered.
-        key_entry, outcome_entry: where the log says that keys were opened, and how it ended; None if it does not.
+        outcome: `reused`, or of a charge `released`, `failed`, or `open` while neither is entered.
+        charged_by: the earlier charges that opened the member's data for what is answered here from the store, as far
+            as they are the reader's to know of.
+        key_entry, outcome_entry: where the log says that this member's keys were opened, and how it ended; None if it
+            does not.
         answered_at: Unix time of the outcome.
         details: whether the sealed details were there to read.
         erasable_at: Unix time when they are due to be erased; None as long as the room lasts.
@@ -69,6 +76,7 @@ class Access:
     request: str = ""
     question: str = ""
     cost: str = ""
+    charged_by: tuple[int, ...] = ()
     outcome: str = "open"
     key_entry: int | None = None
     outcome_entry: int | None = None
@@ -79,7 +87,7 @@ class Access:
     @property
     def recipients(self) -> tuple[PartyId, ...]:
         """Who received the answer."""
-        return (self.party,) if self.outcome == "released" and self.party is not None else ()
+        return (self.party,) if self.outcome in _ANSWERED and self.party is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,18 @@ def access_register(room: Room, wanted: Wanted, *, request: SignedRequest | None
     return _Drawing(room, wanted, reader).draw()
 
 
+@dataclass(frozen=True, slots=True)
+class _Charge:
+    """An earlier charge, whose draws may be answered from later.
+
+    Args:
+        known: whether its details are the register's reader's: who asked first is no business of who asks again.
+    """
+
+    entry: int
+    known: bool
+
+
 @dataclass
 class _Drawing:
     """One pass over the log."""
@@ -134,11 +154,13 @@ class _Drawing:
     counters: dict[PartyId, list[Counted]] = field(default_factory=dict)
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rows: dict[int, list[Access]] = field(default_factory=dict)
+    charges: dict[str, _Charge] = field(default_factory=dict)
+    opened: dict[int, frozenset[int]] = field(default_factory=dict)
 
     def draw(self) -> AccessRegister:
         known = registry.parties(self.room.connection)
         self.members = tuple(each for each in known.values() if self._shown(each))
-        self.names = {each.ordinal: each for each in known.values()}
+        self.ordinals = {each.party: each.ordinal for each in known.values()}
         self.pseudonyms = {self.room.journal.pseudonym(each): known[each] for each in known}
         self.before = dict.fromkeys((each.party for each in self.members), 0)
         self.counters = {each.party: [] for each in self.members}
@@ -180,11 +202,14 @@ class _Drawing:
         match event.type:
             case EventType.TABLE_DECLARED:
                 self._declared(index)
-            case EventType.QUERY_CHARGED if self._within(index, event):
-                self._charged(index, event)
+            case EventType.QUERY_CHARGED | EventType.QUERY_REUSED:
+                self._asked(index, envelope)
             case EventType.KEY_USED:
+                self.opened[event.caused_by] = event.parties
                 for row in self.rows.get(event.caused_by, ()):
-                    row.key_entry = index
+                    # Of a question answered in part from the store, the keys of the rest alone are opened.
+                    if self.ordinals[row.member] in event.parties:
+                        row.key_entry = index
             case EventType.QUERY_RELEASED | EventType.QUERY_FAILED:
                 for row in self.rows.get(event.caused_by, ()):
                     row.outcome, row.outcome_entry, row.answered_at = _OUTCOMES[event.type], index, event.t
@@ -195,16 +220,21 @@ class _Drawing:
             catalog = read_declaration(str(said["declaration"]).encode()).catalog
             self.columns[str(catalog.table)] = tuple(each.name for each in catalog.columns)
 
-    def _charged(self, index: int, event: Event) -> None:
+    def _asked(self, index: int, envelope: Envelope) -> None:
+        event, wanted = envelope.event, self.wanted
         asker = self.pseudonyms.get(event.actor)
-        wanted = self.wanted
+        said: dict[str, object] = {}
+        with suppress(DetailsErased):
+            said = self.room.journal.details(self.room.connection, index)
+        if event.type is EventType.QUERY_CHARGED and said:
+            known = may_read(self.reader, None if asker is None else asker.party, envelope)
+            self.charges[str(said["request"])] = _Charge(index, known)
+        if not self._within(index, event):
+            return
         if wanted.party is not None and (asker is None or asker.party != wanted.party):
             return
         if wanted.purpose is not None and event.purpose != self.room.journal.purpose_code(wanted.purpose):
             return
-        said: dict[str, object] = {}
-        with suppress(DetailsErased):
-            said = self.room.journal.details(self.room.connection, index)
         rules = [(table, rule) for table, rule in _pairs(said.get("rules")) if _owner(table) is not None]
         owners = {_owner(table) for table, _ in rules}
         for member in self.members:
@@ -217,6 +247,12 @@ class _Drawing:
         if self.reader.role in {Role.OPERATOR, Role.AUDITOR}:
             return True
         return self.reader.party == member.party or (asker is not None and asker.party == self.reader.party)
+
+    def _first_charges(self, said: Mapping[str, object], member: Party) -> tuple[int, ...]:
+        found = {self.charges[request] for request in _reused(said) if request in self.charges}
+        return tuple(
+            sorted(each.entry for each in found if each.known and member.ordinal in self.opened.get(each.entry, ()))
+        )
 
     def _row(
         self,
@@ -236,6 +272,7 @@ class _Drawing:
         charged = sum(int(steps) for account, steps in _pairs(said.get("charges")) if account in dict(own))
         content = said.get("content")
         period = RETENTION_SECONDS[event.ret]
+        reused = event.type is EventType.QUERY_REUSED
         return Access(
             entry=index,
             counter=self.counts[member.ordinal],
@@ -254,9 +291,26 @@ class _Drawing:
             request=str(said.get("request", "")),
             question=str(content.get("sql", "")) if isinstance(content, dict) else "",
             cost=str(Rho(charged)) if said else "",
+            charged_by=self._first_charges(said, member),
+            outcome="reused" if reused else "open",
+            outcome_entry=index if reused else None,
+            answered_at=event.t if reused else None,
             details=bool(said),
             erasable_at=None if period is None else event.t + period,
         )
+
+
+def _reused(said: Mapping[str, object]) -> Iterator[str]:
+    """Yield the requests whose stored draws a question is answered from, whole or in part."""
+    found = [said.get("from")]  # of a reuse, for each release
+    releases = said.get("releases")
+    for each in releases if isinstance(releases, list) else ():
+        # Draws that a fresh one takes the place of are named too, but answer nothing.
+        if each["source"] in {Source.STORED, Source.COMBINED}:
+            found.append([each["from"]])
+    for names in found:
+        for name in (name for each in names for name in each) if isinstance(names, list) else ():
+            yield str(name).partition("/")[0]
 
 
 def _pairs(value: object) -> Iterator[tuple[str, str]]:

@@ -91,6 +91,11 @@ def log_reuse(
             "purpose": validated.purpose,
             "plan": str(validated.plan.digest()),
             "rules": [[str(table), rule] for table, rule in validated.rules],
+            "versions": [
+                [str(table), each.number]
+                for table in validated.plan.tables
+                for each in registry.uploads(room.connection, table)
+            ],
             "from": [list(each.names) for each in due.releases],
             "cohorts": [sorted(cohort) for cohort in validated.cohorts],
             "answer": answer_digest(releases),

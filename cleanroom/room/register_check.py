@@ -1,7 +1,9 @@
 """Hold a register of accesses against the log: nothing left out, nothing added, nothing said otherwise.
 
-It needs the log's public part only: every entry is verified, each member's are counted again, and each charge that the
-register's own words cover must be a row of it. What a question said lies in the sealed details; those are the reader's.
+It needs the log's public part only: every entry is verified, each member's are counted again, and each charge and each
+reuse of a stored answer that the register's own words cover must be a row of it. What a question said lies in the
+sealed details; those are the reader's. So does whether a member that asks again reads its own table too, beside
+others': such a row, of a member's reuse of its own data, is held against the log if it is there, but not missed.
 """
 
 from __future__ import annotations
@@ -42,7 +44,14 @@ _LEAF: Final = re.compile(
     rb'"caused_by":(?P<caused_by>-1|[0-9]{1,16}),.*"parties":"(?P<parties>[0-9a-f]{128})".*"t":(?P<t>[0-9]{1,16}),"type":"(?P<type>[a-z.]+)"',
     re.DOTALL,
 )
-_OUTCOMES: Final = {"released": EventType.QUERY_RELEASED, "failed": EventType.QUERY_FAILED}
+_ACCESSES: Final = frozenset({EventType.QUERY_CHARGED.value, EventType.QUERY_REUSED.value})
+_OUTCOMES: Final = {
+    EventType.QUERY_RELEASED: "released",
+    EventType.QUERY_FAILED: "failed",
+    EventType.QUERY_REUSED: "reused",
+}
+_ENDS: Final = frozenset({EventType.QUERY_RELEASED.value, EventType.QUERY_FAILED.value})
+_FREE: Final = frozenset({"0", ""})  # nothing, or not said because the details were erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,8 @@ class _Row:
     purpose: str
     legal: str
     policy: str
+    cost: str
+    charged_by: tuple[int, ...]
     outcome: str
     key_entry: int | None
     outcome_entry: int | None
@@ -123,6 +134,8 @@ class _Row:
             purpose=_word(said["purpose"]),
             legal=_word(said["legal"]),
             policy=_word(said["policy"]),
+            cost=_word(said["cost"]),
+            charged_by=tuple(_whole(each) for each in said["charged_by"]),
             outcome=_word(said["outcome"]),
             key_entry=None if key is None else _whole(key),
             outcome_entry=None if outcome is None else _whole(outcome),
@@ -131,7 +144,8 @@ class _Row:
     @property
     def entries(self) -> tuple[int, ...]:
         """The entries that it names."""
-        return tuple(each for each in (self.entry, self.key_entry, self.outcome_entry) if each is not None)
+        named = (self.entry, *self.charged_by, self.key_entry, self.outcome_entry)
+        return tuple(each for each in named if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +173,16 @@ class _Register:
         )
 
     def covers(self, event: Event, member: str, *, opened: bool) -> bool:
-        """Say whether a charge that touches a member must be a row for it.
+        """Say whether a charge or a reuse that touches a member must be a row for it.
 
         Args:
             opened: whether the keys of its data were opened for it: a party's own question touches it also where it
-                reads none of its tables.
+                reads none of its tables. For a reuse no key is opened; one that touches the asker alone reads its data.
         """
         _, _, pseudonym = self.parties[member]
         _, role, reader = self.parties[self.reader]
         own = event.actor == pseudonym
+        opened = opened or (event.type is EventType.QUERY_REUSED and len(event.parties) == 1)
         return (
             (opened or not own)
             and (self.asked is None or event.actor == self.parties[self.asked][2])
@@ -245,8 +260,9 @@ class _Leaves:
         self.before: dict[str, int] = dict.fromkeys(self._ordinals, 0)
         self.found: dict[str, list[tuple[int, int, str]]] = {name: [] for name in self._ordinals}
         self.kept: dict[int, bytes] = {}
-        self.charges: dict[int, bytes] = {}
-        self.opened: dict[int, int] = {}
+        self.accesses: dict[int, bytes] = {}
+        self.keys: dict[int, tuple[int, int]] = {}
+        self.ends: dict[int, int] = {}
 
     def __call__(self, first: int, leaves: Sequence[bytes]) -> None:
         if first == 0:
@@ -258,11 +274,13 @@ class _Leaves:
             if index in self._named:
                 self.kept[index] = bytes(leaf)
             bits = int(written["parties"], 16)
+            kind, charge = written["type"].decode(), int(written["caused_by"])
+            if kind == EventType.KEY_USED:
+                self.keys[charge] = (index, bits)
+            elif kind in _ENDS:
+                self.ends[charge] = index
             if bits & self._mask:
-                self._count(index, bits, int(written["t"]), written["type"].decode(), leaf)
-                if written["type"] == EventType.KEY_USED.value.encode():
-                    charge = int(written["caused_by"])
-                    self.opened[charge] = self.opened.get(charge, 0) | bits
+                self._count(index, bits, int(written["t"]), kind, leaf)
 
     def _count(self, index: int, bits: int, at: int, kind: str, leaf: bytes) -> None:
         within = self._register.within(index, at)
@@ -274,8 +292,13 @@ class _Leaves:
                 self.found[name].append((self.counted[name], index, kind))
             elif not self.found[name]:
                 self.before[name] = self.counted[name]
-        if within and kind == EventType.QUERY_CHARGED:
-            self.charges[index] = bytes(leaf)
+        if within and kind in _ACCESSES:
+            self.accesses[index] = bytes(leaf)
+
+    def key_entry(self, charge: int, ordinal: int) -> int | None:
+        """Return where the keys of a member's data were opened for a charge; None if they were not."""
+        index, bits = self.keys.get(charge, (None, 0))
+        return index if bits >> ordinal & 1 else None
 
 
 def _differences(register: _Register, leaves: _Leaves, verifier: Verifier) -> Iterator[Bilingual]:
@@ -288,11 +311,11 @@ def _differences(register: _Register, leaves: _Leaves, verifier: Verifier) -> It
     rows = {(row.entry, row.member) for row in register.rows}
     if len(rows) != len(register.rows):
         yield Bilingual("une ligne est là deux fois", "a row is there twice")
-    for index, leaf in sorted(leaves.charges.items()):
+    for index, leaf in sorted(leaves.accesses.items()):
         event = Envelope.parse_at(index, leaf).event
         for name in register.completeness:
             ordinal = register.parties[name][0]
-            opened = bool(leaves.opened.get(index, 0) >> ordinal & 1)
+            opened = leaves.key_entry(index, ordinal) is not None
             touched = ordinal in event.parties and (index, name) not in rows
             if touched and register.covers(event, name, opened=opened):
                 yield Bilingual(
@@ -306,7 +329,7 @@ def _differences(register: _Register, leaves: _Leaves, verifier: Verifier) -> It
 def _row_differences(
     number: int, row: _Row, register: _Register, leaves: _Leaves, verifier: Verifier
 ) -> Iterator[Bilingual]:
-    leaf = leaves.charges.get(row.entry)
+    leaf = leaves.accesses.get(row.entry)
     if leaf is None or row.member not in register.parties or row.party not in register.parties:
         yield Bilingual(
             f"la ligne {number} n'est l'accès d'aucune entrée de la période",
@@ -314,18 +337,23 @@ def _row_differences(
         )
         return
     event = Envelope.parse_at(row.entry, leaf).event
-    counted = (row.counter, row.entry, EventType.QUERY_CHARGED.value)
+    ordinal = register.parties[row.member][0]
+    counted = (row.counter, row.entry, event.type.value)
+    reused = event.type is EventType.QUERY_REUSED
+    ended = row.entry if reused else leaves.ends.get(row.entry)
     agreed = {
         "at": row.at == event.t,
         "party": register.parties[row.party][2] == event.actor,
         "purpose": Journal.purpose_code(Purpose(row.purpose)) == event.purpose,
         "legal": row.legal == event.legal,
         "policy": row.policy == event.policy,
-        "member": register.parties[row.member][0] in event.parties,
+        "member": ordinal in event.parties,
         "counter": counted in leaves.found.get(row.member, []),
-        "key_entry": row.key_entry is None or _follows(row.key_entry, row.entry, EventType.KEY_USED, leaves),
-        "outcome_entry": row.outcome == "open"
-        or _follows(row.outcome_entry, row.entry, _OUTCOMES.get(row.outcome), leaves),
+        "cost": not reused or row.cost in _FREE,
+        "charged_by": all(_charged(each, row, ordinal, leaves) for each in row.charged_by),
+        "key_entry": row.key_entry == leaves.key_entry(row.entry, ordinal),
+        "outcome": row.outcome == _outcome(ended, leaves),
+        "outcome_entry": row.outcome_entry == ended,
     }
     for name, agrees in agreed.items():
         if not agrees:
@@ -342,13 +370,20 @@ def _row_differences(
             )
 
 
-def _follows(entry: int | None, charge: int, kind: EventType | None, leaves: _Leaves) -> bool:
-    """Say whether an entry answers a charge."""
-    leaf = None if entry is None else leaves.kept.get(entry)
-    if leaf is None or entry is None:
+def _charged(entry: int, row: _Row, ordinal: int, leaves: _Leaves) -> bool:
+    """Say whether an entry is an earlier charge for which the keys of the row's member were opened."""
+    leaf = leaves.kept.get(entry)
+    if leaf is None or entry >= row.entry or leaves.key_entry(entry, ordinal) is None:
         return False
-    event = Envelope.parse_at(entry, leaf).event
-    return event.type is kind and event.caused_by == charge
+    return Envelope.parse_at(entry, leaf).event.type is EventType.QUERY_CHARGED
+
+
+def _outcome(ended: int | None, leaves: _Leaves) -> str | None:
+    """Return what a row must say came of its question; None where it names another entry for that."""
+    if ended is None:
+        return "open"
+    leaf = leaves.kept.get(ended)
+    return None if leaf is None else _OUTCOMES.get(Envelope.parse_at(ended, leaf).event.type)
 
 
 def _proved(entry: int, register: _Register, leaves: _Leaves, verifier: Verifier) -> bool:

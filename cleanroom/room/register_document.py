@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cleanroom.room.access_register import AccessRegister
     from cleanroom.room.room import Room
 
-VERSION: Final = "cleanroom/register/access/v1"
+VERSION: Final = "cleanroom/register/access/v2"
 HEADINGS: Final[Mapping[str, Bilingual]] = {
     "entry": Bilingual("Entrée du journal", "Log entry"),
     "counter": Bilingual("N° de l'entrée pour le membre", "Entry no. for the member"),
@@ -39,6 +39,7 @@ HEADINGS: Final[Mapping[str, Bilingual]] = {
     "request": Bilingual("Demande signée", "Signed request"),
     "question": Bilingual("Question", "Question"),
     "cost": Bilingual("Coût (rho)", "Cost (rho)"),
+    "charged_by": Bilingual("Imputée d'abord par les entrées", "First charged by the entries"),
     "outcome": Bilingual("Issue", "Outcome"),
     "key_entry": Bilingual("Entrée de l'ouverture des clés", "Entry of the keys' opening"),
     "outcome_entry": Bilingual("Entrée de l'issue", "Entry of the outcome"),
@@ -49,6 +50,7 @@ HEADINGS: Final[Mapping[str, Bilingual]] = {
 }
 OUTCOMES: Final[Mapping[str, Bilingual]] = {
     "released": Bilingual("réponse bruitée communiquée", "noised answer communicated"),
+    "reused": Bilingual("réponse conservée communiquée de nouveau", "stored answer communicated again"),
     "failed": Bilingual("panne après lecture, rien communiqué", "failed after reading, nothing communicated"),
     "open": Bilingual("sans issue consignée", "no outcome entered"),
 }
@@ -66,7 +68,12 @@ def document(room: Room, register: AccessRegister) -> dict[str, object]:
     log, connection = room.journal.log, room.connection
     record = room.facts.settings.record
     proved = sorted(
-        {entry for row in register.rows for entry in (row.entry, row.key_entry, row.outcome_entry) if entry is not None}
+        {
+            entry
+            for row in register.rows
+            for entry in (row.entry, *row.charged_by, row.key_entry, row.outcome_entry)
+            if entry is not None
+        }
     )
     known = registry.parties(connection)
     return {

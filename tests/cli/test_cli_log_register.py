@@ -26,7 +26,7 @@ from cleanroom.room.register_check import check
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-A, B = "theatre_fleuve", "nuits_claires"
+A, B, C = "theatre_fleuve", "nuits_claires", "guichet_nord"
 SETTINGS = b"""\
 purposes: [audience_overlap, statistics]
 budget: {epsilon: 20, delta: 1e-6, window: never}
@@ -38,11 +38,26 @@ register:
 """
 OVERLAP = "SELECT COUNT(DISTINCT person) AS n FROM theatre_fleuve.visits JOIN nuits_claires.visits USING (person)"
 ALONE = "SELECT region, COUNT(DISTINCT person) AS n FROM theatre_fleuve.visits GROUP BY region"
+PARTS = (
+    "SELECT a.region, a.n, b.m FROM (SELECT region, COUNT(DISTINCT person) AS n FROM theatre_fleuve.visits"
+    " GROUP BY region) AS a JOIN (SELECT region, COUNT(*) AS m FROM nuits_claires.visits GROUP BY region) AS b"
+    " ON a.region = b.region"
+)
+ASKED = (
+    (A, OVERLAP, "0.1"),
+    (B, OVERLAP.replace("AS n", "AS m"), "0.1"),  # the same numbers: all from the store
+    (A, ALONE, "0.1"),
+    (A, PARTS, "0.1"),  # the numbers of A from the store, those of B drawn
+    (B, OVERLAP, "0.2"),  # one more draw, combined with the first
+    (A, OVERLAP, "0.2"),
+    (A, ALONE, "0.1"),
+    (C, OVERLAP, "0.1"),  # by somebody else than the draws were charged to
+)
 
 
 @pytest.fixture(scope="module")
 def own(room: Cooperative, tmp_path_factory: pytest.TempPathFactory) -> Cooperative:
-    """A room whose settings say its legal grounds, with three questions answered and one refused."""
+    """A room whose settings say its legal grounds, with questions answered, also from the store, and one refused."""
     base = tmp_path_factory.mktemp("register")
     made = Cooperative(base / "room", base / "home", room.files, {})
     (base / "room.yaml").write_bytes(SETTINGS)
@@ -58,11 +73,10 @@ def own(room: Cooperative, tmp_path_factory: pytest.TempPathFactory) -> Cooperat
         (base / f"{member}.yaml").write_text(text.replace("sector_statistics", "statistics"))
         step("declare", made.room, base / f"{member}.yaml")
         step("upload", made.room, f"{member}.visits", room.files / f"{member}.visits.csv")
+    step("party", "add", made.room, C, "--role", "member")
     step("party", "add", made.room, "vera", "--role", "auditor")
-    for asker, sql in ((A, OVERLAP), (B, OVERLAP.replace("AS n", "AS m")), (A, ALONE)):
-        purpose = "audience_overlap"
-        ran = made("query", made.room, "--as", asker, "--purpose", purpose, "--epsilon", "0.1", sql)
-        assert ran.code in {0, 3}, ran.err
+    for asker, sql, epsilon in ASKED:
+        step("query", made.room, "--as", asker, "--purpose", "audience_overlap", "--epsilon", epsilon, sql)
     assert made("query", made.room, "--as", B, "--purpose", "audience_overlap", "SELECT nothing").code == 3
     return made
 
@@ -74,24 +88,25 @@ def drawn(own: Cooperative, *arguments: object) -> dict[str, Any]:
     return found
 
 
-def charges(own: Cooperative) -> list[dict[str, Any]]:
-    ran = own("log", "read", own.room, "--event", "query.charged", "--format", "json")
-    found: list[dict[str, Any]] = json.loads(ran.out)
-    return found
+def asked(own: Cooperative, *kinds: str) -> list[dict[str, Any]]:
+    ran = own("log", "read", own.room, "--format", "json")
+    return [each for each in json.loads(ran.out) if each["type"] in kinds]
 
 
 def test_each_row_says_who_what_why_and_what_came_of_it(own: Cooperative) -> None:
     register = drawn(own, "--as", "vera")
-    expected = [(each["index"], table.split(".")[0]) for each in charges(own) for table, _ in each["details"]["rules"]]
+    accesses = asked(own, "query.charged", "query.reused")
+    assert len(accesses) == len(ASKED)
+    expected = [(each["index"], table.split(".")[0]) for each in accesses for table, _ in each["details"]["rules"]]
     assert sorted((row["entry"], row["member"]) for row in register["rows"]) == sorted(expected)
     assert expected
     for row in register["rows"]:
         assert (row["legal"], row["purpose"]) == ("qc-12", "audience_overlap")
         assert row["purpose_text"] == "Mesurer les publics communs"
-        assert (row["outcome"], row["recipients"]) == ("released", [row["party"]])
+        assert row["outcome"] in {"released", "reused"}
+        assert row["recipients"] == [row["party"]]
         assert row["tables"] == [f"{row['member']}.visits v1"]
         assert {"region", "discipline"} <= set(row["columns"])
-        assert row["entry"] < row["key_entry"] < row["outcome_entry"]
         assert "visits" in row["question"]
     assert (register["controller"], register["officer"]) == ("Cooperative fictive", "responsable@example.org")
     # The counters of the rows are among the member's own, which have no gap.
@@ -99,6 +114,59 @@ def test_each_row_says_who_what_why_and_what_came_of_it(own: Cooperative) -> Non
         counters = [counter for counter, _, _ in said["entries"]]
         assert counters == list(range(said["before"] + 1, said["before"] + 1 + len(counters)))
         assert {row["counter"] for row in register["rows"] if row["member"] == member} <= set(counters)
+
+
+def test_a_row_says_what_of_an_answer_was_stored_and_what_first_charged_it(own: Cooperative) -> None:
+    rows = {(row["entry"], row["member"]): row for row in drawn(own, "--as", "vera")["rows"]}
+    accesses = [each["index"] for each in asked(own, "query.charged", "query.reused")]
+    overlap, reused, alone, parts, dearer, dearer_reused, alone_reused, others = accesses
+    first = {
+        (overlap, A): [],
+        (overlap, B): [],
+        (reused, A): [overlap],
+        (reused, B): [overlap],
+        (alone, A): [],
+        (parts, A): [alone],
+        (parts, B): [],
+        (dearer, A): [overlap],
+        (dearer, B): [overlap],
+        (dearer_reused, A): [overlap, dearer],
+        (dearer_reused, B): [overlap, dearer],
+        (alone_reused, A): [alone],
+        (others, A): [overlap, dearer],
+        (others, B): [overlap, dearer],
+    }
+    assert {key: row["charged_by"] for key, row in rows.items()} == first
+    stored = {reused, dearer_reused, alone_reused, others}
+    for (entry, member), row in rows.items():
+        free = entry in stored or (entry, member) == (parts, A)
+        assert (row["cost"] == "0") == free
+        # No key of a member is opened for what is answered from the store.
+        assert (row["key_entry"] is None) == free
+        assert row["outcome"] == ("reused" if entry in stored else "released")
+        assert (row["outcome_entry"] == entry) == (entry in stored)
+        assert row["answered_at"] >= row["at"]
+    # Who asked first is told to those whose data it is, or who asked, not to whoever asks again.
+    again = [row for row in drawn(own, "--as", C)["rows"] if row["entry"] == others]
+    assert [(row["member"], row["outcome"], row["charged_by"]) for row in again] == [
+        (A, "reused", []),
+        (B, "reused", []),
+    ]
+    assert {tuple(row["charged_by"]) for row in drawn(own, "--as", B, "--party", C)["rows"]} == {(overlap, dearer)}
+
+
+@pytest.mark.parametrize("reader", [None, "vera", A, B, C])
+def test_everybodys_register_is_complete(own: Cooperative, tmp_path: Path, reader: str | None) -> None:
+    """Also of a period that begins after the charge that a stored answer goes back to."""
+    entry = asked(own, "query.reused")[-1]["index"]
+    for number, wanted in enumerate(((), ("--entries", entry))):
+        signed = () if reader is None else ("--as", reader)
+        assert drawn(own, *signed, *wanted)["rows"]
+        assert (
+            own("log", "register", "access", own.room, *signed, *wanted, "--output", tmp_path / f"{number}").code == 0
+        )
+        ran = own("log", "register", "check", tmp_path / f"{number}" / "register.json", own.room)
+        assert ran.code == 0, ran.err
 
 
 def test_filters(own: Cooperative) -> None:
@@ -117,15 +185,17 @@ def test_filters(own: Cooperative) -> None:
 @pytest.mark.parametrize(
     ("lang", "heading", "outcome"),
     [
-        ("fr", "Base légale", "réponse bruitée communiquée"),
-        ("en", "Legal ground", "noised answer communicated"),
+        ("fr", "Base légale", ("réponse bruitée communiquée", "réponse conservée communiquée de nouveau")),
+        ("en", "Legal ground", ("noised answer communicated", "stored answer communicated again")),
     ],
 )
-def test_csv_has_headings_in_both_languages(own: Cooperative, lang: str, heading: str, outcome: str) -> None:
+def test_csv_has_headings_in_both_languages(
+    own: Cooperative, lang: str, heading: str, outcome: tuple[str, ...]
+) -> None:
     ran = own("log", "register", "access", own.room, lang=lang)
     rows = list(csv.DictReader(io.StringIO(ran.out)))
     assert rows[0][heading] == "qc-12"
-    assert outcome in rows[0].values()
+    assert set(outcome) <= {value for row in rows for value in row.values()}
     assert len(rows) == len(drawn(own)["rows"])
 
 
@@ -184,6 +254,45 @@ def field(name: str, value: object) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def change(ended: str, /, **values: object) -> Callable[[dict[str, Any]], None]:
+    """Change a row of those that end in a certain way."""
+
+    def changed(said: dict[str, Any]) -> None:
+        row = next(each for each in said["rows"] if each["outcome"] == ended)
+        assert any(row[name] != value for name, value in values.items())
+        row.update(values)
+
+    return changed
+
+
+def without(outcome: str, member: str, at: int) -> Callable[[dict[str, Any]], None]:
+    def leave_out(said: dict[str, Any]) -> None:
+        said["rows"].remove(
+            [each for each in said["rows"] if (each["outcome"], each["member"]) == (outcome, member)][at]
+        )
+
+    return leave_out
+
+
+def told_as_charge(said: dict[str, Any]) -> None:
+    row = next(each for each in said["rows"] if each["outcome"] == "reused")
+    row.update({name: said["rows"][0][name] for name in ("outcome", "key_entry", "outcome_entry", "cost")})
+
+
+def anothers_charge(said: dict[str, Any]) -> None:
+    """Name, of a stored answer from the data of B, a charge that opened the data of A alone."""
+    entries = [row["entry"] for row in said["rows"] if row["outcome"] == "released"]
+    alone = next(entry for entry in entries if entries.count(entry) == 1)
+    row = [row for row in said["rows"] if (row["outcome"], row["member"]) == ("reused", B)][-1]
+    assert alone < row["entry"]
+    row["charged_by"] = [alone]
+
+
+def keys_of_the_other_part(said: dict[str, Any]) -> None:
+    row = next(each for each in said["rows"] if each["outcome"] == "released" and each["key_entry"] is None)
+    row["key_entry"] = next(each for each in said["rows"] if each["entry"] == row["entry"] and each != row)["key_entry"]
+
+
 FALSIFIED: dict[str, Callable[[dict[str, Any]], None]] = {
     "an access left out": without_row,
     "an access left out of the counters too": without_row_and_counters,
@@ -201,6 +310,22 @@ FALSIFIED: dict[str, Callable[[dict[str, Any]], None]] = {
     "another outcome": field("outcome", "failed"),
     "another entry of the outcome": lambda said: said["rows"][0].update(outcome_entry=said["rows"][0]["key_entry"]),
     "another entry of the keys": field("key_entry", 1),
+    "no entry of the keys": field("key_entry", None),
+    "keys of the part that was drawn for the one that was stored": keys_of_the_other_part,
+    "an outcome kept silent": change("released", outcome="open", outcome_entry=None, answered_at=None),
+    "a reused answer of a member left out": without("reused", A, 0),
+    "a reused answer of a member left out, asked by the other": without("reused", B, 1),
+    "a reused answer left out, asked by the one that it touches": without("reused", A, 2),
+    "a reused answer left out whole": lambda said: said.update(
+        rows=[row for row in said["rows"] if row["entry"] != said["rows"][-1]["entry"]]
+    ),
+    "a reused answer told as a charge": told_as_charge,
+    "a charge told as a reused answer": change("released", outcome="reused", cost="0", key_entry=None),
+    "a reused answer without outcome": change("reused", outcome="open", outcome_entry=None),
+    "a reused answer at a cost": change("reused", cost="0.1"),
+    "a first charge that is none": change("reused", charged_by=[1]),
+    "a first charge of another's data": anothers_charge,
+    "a first charge that comes later": change("released", charged_by=[1 << 20]),
     "a receipt of another entry": lambda said: said["receipts"].update(
         {str(said["rows"][0]["entry"]): said["receipts"][str(said["rows"][0]["key_entry"])]}
     ),

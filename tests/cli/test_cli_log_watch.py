@@ -104,6 +104,32 @@ def test_text_says_who_what_and_why(own: Cooperative, lang: str, words: str) -> 
     assert {"fr": "données déposées (fait) · par", "en": "data handed in (done) · by"}[lang] in ran.out
 
 
+def test_a_stored_answer_that_leaves_again_is_told(own: Cooperative, member: Cooperative) -> None:
+    """No data is read for it, but it is said from the member's data: in the room with its question, elsewhere too."""
+    sql = "SELECT COUNT(DISTINCT person) FROM theatre_fleuve.visits JOIN nuits_claires.visits USING (person)"
+    for asker in ("theatre_fleuve", "guichet_nord"):
+        ran = own("query", own.room, "--as", asker, "--purpose", "audience_overlap", "--epsilon", "0.1", sql)
+        assert ran.code == 0, ran.err
+    vkey = shutil.copy(own.room / "log.vkey", member.files / "given.vkey")
+    assert own("log", "export", own.room, member.files / "log").code == 0
+    *_, told = lines(own("log", "watch", own.room, "--as", MEMBER, "--format", "jsonl"))
+    assert (told["type"], told["actor"], told["purpose"]) == ("query.reused", "guichet_nord", "audience_overlap")
+    assert sql in str(told["details"])
+    away = ("log", "watch", member.files / "log", "--as", MEMBER, "--vkey", vkey, "--ordinal", registered(own), "--all")
+    for lang, words in (("fr", "réponse conservée ressortie"), ("en", "stored answer released again")):
+        for ran in (own("log", "watch", own.room, "--as", MEMBER, "--all", lang=lang), member(*away, lang=lang)):
+            assert ran.code == 0, ran.err
+            (line,) = [each for each in ran.out.splitlines() if words in each]
+            assert f" {told['counter']} · " in line
+    # Nor is it told to a member whose data it is not.
+    machine = Cooperative(own.room, member.files / "other", member.files, {})
+    number = registered(own, "observatoire")
+    other = machine(
+        *("log", "watch", member.files / "log", "--as", "observatoire", "--vkey", vkey, "--ordinal", number), lang="fr"
+    )
+    assert (other.code, "ressortie" in other.out) == (0, False), other.err
+
+
 def test_away_from_the_room_envelopes_are_counted_alike(own: Cooperative, member: Cooperative) -> None:
     expected = touching(own)
     vkey = shutil.copy(own.room / "log.vkey", member.files / "given.vkey")
@@ -122,9 +148,9 @@ def test_away_from_the_room_envelopes_are_counted_alike(own: Cooperative, member
     assert [each["counter"] for each in lines(exported)] == list(range(1, len(expected) + 1))
 
 
-def registered(own: Cooperative) -> int:
+def registered(own: Cooperative, party: str = MEMBER) -> int:
     with closing(sqlite3.connect(own.room / "room.db")) as connection:
-        return int(connection.execute("SELECT ordinal FROM party WHERE party = ?", (MEMBER,)).fetchone()[0])
+        return int(connection.execute("SELECT ordinal FROM party WHERE party = ?", (party,)).fetchone()[0])
 
 
 def test_anothers_number_is_found_by_the_receipts_of_ones_own_uploads(own: Cooperative, member: Cooperative) -> None:
