@@ -187,16 +187,32 @@ def _growth(large: dict[str, Any]) -> str:
     return f" What grows with the rows is a token and the columns' codes: {held:.0f} bytes a row here."
 
 
+def _longest(texts: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the lines of the slowest of the longest texts that is admitted, of the slowest refused, and of all."""
+    read = {name: Series.read(each["series"]) for name, each in texts.items()}
+    ranked = sorted(read, key=lambda name: -read[name].median_cpu)
+    rows = []
+    for admitted, title in ((True, "slowest admitted"), (False, "slowest refused")):
+        name = next((each for each in ranked if texts[each]["admitted"] is admitted), None)
+        if name is not None:
+            cpu = _three([1000 * each for each in read[name].cpu])
+            what = f"{title} of {len(texts)} longest texts: {name} ({texts[name]['characters']:,} characters)"
+            rows.append(f"| {what} | {cpu} | {1000 * read[name].median_wall:.1f} |")
+    middle = [1000 * each.median_cpu for each in read.values()]
+    rows.append(f"| all of them, the middle run of each | {_three(middle)} | |")
+    return rows
+
+
 def _small(found: Found) -> str:
     admission, durable = found.admission, found.durable
     rows = []
     for title, name in (
         ("rulebook from the database", "rulebook"),
         ("ordinary question (overlap by region)", "ordinary"),
-        (f"longest text allowed ({admission['characters']:,} characters)", "longest"),
     ):
         series = Series.read(admission[name])
         rows.append(f"| {title} | {_three([1000 * each for each in series.cpu])} | {1000 * series.median_wall:.1f} |")
+    rows += _longest(admission["longest"])
     count, entries = durable["count"], durable["log_entries"]
     rates = []
     for title, name, times in (

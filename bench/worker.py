@@ -243,20 +243,34 @@ def large_upload(directory: str, sources: list[str]) -> dict[str, Any]:
 
 
 def admission(room: str, repeat: int) -> dict[str, Any]:
-    """Admit an ordinary question and the longest one that the limits allow; no data, no keys."""
+    """Admit an ordinary question and the longest ones that the limits allow; no data, no keys."""
     from bench.exact import validated
     from bench.house import open_room
-    from bench.longest import longest_question
+    from bench.longest import texts
+    from cleanroom.errors import Refused
     from cleanroom.room import registry
 
     with open_room(Path(room)) as opened:
-        longest = longest_question()
+
+        def decided(sql: str) -> bool:
+            try:
+                validated(opened, sql)
+            except Refused:
+                return False
+            return True
+
         ordinary = BY_ID["overlap_by_region"].sql
         return {
             "rulebook": repeated(lambda: registry.rulebook(opened.connection), 20 * repeat).written(),
             "ordinary": repeated(lambda: validated(opened, ordinary), 20 * repeat).written(),
-            "longest": repeated(lambda: validated(opened, longest), repeat).written(),
-            "characters": len(longest),
+            "longest": {
+                name: {
+                    "series": repeated(lambda sql=sql: decided(sql), repeat).written(),  # type: ignore[misc]
+                    "admitted": decided(sql),
+                    "characters": len(sql),
+                }
+                for name, sql in texts().items()
+            },
         }
 
 

@@ -118,6 +118,9 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     return ParsedQuery(text, tree, _bind(tree, parameters), starts)
 
 
+_UNPRINTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""Control characters but tab and line ends, and halves of characters; they are odd wherever they stand."""
+
 _CALL_BEFORE: Final = re.compile(r"([A-Za-z_]\w*)\s*\(\s*\Z", re.ASCII)
 
 
@@ -147,9 +150,8 @@ def _position_at(text: str, offset: int) -> Position:
 def _tokens(text: str) -> list[Token]:
     if len(text) > MAX_CHARACTERS:
         raise Refused((refusal("text_too_long", limit=MAX_CHARACTERS),))
-    for offset, character in enumerate(text):
-        if (character < " " and character not in "\t\n\r") or character == "\x7f" or "\ud800" <= character <= "\udfff":
-            raise _odd_character(text, offset)
+    if (odd := _UNPRINTED.search(text)) is not None:
+        raise _odd_character(text, odd.start())
     try:
         tokens = DuckDB().tokenize(text)
     except (TokenError, ValueError, IndexError, RecursionError):
@@ -199,11 +201,13 @@ def _tokens(text: str) -> list[Token]:
 
 def _refuse_odd_characters(text: str, tokens: list[Token]) -> None:
     """Refuse what is not ASCII, except in strings, quoted names and comments (attacks: invisible characters)."""
+    if text.isascii():
+        return
     end = 0
     for token in tokens:
         _refuse_odd_gap(text, end, token.start)
-        if token.token_type not in _QUOTED:
-            for offset, character in enumerate(text[token.start : token.end + 1]):
+        if token.token_type not in _QUOTED and not (written := text[token.start : token.end + 1]).isascii():
+            for offset, character in enumerate(written):
                 if not character.isascii():
                     raise _odd_character(text, token.start + offset)
         end = token.end + 1
@@ -212,6 +216,8 @@ def _refuse_odd_characters(text: str, tokens: list[Token]) -> None:
 
 def _refuse_odd_gap(text: str, start: int, end: int) -> None:
     """Refuse what is not ASCII between two tokens, outside comments."""
+    if text[start:end].isascii():
+        return
     at = start
     while at < end:
         if text.startswith("--", at):
