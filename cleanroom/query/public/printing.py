@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.errors import Refused
 from cleanroom.query.public import language as p
+from cleanroom.query.public.sources import is_exact
 from cleanroom.query.refusals import refusal
 from cleanroom.query.terms.types import LONGEST_TEXT
 
@@ -122,15 +123,17 @@ class _Printer:
         listed = _all("a", width) + _all("b", len(node.right.columns), first=width, comma=True)
         left, right = self.relation(node.left), self.relation(node.right)
 
-        def column(index: int) -> str:
-            return f'a."{{}}{index}"' if index < width else f'b."{{}}{index - width}"'
+        def column(index: int) -> Triple:
+            if index < width:
+                return _held("a", node.left, index)
+            return _held("b", node.right, index - width)
 
         on = self.term(node.condition, column).value
         return f"SELECT {listed} FROM ({left}) AS a {node.kind.value} JOIN ({right}) AS b ON {on}"  # noqa: S608
 
     def select(self, node: p.PublicSelect) -> str:
-        def column(index: int) -> str:
-            return f'x."{{}}{index}"'
+        def column(index: int) -> Triple:
+            return _held("x", node.source, index)
 
         triples = [self.term(term, column) for term in node.outputs]
         listed = ", ".join(
@@ -151,7 +154,7 @@ class _Printer:
             return body
         return self.sorted(node, body, len(triples))
 
-    def grouped(self, term: p.Ref, column: Callable[[int], str]) -> str:
+    def grouped(self, term: p.Ref, column: Callable[[int], Triple]) -> str:
         """Print a key with all three of its columns, so that the SELECT list may show them."""
         triple = self.term(term, column)
         return f"{triple.value}, {triple.margin_or_null}, {triple.flag}"
@@ -176,17 +179,16 @@ class _Printer:
 
     # Terms
 
-    def term(self, term: p.PublicTerm, column: Callable[[int], str]) -> Triple:
+    def term(self, term: p.PublicTerm, column: Callable[[int], Triple]) -> Triple:
         made = self.triple(term, column)
         _short(made.value, made.margin or "", made.flag)
         return made
 
-    def triple(self, term: p.PublicTerm, column: Callable[[int], str]) -> Triple:
+    def triple(self, term: p.PublicTerm, column: Callable[[int], Triple]) -> Triple:
         """Print a term of any length."""
         match term:
             case p.Ref(index=index):
-                pattern = column(index)
-                return Triple(pattern.format("v"), pattern.format("m"), pattern.format("s"))
+                return column(index)
             case p.Value(value=value, kind=kind):
                 return Triple(self.constant(value, kind), None, _NO_FLAG)
             case p.Case(branches=branches, otherwise=otherwise, kind=kind):
@@ -224,7 +226,7 @@ class _Printer:
         margin = _margin(term, parts, noisy) if term.behind else None
         return Triple(_value(term.op, values), margin, flag)
 
-    def folded(self, term: p.Folded, column: Callable[[int], str]) -> Triple:
+    def folded(self, term: p.Folded, column: Callable[[int], Triple]) -> Triple:
         item = self.term(term.item, column) if term.item is not None else None
         where = f" FILTER (WHERE {self.term(term.where, column).value})" if term.where is not None else ""
         over = f"{where}{self.over(term.window, column)}" if term.window is not None else where
@@ -246,7 +248,7 @@ class _Printer:
             case _:
                 return Triple(value, _NO_MARGIN, flag)
 
-    def ranked(self, term: p.Ranked, column: Callable[[int], str]) -> Triple:
+    def ranked(self, term: p.Ranked, column: Callable[[int], Triple]) -> Triple:
         item = self.term(term.item, column) if term.item is not None else None
         over = self.over(term.window, column)
         name = term.ranking.value.upper()
@@ -264,7 +266,7 @@ class _Printer:
         flags = _any([f"COALESCE({name}({item.flag}{away}{end}, FALSE)", *([default.flag] if default else [])])
         return Triple(f"{name}({item.value}{away}{other}{end}", margin, flags)
 
-    def over(self, window: p.PublicWindow, column: Callable[[int], str]) -> str:
+    def over(self, window: p.PublicWindow, column: Callable[[int], Triple]) -> str:
         parts = []
         if window.partition:
             parts.append("PARTITION BY " + ", ".join(self.term(each, column).value for each in window.partition))
@@ -385,6 +387,12 @@ def _margin(term: p.Call, parts: list[Triple], noisy: list[str]) -> str:
             return f"ABS({noisy[0]} / NULLIF({a.value}, 0))"
         case _:
             return _NO_MARGIN
+
+
+def _held(name: str, relation: p.PublicRelation, index: int) -> Triple:
+    """Return a column of a relation; what a public table says, and a key, is exact."""
+    margin = None if is_exact(relation, index) else f'{name}."m{index}"'
+    return Triple(f'{name}."v{index}"', margin, f'{name}."s{index}"')
 
 
 def _together(margins: list[str], *, apart: bool) -> str:
