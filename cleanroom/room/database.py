@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_SECONDS: Final = 60.0
+FORM: Final = 1
+"""The form of the database, in its header. A change of any table, of the room's or of the libraries' that keep theirs
+in it, is a new number, and says what becomes of rooms of the old one: so far, that they are not opened."""
 
 SCHEMA: Final = """
 CREATE TABLE room (id INTEGER PRIMARY KEY CHECK (id = 1), room TEXT NOT NULL, settings BLOB NOT NULL,
@@ -50,7 +53,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     """Open the room's database with durable settings, read back.
 
     Raises:
-        Fault: it is missing, is no database, or does not take the settings.
+        Fault: it is missing, is no database, does not take the settings, or has another form.
     """
     if create == path.exists():
         raise Fault(
@@ -68,8 +71,22 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
         require_durable(connection)
+        if create:
+            connection.execute(f"PRAGMA user_version = {FORM}")
+        (form,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
         raise storage_fault(error) from None
+    if form != FORM:
+        connection.close()
+        raise Fault(
+            Bilingual(
+                f"cette salle a été faite par une autre version du programme (forme {form}, ici {FORM}) : "
+                "ouvrez-la avec celle qui l'a faite ; rien n'a été changé",
+                f"this room was made by another version of the program (form {form}, here {FORM}): "
+                "open it with the one that made it; nothing was changed",
+            ),
+            code="room_form_unknown",
+        )
     return connection
 
 
