@@ -166,10 +166,10 @@ def _method(console: Console, answer: Answer) -> list[Block]:
         Heading(2, words("Méthode", "Method")),
         Paragraph(
             words(
-                "Confidentialité différentielle (zCDP) au niveau de la personne : toutes les lignes d'une personne, "
+                "Confidentialité différentielle au niveau de la personne : toutes les lignes d'une personne, "
                 "dans toutes les tables, sont protégées ensemble. La part de chacun est bornée avant l'addition, puis "
                 "du bruit est ajouté.",
-                "Differential privacy (zCDP) at the level of the person: all rows of a person, in all tables, are "
+                "Differential privacy at the level of the person: all rows of a person, in all tables, are "
                 "protected together. Each person's part is bounded before it is added up, then noise is added.",
             )
         ),
@@ -217,7 +217,7 @@ def _cost(console: Console, answer: Answer) -> list[Block]:
     headers = (
         words("compte", "account"),
         words("ε de cette question", "ε of this question"),
-        "ρ (zCDP)",
+        words("perte : ρ (zCDP), ou ε pur", "loss: ρ (zCDP), or pure ε"),
         words("ε dépensé en tout", "ε spent in all"),
         words("ε accordé", "ε granted"),
     )
