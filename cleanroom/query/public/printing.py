@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from cleanroom.errors import Refused
 from cleanroom.query.public import language as p
-from cleanroom.query.public.sources import is_exact
+from cleanroom.query.public.printed import NO_FLAG, NO_MARGIN, Triple, held
 from cleanroom.query.refusals import refusal
 from cleanroom.query.terms.types import LONGEST_TEXT
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Bind = Callable[[Decimal | str | date, p.Kind], str]
 
-_NO_MARGIN: Final = "CAST(NULL AS DOUBLE)"
-_NO_FLAG: Final = "FALSE"
 _COUNTING: Final = frozenset({p.Ranking.LAG, p.Ranking.LEAD, p.Ranking.NTH_VALUE})
 _DAY_PARTS: Final = frozenset(
     {
@@ -41,24 +39,6 @@ _DAY_PARTS: Final = frozenset(
 
 MAX_PRINTED: Final = 1 << 20
 """Characters of a statement: a margin holds the values that it is of, so expressions print longer than they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Triple:
-    """A term as printed: value, margin, whether something behind it was withheld.
-
-    Args:
-        margin: None for a value without noise.
-    """
-
-    value: str
-    margin: str | None
-    flag: str
-
-    @property
-    def margin_or_null(self) -> str:
-        """The margin, NULL for none."""
-        return self.margin if self.margin is not None else _NO_MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +105,15 @@ class _Printer:
 
         def column(index: int) -> Triple:
             if index < width:
-                return _held("a", node.left, index)
-            return _held("b", node.right, index - width)
+                return held("a", node.left, index)
+            return held("b", node.right, index - width)
 
         on = self.term(node.condition, column).value
         return f"SELECT {listed} FROM ({left}) AS a {node.kind.value} JOIN ({right}) AS b ON {on}"  # noqa: S608
 
     def select(self, node: p.PublicSelect) -> str:
         def column(index: int) -> Triple:
-            return _held("x", node.source, index)
+            return held("x", node.source, index)
 
         triples = [self.term(term, column) for term in node.outputs]
         listed = ", ".join(
@@ -190,7 +170,7 @@ class _Printer:
             case p.Ref(index=index):
                 return column(index)
             case p.Value(value=value, kind=kind):
-                return Triple(self.constant(value, kind), None, _NO_FLAG)
+                return Triple(self.constant(value, kind), None, NO_FLAG)
             case p.Case(branches=branches, otherwise=otherwise, kind=kind):
                 parts = [(self.term(when, column), self.term(then, column)) for when, then in branches]
                 last = self.term(otherwise, column)
@@ -231,7 +211,7 @@ class _Printer:
         where = f" FILTER (WHERE {self.term(term.where, column).value})" if term.where is not None else ""
         over = f"{where}{self.over(term.window, column)}" if term.window is not None else where
         if item is None:
-            return Triple(f"CAST(COUNT(*){over} AS DOUBLE)", None, _NO_FLAG)
+            return Triple(f"CAST(COUNT(*){over} AS DOUBLE)", None, NO_FLAG)
         flag = f"COALESCE(BOOL_OR({item.flag}){over}, FALSE)"
         if term.fold in {p.Fold.COUNT, p.Fold.COUNT_IF}:
             word = "DISTINCT " if term.distinct else ""
@@ -246,7 +226,7 @@ class _Printer:
             case p.Fold.AVG:
                 return Triple(value, f"({spread} / NULLIF(COUNT({item.value}){over}, 0))", flag)
             case _:
-                return Triple(value, _NO_MARGIN, flag)
+                return Triple(value, NO_MARGIN, flag)
 
     def ranked(self, term: p.Ranked, column: Callable[[int], Triple]) -> Triple:
         item = self.term(term.item, column) if term.item is not None else None
@@ -254,7 +234,7 @@ class _Printer:
         name = term.ranking.value.upper()
         if item is None:
             parts = str(term.offset) if term.ranking is p.Ranking.NTILE else ""
-            return Triple(f"CAST({name}({parts}){over} AS DOUBLE)", None, _NO_FLAG)
+            return Triple(f"CAST({name}({parts}){over} AS DOUBLE)", None, NO_FLAG)
         default = self.term(term.default, column) if term.default is not None else None
         away = f", {term.offset}" if term.ranking in _COUNTING else ""
         end = f"){over}"
@@ -308,8 +288,8 @@ def _case(branches: Sequence[tuple[str, str]], otherwise: str, kind: str) -> str
 
 
 def _any(flags: Sequence[str]) -> str:
-    kept = [flag for flag in dict.fromkeys(flags) if flag != _NO_FLAG]
-    return f"({' OR '.join(kept)})" if kept else _NO_FLAG
+    kept = [flag for flag in dict.fromkeys(flags) if flag != NO_FLAG]
+    return f"({' OR '.join(kept)})" if kept else NO_FLAG
 
 
 def _end(offset: int | None, open_end: str) -> str:
@@ -386,13 +366,7 @@ def _margin(term: p.Call, parts: list[Triple], noisy: list[str]) -> str:
         case p.Op.LN:
             return f"ABS({noisy[0]} / NULLIF({a.value}, 0))"
         case _:
-            return _NO_MARGIN
-
-
-def _held(name: str, relation: p.PublicRelation, index: int) -> Triple:
-    """Return a column of a relation; what a public table says, and a key, is exact."""
-    margin = None if is_exact(relation, index) else f'{name}."m{index}"'
-    return Triple(f'{name}."v{index}"', margin, f'{name}."s{index}"')
+            return NO_MARGIN
 
 
 def _together(margins: list[str], *, apart: bool) -> str:
