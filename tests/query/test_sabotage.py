@@ -23,7 +23,7 @@ def test_every_sabotage_is_noticed(batch: int) -> None:
         [sys.executable, str(script), *map(str, numbers)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=3_000,
         check=False,
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": "0"},
     )
