@@ -12,7 +12,7 @@ import pytest
 from cli_room import Cooperative, Runner
 
 from audit_log import Verifier, verify_receipt
-from cleanroom.cli import catalogs
+from cleanroom.cli import budgets
 from cleanroom.room import Home, Room
 
 
@@ -143,7 +143,7 @@ def test_what_nobody_foresaw_says_nothing_of_it(room: Cooperative, monkeypatch: 
     def broken(*_: object) -> int:
         raise ValueError("row 7: alice@example.org")
 
-    monkeypatch.setattr(catalogs, "budget", broken)
+    monkeypatch.setattr(budgets, "budget", broken)
     first, second = room("budget", room.room), room("budget", room.room, lang="en")
     assert first.code == 1
     assert "alice" not in first.err + first.out
@@ -157,7 +157,7 @@ def test_debugging_shows_the_trace(run_in: Runner, tmp_path: Path, monkeypatch: 
     def broken(*_: object) -> int:
         raise ValueError("why")
 
-    monkeypatch.setattr(catalogs, "budget", broken)
+    monkeypatch.setattr(budgets, "budget", broken)
     with pytest.raises(ValueError, match="why"):
         run_in("budget", tmp_path, debug=True)
 
@@ -166,7 +166,7 @@ def test_an_interrupt_is_130(run_in: Runner, tmp_path: Path, monkeypatch: pytest
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(catalogs, "budget", interrupted)
+    monkeypatch.setattr(budgets, "budget", interrupted)
     ran = run_in("budget", tmp_path)
     assert (ran.code, ran.err.strip()) == (130, "interrompu")
 

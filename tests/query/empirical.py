@@ -23,6 +23,7 @@ from rooms import Engine, Room, Row
 from cleanroom.accounting.account import ROOM, AccountId
 from cleanroom.identifiers import Epoch, PartyId, Purpose, Role, TableName
 from cleanroom.policies import Declaration, read_declaration
+from cleanroom.query.combining import answered
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.drawing import draw, picked_bound, released_keys
 from cleanroom.query.gate import Question, Rulebook, ValidatedPlan, admit
@@ -119,7 +120,7 @@ def release(validated: ValidatedPlan, room: Room) -> Callable[[], dict[str, floa
             plan = engine.plan
             charge = next(each for each in paid if each.account == ROOM)
             if (number, None) in known:
-                drawn.append(draw(plan, noise, known[number, None], None, charge))
+                drawn.append(answered(plan, (draw(plan, noise, known[number, None], None, charge),)))
                 continue
             with engine.reading(room):
                 surviving = released_keys(plan, noise, engine.backend, charge)
@@ -129,7 +130,8 @@ def release(validated: ValidatedPlan, room: Room) -> Callable[[], dict[str, floa
                 exact = exact or exact_vector(settled, engine.backend, surviving)
             if surviving is None:
                 known[number, picked] = exact
-            drawn.append(draw(settled, settled_noise(noise, picked), exact, surviving, charge, picked))
+            mine = draw(settled, settled_noise(noise, picked), exact, surviving, charge, picked)
+            drawn.append(answered(settled, (mine,)))
         seen: dict[str, float] = {f"picked {at}": float(each.picked or 0) for at, each in enumerate(drawn)}
         # Before what the question says over its releases: that is computed from these numbers alone.
         for number, each in enumerate(drawn):

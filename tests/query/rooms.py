@@ -201,6 +201,7 @@ class BothWays:
     def rows(self, relation: Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
         """Return the rows as the room has them."""
         by_engine = self._engine.rows(relation, columns, part)
+        assert bool(np.all(np.diff(by_engine.units) >= 0)), "the engine's rows are not ordered by person"
         if not self._merging.merges(relation):
             return by_engine
         merged = self._merging.rows(relation, columns, part)

@@ -23,7 +23,7 @@ CELLS = 100
 BY_DAY = "FROM tnm.visits GROUP BY day"
 RATIO = f"SELECT day, s / n AS v FROM (SELECT day, SUM(seats) AS s, COUNT(*) AS n {BY_DAY}) AS t"  # noqa: S608
 SHARE = f"SELECT day, p / n AS v FROM (SELECT day, COUNT(DISTINCT person) AS p, COUNT(*) AS n {BY_DAY}) AS t"  # noqa: S608
-RATE = f"SELECT day, n / k AS v FROM (SELECT day, 2 * day AS k, COUNT(*) AS n {BY_DAY}) AS t"  # noqa: S608
+RATE = f"SELECT day, n / k AS v FROM (SELECT day, day AS k, COUNT(*) AS n {BY_DAY}) AS t"  # noqa: S608
 QUESTIONS = {
     "persons": f"SELECT day, COUNT(DISTINCT person) AS v {BY_DAY}",
     "rows": f"SELECT day, COUNT(*) AS v {BY_DAY}",

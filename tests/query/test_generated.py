@@ -148,11 +148,11 @@ LEAST = {
     "INNER join, LEFT join, semi-join, anti-join, IN (SELECT), WITH, HAVING of a person, "
     "GroupPerson, Project, Compared, Choice, "
     "LookUp, FirstRows, several releases, CountPersons, CountRows",
-    40: "public INNER join, public LEFT join, INNER join on more, LEFT join on more, FULL join, RIGHT join, Mark, "
+    40: "public INNER join, public LEFT join, INNER join on more, LEFT join on more, FULL join, Mark, "
     "semi-join on more, anti-join on more, EXISTS, NOT EXISTS, NOT IN (SELECT), UNION ALL, UnionAll, Distinct, "
     "DISTINCT, unit of an absent side, Window, Sum, CategoryKey, ListedKey, InSet, person COUNT_ROWS, OneOf",
     20: "UNION, INTERSECT, EXCEPT, scalar subquery, Mean, UnknownKey, PartOf, TextIn, person SUM, window AGGREGATE, "
-    "person FILTER, window ROWS, grouping sets, FULL join on more, RIGHT join on more",
+    "person FILTER, window ROWS, grouping sets, FULL join on more",
     8: "person COUNT, person COUNT_DISTINCT, person AVERAGE, person LEAST, person GREATEST, "
     "person SOME, person EVERY, QUANTILE_CONT, QUANTILE_DISC, STDDEV_SAMP, STDDEV_POP, VAR_POP, VAR_SAMP, MonthKey, "
     "GROUPING SETS, GROUPING, HAVING of a release, window RANGE, window ROW_NUMBER, Quotient, FloorDivide, StartOf, "

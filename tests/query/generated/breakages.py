@@ -19,7 +19,6 @@ ANTI_LATER = "SELECT COUNT(*) AS n FROM tnm.visits AS a ANTI JOIN francos.visits
 SEMI_ROWS = "SELECT COUNT(*) AS n, SUM(a.seats) AS s FROM tnm.visits AS a SEMI JOIN francos.visits AS b ON a.person = b.person AND b.bought >= a.bought"
 LEFT_MORE = "SELECT COUNT(*) AS n, COUNT(b.seats) AS m FROM tnm.visits AS a LEFT JOIN francos.visits AS b ON a.person = b.person AND b.seats > 2"
 FULL_GROUPS = "SELECT SUM(c) AS n FROM (SELECT person, COUNT(*) AS c FROM tnm.visits FULL JOIN francos.visits USING (person) GROUP BY person) AS t"
-RIGHT_ROWS = "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits AS a RIGHT JOIN francos.visits AS b USING (person)) AS t WHERE person IN (SELECT person FROM francos.visits)"
 DIFFERENT = "SELECT region, COUNT(*) AS n FROM (SELECT DISTINCT person, region FROM tnm.visits) AS t GROUP BY region"
 UNITED = "SELECT region, COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits UNION SELECT person, region FROM francos.visits) AS t GROUP BY region"
 WITHOUT = "SELECT COUNT(*) AS n FROM (SELECT person, CASE WHEN seats > 8 THEN region END AS r FROM tnm.visits EXCEPT SELECT person, CASE WHEN seats > 4 THEN region END FROM francos.visits) AS t"
@@ -59,7 +58,6 @@ BREAKAGES = (
         "return f\"SELECT {unit}{listed} FROM ({first}) AS a {node.kind.value} JOIN ({second}) AS b ON b.u = a.u WHERE {on}\"", AGREES, (LEFT_MORE,)),
     Sabotage("the unit dropped from GROUP BY after FULL JOIN", PERSON, "return f'SELECT g.\"u\"{listed} FROM (SELECT t.\"u\"{kept} FROM ({body()}) AS t) AS g GROUP BY {groups}'",
         "return f'SELECT MIN(g.\"u\") AS \"u\"{listed} FROM (SELECT t.\"u\"{kept} FROM ({body()}) AS t) AS g GROUP BY ({groups.removeprefix(chr(103) + chr(46) + chr(34) + chr(117) + chr(34)).removeprefix(chr(44))})'", HOLDS, (FULL_GROUPS,)),
-    Sabotage("one unit of a RIGHT join not coalesced", PRINTER, "'COALESCE(a.\"u\", b.\"u\") AS \"u\"'", "'a.\"u\"'", AGREES, (RIGHT_ROWS,)),
     Sabotage("DISTINCT without the unit", PRINTER, "return f'SELECT DISTINCT t.\"u\"{listed} FROM ({self.relation(source)}) AS t'",
         "return f'SELECT MIN(t.\"u\") AS \"u\"{listed} FROM ({self.relation(source)}) AS t GROUP BY ALL'", HOLDS, (DIFFERENT,)),
     Sabotage("a window without partition", PERSON, "partition = \", \".join(['g.\"u\"', *(inner.name(\"p\", each) for each in function.partition)])", "partition = '1'", HOLDS, (NUMBERED,)),
@@ -71,7 +69,7 @@ BREAKAGES = (
     Sabotage("EXCEPT without the unit", SETS, "if not everyone and any(arm.unit_at is None for arm in people):", "if everyone and any(arm.unit_at is None for arm in people):", REFUSES,
         ("SELECT COUNT(*) AS n FROM (SELECT region FROM tnm.visits EXCEPT SELECT region FROM francos.visits) AS t",)),
     Sabotage("DISTINCT need not name the person", SELECTS, "if unit_at is None:\n                self.asking.stop(\n                    \"distinct_without_unit\"", "if unit_at == -1:\n                self.asking.stop(\n                    \"distinct_without_unit\"", REFUSES,
-        ("SELECT COUNT(*) AS n FROM (SELECT DISTINCT region FROM tnm.visits) AS t",)),
+        ("SELECT COUNT(*) AS n FROM (SELECT DISTINCT region, ROW_NUMBER() OVER (PARTITION BY person ORDER BY seats) AS r FROM tnm.visits) AS t",)),
     Sabotage("a window's ties decided by the engine", PERSON, "        order += ties", "        order += []", HOLDS, (NUMBERED,)),
     Sabotage("FIRST's ties decided by the engine", PERSON, "order = \", \".join([*inner.order(aggregate.order), *ties])", "order = \", \".join(inner.order(aggregate.order))", HOLDS, (FIRST_OF,)),
     Sabotage("peers broken up by tie-breakers", PERSON, "if function.name not in _UNTIED and not of_peers:", "if not of_peers:", AGREES, (RANKED,)),
