@@ -173,7 +173,8 @@ def test_a_bound_is_chosen_and_shown(room: Cooperative, tmp_path: Path) -> None:
     assert f"to {picked:g}" in sheet.read_text(encoding="utf-8")
     margins = {row[2] for row in answer["rows"] if row[3] == "released"}
     assert margins
-    assert all(narrowest <= margin < widest for margin in margins)
+    # The widest may be what is chosen; the preview's figures are rounded for reading.
+    assert all(narrowest * (1 - 1e-6) <= margin <= widest * (1 + 1e-6) for margin in margins)
     # The choice is in the log, and what is charged was said before.
     entries = json.loads(room("log", room.room, "--format", "json").out)
     assert any("picked" in json.dumps(entry) for entry in entries)
