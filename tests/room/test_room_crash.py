@@ -235,7 +235,7 @@ def test_threads_race_for_the_last_of_a_budget(full: Place) -> None:
 
 def test_processes_race_for_the_last_of_a_budget(full: Place) -> None:
     most = allowed(full, 6)
-    processes = [started("race", full, 6) for _ in range(2)]
+    processes = [started("race", full, f"6 {first}") for first in (0, 350)]
     said = [process.communicate()[0].decode().split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert all(lines[0] == "ready" and lines[-1] == "budget_insufficient" for lines in said)
