@@ -324,13 +324,15 @@ def due_epsilon(room: Room, validated: ValidatedPlan, due: QuestionDue) -> float
     """Return the largest charge due on any account, as an epsilon at the smallest conversion delta; 0 for none."""
     if not due.charges:
         return 0.0
+    pure = [charge.loss for charge in due.charges if not isinstance(charge.loss, Rho)]
+    if pure:
+        # A pure question's epsilon is its own: what others pay for it in rho follows from it (S11).
+        return max(shown_epsilon(loss, Fraction(0)) for loss in pure)
     balances = [
         ledger.balance(room.connection, each.account, room.now()) for each in validated.charges if each.account != ROOM
     ]
     smallest = min(balance.budget.delta_conversion for balance in balances)
-    return max(
-        shown_epsilon(charge.loss, smallest if isinstance(charge.loss, Rho) else Fraction(0)) for charge in due.charges
-    )
+    return max(shown_epsilon(charge.loss, smallest) for charge in due.charges)
 
 
 def costs(room: Room, validated: ValidatedPlan, due: QuestionDue, *, entered: bool) -> tuple[AccountCost, ...]:
