@@ -33,7 +33,7 @@ soak: setup
 bench: setup
 	$(RUN)/python -m bench $(BENCH)
 
-# Hours for the whole; it goes on where it ended. MUTATION="--modules cleanroom.query.clipping" runs one module.
+# Hours for the whole; it goes on where mutation/results ends. MUTATION="--modules cleanroom.query.clipping" runs one module.
 mutation: setup
 	$(RUN)/python -m mutation $(MUTATION)
 

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 from mutation import forked
 from mutation.explanations import FILE, explained, explanations, stale
 from mutation.line_map import LineMap, in_order
+from mutation.outcome import Outcome
 from mutation.report import counted, line, page
 from mutation.results import Result, Results
-from mutation.scope import ROOT, Scope, whole
+from mutation.scope import ROOT, Scope, named, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mutation.explanations import Explanations
     from mutation.mutants import Mutant
+    from mutation.outcome import Test
 
 PAGE = ROOT / "docs" / "mutation.md"
 _NEIGHBOURS = 4
@@ -31,8 +33,9 @@ _NEIGHBOURS = 4
 def main() -> int:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m mutation", description="Mutation of what carries the guarantee.")
-    parser.add_argument("--modules", nargs="*", help="modules to mutate; all if not given; none: list them")
-    parser.add_argument("--seconds", type=float, default=30, help="usual CPU seconds of tests for one mutant")
+    parser.add_argument("--modules", nargs="*", help="modules to mutate; none: list all")
+    parser.add_argument("--further", action="store_true", help="the modules beyond those named first")
+    parser.add_argument("--seconds", type=float, default=10, help="usual CPU seconds of tests for one mutant")
     parser.add_argument("--spare", type=float, default=10, help="CPU seconds that a test may use beyond its usual ones")
     parser.add_argument("--again", action="store_true", help="run what is left once more, with every test")
     parser.add_argument("--left", action="store_true", help="list what is left, and run nothing")
@@ -47,7 +50,7 @@ def main() -> int:
     scope = whole()
     if arguments.root:
         scope = Scope(arguments.root.resolve(), tuple(arguments.modules), tuple(arguments.tests))
-    modules: tuple[str, ...] = tuple(arguments.modules or scope.modules)
+    modules = _modules(scope, arguments)
     if arguments.modules == []:
         print(*scope.modules, sep="\n")
         return 0
@@ -59,7 +62,7 @@ def main() -> int:
     folder = scope.root / ".mutation"
     results = Results(scope, folder)
     if arguments.write:
-        PAGE.write_text(page(scope, results, reasons, PAGE.read_text("utf-8") if PAGE.exists() else ""), "utf-8")
+        PAGE.write_text(page(scope, results, reasons), "utf-8")
         return 0
     if not arguments.left:
         _run(scope, modules, results, reasons, folder, arguments)
@@ -76,6 +79,14 @@ def main() -> int:
     return int(bool(left))
 
 
+def _modules(scope: Scope, arguments: argparse.Namespace) -> tuple[str, ...]:
+    if arguments.modules:
+        return tuple(arguments.modules)
+    if arguments.further:
+        return tuple(module for module in scope.modules if module not in named())
+    return named()
+
+
 def _run(
     scope: Scope,
     modules: Sequence[str],
@@ -84,11 +95,10 @@ def _run(
     folder: Path,
     arguments: argparse.Namespace,
 ) -> None:
-    forked.warm()
     lines = LineMap(scope, folder)
-    if not arguments.mapped:
-        lines.refresh(_say, arguments.map or scope.tests)
     if arguments.map is not None:
+        forked.warm()
+        lines.refresh(_say, arguments.map or scope.tests)
         return
     most_seconds = 10_000.0 if arguments.again else arguments.seconds
     collected: forked.Collected | None = None
@@ -96,23 +106,29 @@ def _run(
         killers: dict[str, list[str]] = defaultdict(list)
         for mutant in scope.mutants(module):
             last = results.last(mutant)
-            if arguments.again and (last is None or last.killed or explained(mutant, reasons)):
+            if last and results.still_killed(last):
+                killers[mutant.within].append(last.by)
                 continue
-            if last and last.verdict == "green" and explained(mutant, reasons):
+            if explained(mutant, reasons) and last and last.verdict == "green":
                 continue
+            if arguments.again and last is None:
+                continue
+            if collected is None:
+                # Not before it is known that there is something to run.
+                forked.warm()
+                if not arguments.mapped:
+                    lines.refresh(_say, scope.tests)
+                collected = forked.Collected(scope, scope.tests)
             covering = lines.covering(mutant)
             files = {test.name.split("::")[0] for test in covering}
-            if last and results.still(last, files, len(covering), most_seconds):
-                if last.killed and last.by:
-                    killers[mutant.within].append(last.by)
+            if last and results.still_green(last, files, len(covering), most_seconds):
                 continue
             first = list(dict.fromkeys([*([last.by] if last else []), *killers[mutant.within][::-1]]))[:_NEIGHBOURS]
-            collected = collected or forked.Collected(scope, scope.tests)
             # The map may be older than the tests: what is gone since is no test.
             there = [test for test in covering if test.name in collected.names]
             tests = [replace(each, spare=arguments.spare) for each in in_order(there, first, most_seconds)]
             if not tests:
-                outcome = forked.Outcome("green")
+                outcome = Outcome("green")
             elif lines.runs_at_import(mutant):
                 outcome = forked.run_anew(scope, mutant, tests)
             else:
@@ -120,6 +136,7 @@ def _run(
             _note(results, mutant, outcome, covering, files, most_seconds)
             if outcome.killed:
                 killers[mutant.within].append(outcome.by)
+        results.settle(module)
         _say(line(counted(scope, module, results, reasons)))
     if collected:
         collected.close()
@@ -128,22 +145,22 @@ def _run(
 def _note(
     results: Results,
     mutant: Mutant,
-    outcome: forked.Outcome,
-    covering: Sequence[forked.Test],
+    outcome: Outcome,
+    covering: Sequence[Test],
     files: set[str],
     most_seconds: float,
 ) -> None:
-    depends_on = [outcome.by.split("::")[0]] if outcome.killed and "::" in outcome.by else files
     result = Result(
-        mutant.key,
+        mutant.module,
+        mutant.within,
+        mutant.definition,
+        mutant.change,
         outcome.verdict,
         outcome.by,
-        outcome.why,
         len(outcome.passed) + outcome.killed,
         len(covering),
         most_seconds,
-        results.depends_on(depends_on),
-        *mutant.identity,
+        results.test_digest(outcome.by) if outcome.killed else results.depends_on(files),
     )
     results.add(result)
     if not outcome.killed:

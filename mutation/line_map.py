@@ -9,7 +9,8 @@ from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from mutation.forked import Collected, Test
+from mutation.forked import Collected
+from mutation.outcome import Test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

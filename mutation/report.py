@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mutation.explanations import explained
-from mutation.scope import GROUPS
+from mutation.scope import FURTHER, NAMED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mutation.explanations import Explanations
     from mutation.mutants import Mutant
     from mutation.results import Results
@@ -57,28 +58,25 @@ def line(count: Count) -> str:
     )
 
 
-def page(scope: Scope, results: Results, reasons: Explanations, before: str) -> str:
-    """Write `docs/mutation.md`.
+def page(scope: Scope, results: Results, reasons: Explanations) -> str:
+    """Write `docs/mutation.md`."""
+    return _PAGE.format(named=_table(NAMED, scope, results, reasons), further=_table(FURTHER, scope, results, reasons))
 
-    Args:
-        before: the page as it was; of modules without results here its numbers stay.
-    """
-    rows = []
+
+def _table(groups: Mapping[str, tuple[str, ...]], scope: Scope, results: Results, reasons: Explanations) -> str:
+    rows = ["| module | mutants | run | killed | explained | left |", "|---|---|---|---|---|---|"]
     total = [0] * 5
-    earlier = {found[1]: found[2] for found in re.finditer(r"^\| `([\w.]+)` \| (.+) \|$", before, re.MULTILINE)}
-    for group, modules in GROUPS.items():
+    for group, modules in groups.items():
         rows.append(f"| **{group}** | | | | | |")
         for module in modules:
             count = counted(scope, module, results, reasons)
             numbers = [count.mutants, count.run, count.killed, count.explained, len(count.left)]
-            if not count.run and module in earlier:
-                numbers = [int(number.replace("not run", "0")) for number in earlier[module].split(" | ")]
             total = [a + b for a, b in zip(total, numbers, strict=True)]
             cells = [str(number) for number in numbers]
             cells[1] = cells[1] if numbers[1] else "not run"
             rows.append(f"| `{module}` | {' | '.join(cells)} |")
     rows.append("| all | " + " | ".join(str(number) for number in total) + " |")
-    return _PAGE.format(rows="\n".join(rows))
+    return "\n".join(rows)
 
 
 _PAGE = """\
@@ -91,16 +89,22 @@ reach the changed line. A change that no test notices is either a test that is m
 [`mutation/survivors.yaml`](../mutation/survivors.yaml) says for each of the second kind why. `make test` holds that
 file against the source. Other breakages, chosen by hand, are in `tests/query/sabotages.py`.
 
-- *Changes*: boundaries and negation of comparisons, arithmetic, constants by one, `and`/`or` and their operands, `not`,
+- *Changes*: boundaries and negation of comparisons, arithmetic, constants by one, operands of `and`/`or`, `not`,
   conditions held true or false, answers of conditions, statements left out (`raise`, calls, assignments to elements),
-  arguments exchanged or left out, `min`/`max` and the like, elements of lists left out, cases and guards of `match`.
-  Texts, annotations, decorators, `assert_never`, `strict=` and messages of broken invariants are left alone.
+  arguments of one kind exchanged, arguments left out, `min`/`max` and the like, elements of lists left out, cases and
+  guards of `match`. Texts, annotations, decorators, `assert_never`, `strict=` and messages of broken invariants are
+  left alone. So are changes that another one stands for (`mutation/changes.py` says which): what notices a condition
+  held true and held false notices its negation. Constants go up by one, not down: one of the two was nearly always
+  explained with the words of the other.
 - *Tests*: those that run the changed line (`coverage`), known killers and quick ones first, to the first that fails,
   and until their usual CPU seconds reach a limit (`--seconds`). A survivor is one that none of these noticed. Compiled
   code runs as plain Python. A mutant that runs far longer than its tests do is killed by its CPU seconds.
-- *Resumable*: results are kept in `.mutation/`, by the definition that is changed and by the files of tests. `python -m
-  mutation --modules cleanroom.query.clipping` runs one module, `--left` lists what is not explained, `--again` runs
-  that with every test, `--mapped` spares the time of mapping tests that changed.
+- *Resumable*: what became of each mutant stands in `mutation/results/`, a table for each module, by the definition that
+  is changed. `make mutation` runs what has no result there: what is new or changed, what was noticed by a test that
+  changed or is gone, and survivors without a reason of which the tests changed. Commit the tables afterwards.
+  `python -m mutation --modules cleanroom.query.clipping` runs one module, `--further` those of the second table,
+  `--left` lists what is not explained, `--again` runs that with every test, `--mapped` spares the time of mapping
+  tests that changed (which test runs which line is kept in `.mutation/`, a quarter of an hour for all).
 - *Plain Python* raises where compiled code would read beyond an array; such a mutant counts as killed.
 
 A module of which not all mutants were run is in the table as it is; nothing is claimed for the others. A result holds
@@ -108,7 +112,11 @@ for the definition as it was when it was run: what changed elsewhere since may h
 definition that changed counts as not run. *Left* is what is neither killed nor explained yet: often no more than what
 the time given to a mutant did not reach.
 
-| module | mutants | run | killed | explained | left |
-|---|---|---|---|---|---|
-{rows}
+## What a person's privacy hangs on first
+
+{named}
+
+## Further
+
+{further}
 """

@@ -12,74 +12,68 @@ from mutation.mutants import Mutant, Source
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
-GROUPS: Final = {
-    "bounds of a person's contribution": (
-        "cleanroom.query.contribution",
-        "cleanroom.query.clipping",
-        "cleanroom.query.bound",
-        "cleanroom.query.components",
-        "cleanroom.query.cells",
-        "cleanroom.query.row_cells",
-        "cleanroom.query.unknown_keys",
-        "cleanroom.query.quantiles",
-        "cleanroom.query.normal",
+
+def _in(package: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"cleanroom.{package}.{name}" for name in names)
+
+
+NAMED: Final = {
+    "bounds of a person's contribution": _in(
+        "query",
+        "clipping",
+        "bound",
+        "contribution",
+        "components",
+        "cells",
+        "row_cells",
+        "unknown_keys",
+        "quantiles",
     ),
-    "noise and price": (
-        "cleanroom.query.mechanisms",
-        "cleanroom.query.pricing",
-        "cleanroom.query.noise",
-        "cleanroom.query.key_threshold",
-        "cleanroom.query.drawing",
-        "cleanroom.query.plan",
+    "noise and price": _in(
+        "query",
+        "mechanisms",
+        "pricing",
+        "noise",
+        "drawing",
+        "key_threshold",
+        "normal",
     ),
-    "gate": (
-        "cleanroom.query.gate",
-        "cleanroom.query.dimensions",
-        "cleanroom.query.cohort",
-        "cleanroom.query.sector",
-        "cleanroom.query.evenness",
-    ),
-    "privacy account": (
-        "cleanroom.accounting.privacy_loss",
-        "cleanroom.accounting.accountant",
-        "cleanroom.accounting.ledger",
-        "cleanroom.accounting.reservation",
-    ),
+    "gate": _in("query", "gate"),
+    "binding, where the unit lives": _in("query.binding", "personal", "joins", "sets", "subqueries"),
+}
+"""What a person's privacy hangs on first; `make mutation` runs these, in this order."""
+
+FURTHER: Final = {
+    "plans and further rules of the gate": _in("query", "plan", "dimensions", "cohort", "sector", "evenness"),
+    "privacy account": _in("accounting", "privacy_loss", "accountant", "ledger", "reservation"),
     "relations and scans": (
-        "cleanroom.storage.scan",
-        "cleanroom.query.duckdb_sql",
-        "cleanroom.query.duckdb_person",
-        "cleanroom.query.pruning",
-        "cleanroom.query.fanout",
+        *_in("storage", "scan"),
+        *_in("query", "duckdb_sql", "duckdb_person", "pruning", "fanout"),
     ),
-    "binding, where the unit lives": tuple(
-        f"cleanroom.query.binding.{name}"
-        for name in (
-            "question",
-            "joins",
-            "sets",
-            "subqueries",
-            "personal",
-            "sources",
-            "scope",
-            "selects",
-            "grouping",
-            "keys",
-            "aggregates",
-            "windows",
-            "releases",
-            "asking",
-            "written",
-            "scalars",
-            "functions",
-            "public_columns",
-            "public_constants",
-            "public_selects",
-            "public_terms",
-            "public_windows",
-        )
+    "binding of the rest": _in(
+        "query.binding",
+        "question",
+        "sources",
+        "scope",
+        "selects",
+        "grouping",
+        "keys",
+        "aggregates",
+        "windows",
+        "releases",
+        "asking",
+        "written",
+        "scalars",
+        "functions",
+        "public_columns",
+        "public_constants",
+        "public_selects",
+        "public_terms",
+        "public_windows",
     ),
 }
+"""What `--further` runs."""
+
 TESTS: Final = (
     "tests/query/test_*.py",
     "tests/accounting/test_*.py",
@@ -135,4 +129,10 @@ def whole() -> Scope:
         for path in sorted(ROOT.glob(pattern), key=lambda each: (each.name in _LATER, each.name))
         if path.name not in OTHER_PROCESSES
     ]
-    return Scope(ROOT, tuple(module for group in GROUPS.values() for module in group), tuple(files))
+    groups = [*NAMED.values(), *FURTHER.values()]
+    return Scope(ROOT, tuple(module for group in groups for module in group), tuple(files))
+
+
+def named() -> tuple[str, ...]:
+    """Return the modules that a person's privacy hangs on first."""
+    return tuple(module for group in NAMED.values() for module in group)
