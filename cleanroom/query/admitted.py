@@ -287,5 +287,7 @@ HINTS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
     exp.CovarPop: ("AVG(x * y) - AVG(x) * AVG(y)", "AVG(x * y) - AVG(x) * AVG(y)"),
     exp.Array: ("QUANTILE_CONT(x, 0.25), QUANTILE_CONT(x, 0.5), …", "QUANTILE_CONT(x, 0.25), QUANTILE_CONT(x, 0.5), …"),
     exp.Collate: ("lower(x)", "lower(x)"),
+    exp.ApproxDistinct: ("COUNT(DISTINCT person)", "COUNT(DISTINCT person)"),
+    exp.Values: ("une table publique (reference add)", "a public table (reference add)"),
 }
 """What may be written instead of some constructs that are not admitted."""

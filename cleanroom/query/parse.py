@@ -3,7 +3,7 @@
 Limits on characters, tokens and depth come before parsing, so that hostile text costs bounded work. What the two
 parsers read differently (U+200B and its kin, docs/adr/0002) cannot matter later: the text is never run, and the tree
 is compiled into our own plan. The allow-list is closed by node class *and* by argument: a modifier that sqlglot knows
-and we do not (QUALIFY, USING SAMPLE, FILTER, …) is refused because it is not listed.
+and we do not (USING SAMPLE, WITH ORDINALITY, …) is refused because it is not listed.
 """
 
 from __future__ import annotations
@@ -57,6 +57,16 @@ _OPERATORS: Final = frozenset(
 _QUOTED: Final = frozenset({TokenType.STRING, TokenType.IDENTIFIER})
 
 _FLAT: Final = frozenset({exp.And, exp.Or, exp.Paren, exp.Column, exp.Identifier, exp.Literal})
+
+_CAPITALS: Final = re.compile(r"(?<!^)(?=[A-Z])")
+_CALLED: Final = re.compile(r"(\w{1,40})\s*\(")
+_ARGUMENTS: Final[Mapping[tuple[type[exp.Expr], str], str]] = {
+    (exp.Distinct, "on"): "DISTINCT ON",
+    (exp.TableAlias, "columns"): "AS t(x, …)",
+    (exp.Star, "except_"): "* EXCLUDE",
+}
+_CLAUSES: Final = {"with_": "WITH", "order": "ORDER BY", "group": "GROUP BY", "sample": "TABLESAMPLE"}
+"""How a refused part of a construct is written in SQL, where sqlglot calls it otherwise."""
 
 _STATEMENT_WORDS: Final = frozenset({"SELECT", "FROM", "(", "WITH"})
 
@@ -246,7 +256,7 @@ def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refu
         known = ADMITTED.get(type(node))
         if known is None or (isinstance(node, exp.Anonymous) and str(node.this).lower() not in ADMITTED_NAMES):
             hint = HINTS.get(type(node))
-            reasons.append(refusal("not_admitted", place, hint=hint, what=_construct(node)))
+            reasons.append(refusal("not_admitted", place, hint=hint, what=_construct(text, node, starts)))
             continue
         if isinstance(node, (exp.Table, exp.Column)) and any(isinstance(part, str) for part in node.args.values()):
             # `..visits`: sqlglot puts the empty text for a name that is not there.
@@ -258,7 +268,7 @@ def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refu
                 named.update(id(part) for each in held if isinstance(each, exp.Expr) for part in each.walk())
                 offsets = [starts[id(each)] for each in held if id(each) in starts]
                 there = _position_at(text, min(offsets)) if offsets else place
-                reasons.append(refusal("not_admitted", there, what=_argument(name)))
+                reasons.append(refusal("not_admitted", there, what=_argument(node, name)))
     return reasons
 
 
@@ -280,16 +290,19 @@ def _nested(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refusa
     return []
 
 
-def _construct(node: exp.Expr) -> str:
+def _construct(text: str, node: exp.Expr, starts: Mapping[int, int]) -> str:
     if isinstance(node, exp.Anonymous):
         return str(node.this).upper()[:40]
     if isinstance(node, exp.Func):
-        return node.sql_names()[0]
-    return type(node).__name__
+        called = _CALLED.match(text, starts.get(id(node), len(text)))
+        return called[1].upper() if called else node.sql_names()[0]
+    if isinstance(node, exp.PropertyEQ):
+        return ":="
+    return _CAPITALS.sub(" ", type(node).__name__).upper()
 
 
-def _argument(name: str) -> str:
-    return {"with_": "WITH", "order": "ORDER BY", "group": "GROUP BY"}.get(name, name.rstrip("_").upper())
+def _argument(node: exp.Expr, name: str) -> str:
+    return _ARGUMENTS.get((type(node), name)) or _CLAUSES.get(name) or name.rstrip("_").upper()
 
 
 def _name_placeholders(tokens: list[Token]) -> list[Token]:

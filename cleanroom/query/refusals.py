@@ -80,6 +80,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "la question rendrait des lignes de personnes ; seuls des agrégats sortent",
         "the question would return rows of people; only aggregates leave",
     ),
+    "no_people": (
+        "la question ne lit aucune table de personnes ; une table publique se lit avec « cleanroom reference show »",
+        "the question reads no table of people; a public table is read with `cleanroom reference show`",
+    ),
     "unit_use": (
         "« {unit} » ne sert que de clé de jointure, dans COUNT(DISTINCT {unit}) et dans {unit} IN (SELECT {unit} …)",
         "{unit!r} serves only as a join key, in COUNT(DISTINCT {unit}) and in {unit} IN (SELECT {unit} …)",

@@ -75,6 +75,7 @@ CODES: dict[str, str | None] = {
     "ambiguous_name": "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN francos.visits AS b USING (person) WHERE seats = 1",
     "duplicate_name": "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN francos.visits AS a USING (person)",
     "row_output": "SELECT region FROM tnm.visits",
+    "no_people": "SELECT 1 AS one",
     "unit_use": f"{COUNT} WHERE person = 'x'",
     "join_without_unit": "SELECT COUNT(*) AS n FROM tnm.visits AS a, francos.visits AS b",
     "kinds_differ": "SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN musee.visits AS b USING (person)",
@@ -363,3 +364,25 @@ def test_a_vector_s_entries_are_limited_too() -> None:
             made,
         )
     assert caught.value.code == "too_many_cells"
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("SELECT COUNT(*) AS n FROM (VALUES (1)) AS t", "VALUES"),
+        ("SELECT DISTINCT ON (region) region FROM tnm.visits", "DISTINCT ON"),
+        ("SELECT COUNT(*) AS n FROM tnm.visits USING SAMPLE 10", "TABLESAMPLE"),
+        ("SELECT APPROX_COUNT_DISTINCT(person) AS n FROM tnm.visits", "APPROX_COUNT_DISTINCT"),
+        ("SELECT LIST(person) AS n FROM tnm.visits", "LIST"),
+        ("SELECT * EXCLUDE (person) FROM tnm.visits", "* EXCLUDE"),
+        ("SELECT COUNT(*) AS n FROM tnm.visits POSITIONAL JOIN francos.visits", "POSITIONAL JOIN"),
+    ],
+)
+def test_what_is_not_admitted_is_called_as_it_was_written(sql: str, what: str) -> None:
+    said = [each.message.en for each in reasons(sql).refusals if each.code == "not_admitted"]
+    assert any(f"'{what}'" in each for each in said), said
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 AS one", "SELECT name FROM (SELECT 'a' AS name) AS t"])
+def test_a_question_about_nobody_says_so(sql: str) -> None:
+    assert [each.code for each in reasons(sql).refusals] == ["no_people"]

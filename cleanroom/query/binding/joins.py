@@ -96,9 +96,8 @@ class Joiner:
             or kind not in {"", "INNER", "OUTER", "SEMI", "ANTI", "CROSS"}
             or side not in {"", "LEFT", "RIGHT", "FULL"}
         ):
-            self.asking.stop(
-                "not_admitted", node, _HINT, what=f"{method} {side} {kind} JOIN".strip().replace("  ", " ")
-            )
+            written = " ".join(word for word in (method, side, kind, "JOIN") if word)
+            self.asking.stop("not_admitted", node, _HINT, what=written)
         if isinstance(item.bound, ReferenceCatalog):
             self._public(item, item.bound, side, kind, node)
         elif not isinstance(item.bound, Personal):

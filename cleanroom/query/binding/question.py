@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from cleanroom.errors import Refused
 from cleanroom.query import algebra, statistics
 from cleanroom.query.binding.asking import Asking, ReferenceCatalog, Unbound
 from cleanroom.query.binding.personal import Personal, Release
 from cleanroom.query.binding.selects import Selects
+from cleanroom.query.binding.sources import PUBLIC
 from cleanroom.query.canonical import canonical
 from cleanroom.query.fanout import capped
 from cleanroom.query.parse import parse
@@ -88,6 +91,8 @@ def _bound(asking: Asking, epochs: Mapping[TableName, Epoch]) -> BoundQuestion:
         found = Selects(asking).relation(query.tree, {})
     except Unbound:
         found = None
+    if all(each.code == "row_output" for each in asking.reasons) and not _names_people(query):
+        raise Refused((refusal("no_people", hint=("ajoutez FROM membre.table", "add FROM member.table")),))
     if isinstance(found, Personal):
         asking.refuse("row_output", query.tree, ("ajoutez COUNT(DISTINCT person)", "add COUNT(DISTINCT person)"))
     asking.raise_reasons()
@@ -101,6 +106,10 @@ def _bound(asking: Asking, epochs: Mapping[TableName, Epoch]) -> BoundQuestion:
         return BoundQuestion(releases, found)
     outputs = tuple(replace(releases[0].outputs[place], label=label) for label, place in chosen)
     return BoundQuestion((replace(releases[0], outputs=outputs),), None)
+
+
+def _names_people(query: ParsedQuery) -> bool:
+    return any(table.db and table.db != PUBLIC for table in query.tree.find_all(exp.Table))
 
 
 def finished(release: Release, limits: Mapping[TableName, int]) -> Release:
