@@ -5,8 +5,10 @@ from audit_log.checkpoint import Checkpoint, open_checkpoint
 from audit_log.cosignature import Cosigned, Cosigner
 from audit_log.cosigned import store_cosigned
 from audit_log.database_verifier import verify_database
+from audit_log.details import open_slots
 from audit_log.entry import MAX_PARTIES, RETENTION_SECONDS, Envelope, Event, EventType, Outcome, Retention, fresh_id
-from audit_log.erasing import erased_entries
+from audit_log.entry_reader import EntryReader
+from audit_log.erasing import erased_entries, erases
 from audit_log.errors import (
     DetailsErased,
     InsideTransaction,
@@ -37,6 +39,7 @@ from audit_log.note import Algorithm, Signer, Verifier
 from audit_log.policy import KnownWitness, TrustPolicy, Witnessed
 from audit_log.receipt import Receipt, verify_receipt
 from audit_log.reply import Reply
+from audit_log.sealed_file import SealedEntry, SealedFile, write_sealed
 from audit_log.serving import DatabaseSource, serve
 from audit_log.source import DirectorySource, HttpPoster, HttpSource, Source
 from audit_log.transaction import require_durable
@@ -57,6 +60,7 @@ __all__ = [
     "Declined",
     "DetailsErased",
     "DirectorySource",
+    "EntryReader",
     "Envelope",
     "Event",
     "EventType",
@@ -93,6 +97,8 @@ __all__ = [
     "Refusal",
     "Reply",
     "Retention",
+    "SealedEntry",
+    "SealedFile",
     "Signer",
     "Source",
     "TrustPolicy",
@@ -102,12 +108,14 @@ __all__ = [
     "Witnessed",
     "WriterStopped",
     "erased_entries",
+    "erases",
     "explain",
     "export_log",
     "follow",
     "fresh_id",
     "gather_cosignatures",
     "open_checkpoint",
+    "open_slots",
     "prepare",
     "require_durable",
     "serve",
@@ -116,4 +124,5 @@ __all__ = [
     "verify_directory",
     "verify_receipt",
     "verify_source",
+    "write_sealed",
 ]

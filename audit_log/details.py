@@ -2,6 +2,7 @@
 
 Per entry, a random 32-byte key k. The leaf holds a commitment under k and the digest of the ciphertext; k itself lies
 wrapped for each reader. To erase the details for good is to destroy k: the leaf, the tree and every proof stay valid.
+What leaves the room for many readers at once holds k in slots instead, which say nothing of whose they are.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +32,7 @@ _MAX_DEPTH: Final = 32
 _COMMIT_LABEL: Final = b"dcr-audit-commit-v1\0"
 _DETAILS_LABEL: Final = b"dcr-audit-details-v1"
 _WRAP_LABEL: Final = b"dcr-audit-wrap-v1\0"
+_SLOT: Final = "slot"  # the reader's name in a slot, which does not say whose it is
 _READER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,63}", re.ASCII)
 
 
@@ -163,7 +165,10 @@ def open_details(
     """
     if not hmac.compare_digest(hashlib.sha256(ciphertext).hexdigest(), envelope.sealed):
         raise NotVerified("details", "not the ciphertext that the entry seals")
-    key = _unwrap(envelope, wrapped, reader=reader, kek=kek)
+    return _opened(envelope, ciphertext, _unwrap(envelope, wrapped, reader=reader, kek=kek))
+
+
+def _opened(envelope: Envelope, ciphertext: bytes, key: bytes) -> dict[str, object]:
     cipher, nonce = _cipher(key)
     try:
         padded = cipher.decrypt(nonce, ciphertext, _binding(envelope))
@@ -208,3 +213,59 @@ def rewrap(
         MalformedEntry: readers that cannot be served.
     """
     return _wrap_all(_unwrap(envelope, wrapped, reader=reader, kek=kek), _binding(envelope), readers)
+
+
+def slots(
+    envelope: Envelope, wrapped: bytes, *, reader: str, kek: bytes, keys: Sequence[bytes], count: int
+) -> tuple[bytes, ...]:
+    """Wrap an entry's key in slots that do not tell whose they are, nor which of them hold anything.
+
+    A wrapped key (random nonce, AES-256-GCM) cannot be told from random bytes without its reader's key, so neither can
+    it from an empty slot; in the order of their bytes, which are random, their order says nothing either.
+
+    Args:
+        envelope: the entry.
+        wrapped: the entry's key for a present reader.
+        reader: the present reader's name.
+        kek: the present reader's key, 32 bytes.
+        keys: of each reader that is to open it, the 32-byte key; fresh for these slots.
+        count: how many slots there are, from what every reader of the log knows.
+
+    Raises:
+        NotVerified: the present reader's key does not open it.
+        MalformedEntry: more readers than slots, or a key of another length.
+    """
+    if len(keys) > count:
+        raise MalformedEntry("readers", f"{len(keys)} for {count} slots")
+    key = _unwrap(envelope, wrapped, reader=reader, kek=kek)
+    binding = _binding(envelope)
+    held = [_wrap(key, reader=_SLOT, kek=each, binding=binding) for each in keys]
+    return tuple(sorted(held + [secrets.token_bytes(WRAPPED_BYTES) for _ in range(count - len(keys))]))
+
+
+def open_slots(
+    envelope: Envelope, ciphertext: bytes, slots: Sequence[bytes], *, kek: bytes
+) -> dict[str, object] | None:
+    """Decrypt details through whichever slot is the reader's; return None if none is.
+
+    Args:
+        envelope: the entry, as the verified log has it.
+        ciphertext: the stored details.
+        slots: as `slots` made them.
+        kek: the reader's key, 32 bytes.
+
+    Raises:
+        NotVerified: a slot is the reader's, but the details behind it are not those that the entry seals and commits
+            to.
+    """
+    label = _WRAP_LABEL + _binding(envelope) + _SLOT.encode("ascii")
+    cipher = AESGCM(_require_key(kek))
+    for each in slots:
+        try:
+            key = cipher.decrypt(each[:_NONCE_BYTES], each[_NONCE_BYTES:], label)
+        except InvalidTag:
+            continue
+        if not hmac.compare_digest(hashlib.sha256(ciphertext).hexdigest(), envelope.sealed):
+            raise NotVerified("details", "not the ciphertext that the entry seals")
+        return _opened(envelope, ciphertext, key)
+    return None

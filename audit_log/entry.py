@@ -61,6 +61,8 @@ class EventType(StrEnum):
     KEY_ROTATED = "key.rotated"
     KEY_USED = "key.used"
     KEY_DESTROYED = "key.destroyed"
+    MANDATE_GIVEN = "mandate.given"  # a party lets an auditor read, on its own machine, what it may read itself
+    MANDATE_WITHDRAWN = "mandate.withdrawn"  # from here on it does not; `caused_by` names the last that is withdrawn
     ACCESS_REFUSED = "access.refused"
     DETAILS_ERASED = "details.erased"  # the details of entry `caused_by` were erased
     # The details of every entry of class `ret` up to `caused_by` whose time was over were erased.

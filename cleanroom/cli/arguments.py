@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from cleanroom.cli.backup_arguments import add_backups
 from cleanroom.cli.drafts import add_drafts
 from cleanroom.cli.log_arguments import add_log
+from cleanroom.cli.log_reader_arguments import reading_key
 from cleanroom.cli.parser import Parser
 from cleanroom.cli.presets import add_presets
 from cleanroom.cli.reference_arguments import add_references
@@ -158,10 +159,12 @@ def _add_rooms(adder: Adder) -> None:
         metavar="PUB",
         type=read.text,
         help=words.of(
-            "sa clé publique Ed25519 : 64 chiffres hexadécimaux, ou un fichier ; sinon, une clé d'essai est créée ici",
-            "its Ed25519 public key: 64 hexadecimal digits or a file; without it, a key for trials is made here",
+            "sa clé publique Ed25519 : 64 chiffres hexadécimaux, ou un fichier ; sinon, des clés d'essai sont créées "
+            "ici",
+            "its Ed25519 public key: 64 hexadecimal digits or a file; without it, its keys for trials are made here",
         ),
     )
+    reading_key(adder, party)
     declare = adder.in_room(
         "declare",
         "déclare une table : ses colonnes et qui peut en demander quoi, signé par son propriétaire",

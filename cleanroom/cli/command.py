@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("rooms", "init"),
     "party add": ("rooms", "add_party"),
+    "party key": ("log_readers", "register_key"),
     "declare": ("rooms", "declare"),
     "declare --draft": ("drafts", "show"),
     "declare --preset": ("presets", "show"),
@@ -52,6 +53,9 @@ _PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "log serve": ("log_services", "serve"),
     "log register access": ("log_register", "access"),
     "log register check": ("log_register", "check"),
+    "log key": ("log_readers", "make_key"),
+    "log mandate give": ("log_readers", "give"),
+    "log mandate withdraw": ("log_readers", "withdraw"),
     "log retention": ("log_retention", "retention"),
     "log watch": ("log_watch", "watch"),
     "log witness": ("log_services", "witness"),

@@ -10,8 +10,12 @@ if TYPE_CHECKING:
 SEVERAL_WORDS: Final = frozenset(
     {
         ("party", "add"),
+        ("party", "key"),
         ("log", "cosign"),
         ("log", "export"),
+        ("log", "key"),
+        ("log", "mandate", "give"),
+        ("log", "mandate", "withdraw"),
         ("log", "read"),
         ("log", "register", "access"),
         ("log", "register", "check"),

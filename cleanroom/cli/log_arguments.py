@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cleanroom.cli.log_reader_arguments import add_readers, kinds_of_events, period
 from cleanroom.cli.log_service_arguments import ANY_LOG, VKEY, add_services
 from cleanroom.errors import Bilingual
 
@@ -19,6 +20,7 @@ def add_log(adder: Adder) -> None:
         _filters(adder, reading)
         _kinds(adder, reading)
         _reader(adder, reading)
+        _offline(adder, reading)
         reading.choices.add_argument(
             "--format",
             choices=("table", "json"),
@@ -29,6 +31,7 @@ def add_log(adder: Adder) -> None:
     _add_export(adder)
     _add_register(adder)
     _add_retention(adder)
+    add_readers(adder)
     add_services(adder)
 
 
@@ -39,31 +42,36 @@ def _reader(adder: Adder, parser: Parser) -> None:
         metavar="ID",
         type=adder.read.party,
         help=adder.words.of(
-            "qui lit, avec sa clé : un auditeur lit tout, un membre ce qui le touche ; sinon, l'opérateur",
-            "who reads, with its key: an auditor reads all, a member what touches it; without it, the operator",
+            "qui lit, avec sa clé : un auditeur ce que ses mandats couvrent, un membre ce qui le touche ; sinon, "
+            "l'opérateur",
+            "who reads, with its key: an auditor what its mandates cover, a member what touches it; without it, the "
+            "operator",
         ),
     )
 
 
 def _kinds(adder: Adder, parser: Parser) -> None:
-    words, read, options = adder.words, adder.read, parser.choices
-    options.add_argument(
-        "--event",
-        dest="events",
-        metavar="TYPE",
-        action="append",
-        default=[],
-        type=read.event,
-        help=words.of(
-            "ce genre d'événement (query.released, …) ; peut se répéter",
-            "this kind of event (query.released, …); may be repeated",
-        ),
-    )
-    options.add_argument(
+    kinds_of_events(adder, parser)
+    parser.choices.add_argument(
         "--refused",
         action="store_true",
-        help=words.of("ce qui fut refusé ou tomba en panne, seulement", "only what was refused or failed"),
+        help=adder.words.of("ce qui fut refusé ou tomba en panne, seulement", "only what was refused or failed"),
     )
+
+
+def _offline(adder: Adder, parser: Parser) -> None:
+    parser.choices.add_argument(
+        "--key",
+        metavar="FILE",
+        type=adder.read.path,
+        help=adder.words.of(
+            "lit un export et ses détails scellés (log export --details) avec cette clé de lecture, hors ligne : les "
+            "siens en entier, les autres comme enveloppes",
+            "read an export and its sealed details (log export --details) with this reading key, offline: one's own "
+            "whole, the others as envelopes",
+        ),
+    )
+    parser.choices.add_argument("--vkey", metavar="FILE", type=adder.read.path, help=adder.words.say(VKEY))
 
 
 def _filters(adder: Adder, parser: Parser) -> None:
@@ -79,19 +87,7 @@ def _filters(adder: Adder, parser: Parser) -> None:
         help=words.of("ce qui touche ses données ou ses droits", "what touches its data or its rights"),
     )
     options.add_argument("--purpose", metavar="P", type=read.text, help=words.of("pour ce but", "for this purpose"))
-    options.add_argument(
-        "--since",
-        metavar="T",
-        type=read.since,
-        default=0,
-        help=words.of(
-            "à partir d'une date, d'un moment ISO 8601 (UTC) ou de secondes Unix",
-            "from a date, an ISO 8601 moment (UTC) or Unix seconds on",
-        ),
-    )
-    options.add_argument(
-        "--until", metavar="T", type=read.since, help=words.of("avant ce moment", "before this moment")
-    )
+    period(adder, parser)
     options.add_argument(
         "--entries",
         metavar="A-B",
@@ -183,7 +179,16 @@ def _add_export(adder: Adder) -> None:
         type=read.path,
         help=words.of("un répertoire nouveau, ou d'un export antérieur", "a directory, new or of an earlier export"),
     )
-    export.choices.add_argument(
+    which = export.choices.add_mutually_exclusive_group()
+    which.add_argument(
+        "--details",
+        action="store_true",
+        help=words.of(
+            "écrit aussi, à côté (DIR.details), les détails, scellés pour chaque partie qui a une clé de lecture",
+            "also write, beside it (DIR.details), the details, sealed to each party that has a reading key",
+        ),
+    )
+    which.add_argument(
         "--cosigned",
         action="store_true",
         help=words.of(

@@ -34,7 +34,7 @@ def verify(console: Console, arguments: argparse.Namespace) -> int:
             progress=line.of(READING),
         )
     if not found.ok:
-        _complain(console, found)
+        complain(console, found)
         return ExitCode.NOT_VERIFIED
     sentence = explain(found.verdict, console.language.value)
     console.say(sentence, sentence)
@@ -51,7 +51,8 @@ def verify(console: Console, arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _complain(console: Console, found: Verification) -> None:
+def complain(console: Console, found: Verification) -> None:
+    """Say what is wrong with a log, and what to do with it."""
     if not found.verdict.ok:
         sentence = explain(found.verdict, console.language.value)
         console.error(Bilingual(sentence, sentence), found.verdict.code.value)

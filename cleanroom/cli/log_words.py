@@ -45,6 +45,8 @@ EVENTS: Final[Mapping[EventType, Bilingual]] = {
     EventType.KEY_ROTATED: Bilingual("clé renouvelée", "key rotated"),
     EventType.KEY_USED: Bilingual("clés ouvertes", "keys opened"),
     EventType.KEY_DESTROYED: Bilingual("clé détruite", "key destroyed"),
+    EventType.MANDATE_GIVEN: Bilingual("mandat donné à un auditeur", "mandate given to an auditor"),
+    EventType.MANDATE_WITHDRAWN: Bilingual("mandat retiré à un auditeur", "mandate withdrawn from an auditor"),
     EventType.ACCESS_REFUSED: Bilingual("accès refusé", "access refused"),
     EventType.DETAILS_ERASED: Bilingual("détails effacés", "details erased"),
     EventType.RETENTION_EXECUTED: Bilingual("détails effacés à terme", "details erased by age"),
@@ -90,7 +92,7 @@ def subject(line: LogLine, language: Language) -> str:
     if isinstance(manifest, str):
         with suppress(CleanroomError):
             return _shortened(f"{Manifest.parse(manifest.encode()).table}, v{details.get('number')}")
-    for name in ("party", "table", "reason", "cause", "format"):
+    for name in ("auditor", "party", "table", "reason", "cause", "format"):
         value = details.get(name)
         if isinstance(value, str) and value:
             return _shortened(value)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures
 from cleanroom.cli.formats import as_json
+from cleanroom.cli.log_readers import read_own_entries
 from cleanroom.cli.log_words import EVENTS, OUTCOMES, moment, purpose_of, subject
-from cleanroom.errors import ExitCode
+from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.room import Room, log_reading, registry
+from cleanroom.room.home import OPERATOR
 from cleanroom.room.log_reading import Wanted, sign_log_reading
+from cleanroom.room.sealed_export import sealed_path
 
 if TYPE_CHECKING:
     import argparse
@@ -23,14 +26,15 @@ if TYPE_CHECKING:
 def show(console: Console, arguments: argparse.Namespace) -> int:
     """Show the log's entries."""
     wanted = wanted_of(arguments)
+    _print = _print_json if arguments.format == "json" else _print_table
+    if arguments.key is not None:
+        if arguments.reader is not None:
+            raise UsageError(Bilingual("--key ou --as, pas les deux", "--key or --as, not both"), code="usage")
+        return read_own_entries(console, arguments, wanted, _print)
     with Room.open(arguments.room) as room:
         request = None if arguments.reader is None else sign_log_reading(room, arguments.reader, wanted)
         lines = log_reading.read(room, wanted, request=request)
-        if arguments.format == "json":
-            names = {party.ordinal: name for name, party in registry.parties(room.connection).items()}
-            _print_json(console, lines, names)
-        else:
-            _print_table(console, lines)
+        _print(console, lines, {party.ordinal: name for name, party in registry.parties(room.connection).items()})
     return ExitCode.DONE
 
 
@@ -53,16 +57,31 @@ def wanted_of(arguments: argparse.Namespace) -> Wanted:
 def export(console: Console, arguments: argparse.Namespace) -> int:
     """Export the log."""
     with Room.open(arguments.room) as room:
-        checkpoint = log_reading.export(room, arguments.directory, cosigned=arguments.cosigned)
+        checkpoint = log_reading.export(
+            room, arguments.directory, cosigned=arguments.cosigned, details=arguments.details
+        )
+        without = [name for name, each in registry.parties(room.connection).items() if each.reading_key is None]
     size = figures.number(checkpoint.size, 0, console.language)
     console.say(
         f"{size} entrées écrites dans {arguments.directory} ; cleanroom log verify les vérifie sans la salle.",
         f"{size} entries written to {arguments.directory}; cleanroom log verify verifies them without the room.",
     )
+    if arguments.details:
+        path = sealed_path(arguments.directory)
+        console.say(
+            f"  détails scellés : {path} ; chacun y lit les siens : log read {arguments.directory} --key CLÉ",
+            f"  sealed details: {path}; each reads its own there: log read {arguments.directory} --key KEY",
+        )
+        unsealed = ", ".join(each for each in without if each != OPERATOR)
+        if unsealed:
+            console.say(
+                f"  sans clé de lecture, donc rien de scellé pour : {unsealed} (party key en inscrit une)",
+                f"  without a reading key, so nothing is sealed to: {unsealed} (party key registers one)",
+            )
     return ExitCode.DONE
 
 
-def _print_table(console: Console, lines: Iterator[LogLine]) -> None:
+def _print_table(console: Console, lines: Iterator[LogLine], _names: Mapping[int, str]) -> None:
     headers = [
         console.words("entrée", "entry"),
         console.words("moment (UTC)", "time (UTC)"),

@@ -9,6 +9,7 @@ from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.identifiers import IdentifierKind, Role
 from cleanroom.policies import read_declaration
 from cleanroom.room import Home, Room, public_key
+from cleanroom.room.reading_key import public_reading_key
 
 if TYPE_CHECKING:
     import argparse
@@ -46,8 +47,10 @@ def init(console: Console, arguments: argparse.Namespace) -> int:
 def add_party(console: Console, arguments: argparse.Namespace) -> int:
     """Register a party."""
     key = None if arguments.key is None else public_key(arguments.key)
+    given = arguments.reading_key
+    reading = None if given is None else public_reading_key(given)
     with Room.open(arguments.room) as room:
-        party = room.add_party(arguments.party, Role(arguments.role), key)
+        party = room.add_party(arguments.party, Role(arguments.role), key, reading)
         console.say(
             f"{party.party} ({party.role.value}) est une partie de la salle.",
             f"{party.party} ({party.role.value}) is a party of the room.",
@@ -56,6 +59,11 @@ def add_party(console: Console, arguments: argparse.Namespace) -> int:
         if key is None:
             place = room.home.path / "parties" / party.party / "signing.key"
             console.say(f"  clé de signature : {place}", f"  signing key: {place}")
+        if party.reading_key is None:
+            console.say(
+                "  sans clé de lecture, il ne lit ses détails du journal que par vous (party key en inscrit une)",
+                "  without a reading key it reads its details of the log through you only (party key registers one)",
+            )
     return ExitCode.DONE
 
 

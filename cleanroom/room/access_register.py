@@ -21,7 +21,8 @@ from cleanroom.identifiers import InvalidName, Role, TableName
 from cleanroom.policies import read_declaration
 from cleanroom.query.reuse import Source
 from cleanroom.room import registry
-from cleanroom.room.log_reading import enter_reading, may_read
+from cleanroom.room.log_reading import enter_reading
+from cleanroom.room.reading_rights import Mandate, Rights, mandates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -104,6 +105,7 @@ class AccessRegister:
     """The register, and what it is proved by.
 
     Args:
+        mandates: an auditor's, which the register covers.
         size: entries of the log that it was drawn from.
         counters: for each member of the register, every entry of the period that touches it; `before` how many did
             earlier.
@@ -111,6 +113,7 @@ class AccessRegister:
 
     wanted: Wanted
     reader: Party
+    mandates: tuple[Mandate, ...]
     size: int
     rows: tuple[Access, ...]
     members: tuple[Party, ...]
@@ -123,8 +126,8 @@ def access_register(room: Room, wanted: Wanted, *, request: SignedRequest | None
 
     Args:
         wanted: by asking party, member, purpose, period, entries; kinds of events are the register's own.
-        request: whose register it is, signed: an auditor's covers all, another party's what it asked or what touches
-            it; None for the operator's.
+        request: whose register it is, signed: an auditor's covers what its mandates do, another party's what it asked
+            or what touches it; None for the operator's.
     """
     reader = enter_reading(room, wanted, request, what=READING)
     return _Drawing(room, wanted, reader).draw()
@@ -162,6 +165,9 @@ class _Drawing:
         self.members = tuple(each for each in known.values() if self._shown(each))
         self.ordinals = {each.party: each.ordinal for each in known.values()}
         self.pseudonyms = {self.room.journal.pseudonym(each): known[each] for each in known}
+        self.rights = Rights.of(self.room.connection, self.room.journal)
+        given = mandates(self.room.connection, self.room.journal)
+        self.mandates = tuple(each for each in given if each.auditor == self.reader.party)
         self.before = dict.fromkeys((each.party for each in self.members), 0)
         self.counters = {each.party: [] for each in self.members}
         size = self.room.journal.log.size(self.room.connection)
@@ -170,7 +176,7 @@ class _Drawing:
             self._read(index, envelope)
         rows = tuple(row for found in self.rows.values() for row in found)
         counters = {party: tuple(found) for party, found in self.counters.items()}
-        return AccessRegister(self.wanted, self.reader, size, rows, self.members, self.before, counters)
+        return AccessRegister(self.wanted, self.reader, self.mandates, size, rows, self.members, self.before, counters)
 
     def _shown(self, party: Party) -> bool:
         if self.wanted.member is not None:
@@ -227,7 +233,7 @@ class _Drawing:
         with suppress(DetailsErased):
             said = self.room.journal.details(self.room.connection, index)
         if event.type is EventType.QUERY_CHARGED and said:
-            known = may_read(self.reader, None if asker is None else asker.party, envelope)
+            known = self.rights.may_read(self.reader, event)
             self.charges[str(said["request"])] = _Charge(index, known)
         if not self._within(index, event):
             return
@@ -239,12 +245,12 @@ class _Drawing:
         owners = {_owner(table) for table, _ in rules}
         for member in self.members:
             touched = member.party in owners if said else member.ordinal in event.parties
-            if touched and self._readable(member, asker):
+            if touched and self._readable(member, asker, event):
                 self.rows.setdefault(index, []).append(self._row(index, event, asker, member, said, rules))
 
-    def _readable(self, member: Party, asker: Party | None) -> bool:
+    def _readable(self, member: Party, asker: Party | None, event: Event) -> bool:
         """Say whether a row is its reader's to read."""
-        if self.reader.role in {Role.OPERATOR, Role.AUDITOR}:
+        if self.reader.role is Role.OPERATOR or any(each.scope.covers(event) for each in self.mandates):
             return True
         return self.reader.party == member.party or (asker is not None and asker.party == self.reader.party)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_SECONDS: Final = 60.0
-FORM: Final = 1
+FORM: Final = 2
 """The form of the database, in its header. A change of any table, of the room's or of the libraries' that keep theirs
 in it, is a new number, and says what becomes of rooms of the old one: so far, that they are not opened."""
 
@@ -22,7 +22,9 @@ SCHEMA: Final = """
 CREATE TABLE room (id INTEGER PRIMARY KEY CHECK (id = 1), room TEXT NOT NULL, settings BLOB NOT NULL,
   transport_key BLOB NOT NULL, epoch TEXT NOT NULL, clock INTEGER NOT NULL) STRICT;
 CREATE TABLE party (party TEXT PRIMARY KEY, role TEXT NOT NULL, ordinal INTEGER NOT NULL UNIQUE,
-  public_key BLOB NOT NULL UNIQUE) STRICT;
+  public_key BLOB NOT NULL UNIQUE, reading_key BLOB) STRICT;
+CREATE TABLE mandate (log_index INTEGER PRIMARY KEY, auditor TEXT NOT NULL REFERENCES party, giver TEXT NOT NULL
+  REFERENCES party, events TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER, withdrawn INTEGER) STRICT;
 CREATE TABLE declaration (table_name TEXT NOT NULL, version INTEGER NOT NULL, owner TEXT NOT NULL,
   content BLOB NOT NULL, request BLOB NOT NULL, PRIMARY KEY (table_name, version)) STRICT;
 CREATE TABLE upload (upload TEXT PRIMARY KEY, table_name TEXT NOT NULL, number INTEGER NOT NULL,
@@ -46,7 +48,8 @@ CREATE INDEX stored_draw_table_of_name ON stored_draw_table (name)
 """`declaration` keeps every version, `upload` every upload, also those that a `retirement` took out of the table's
 version `number`; `reference` every content of a public table (S30); `withdrawal` ends the declarations up to one;
 `cohort` the owner sets of answered sector questions (S43); `request` every id; `stored_draw` answers, encrypted, under
-the keyed hash of their reuse key (S40), and `stored_draw_table` the tables that each reads."""
+the keyed hash of their reuse key (S40), and `stored_draw_table` the tables that each reads; `mandate` every mandate
+that was given to an auditor, and the log entry that withdrew it."""
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:

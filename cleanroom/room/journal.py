@@ -41,6 +41,8 @@ RETENTION: Final[Mapping[EventType, Retention]] = {
             EventType.KEY_REGISTERED,
             EventType.KEY_ROTATED,
             EventType.KEY_DESTROYED,
+            EventType.MANDATE_GIVEN,
+            EventType.MANDATE_WITHDRAWN,
             EventType.DETAILS_ERASED,
             EventType.RETENTION_EXECUTED,
             EventType.WITNESSES_SET,
@@ -70,7 +72,7 @@ RETENTION: Final[Mapping[EventType, Retention]] = {
 """How long the details of each kind of event are kept; the leaf stays."""
 
 READER: Final = "room"
-"""Whose key opens the details in this version: the room's own, under the root key."""
+"""Whose key opens all details in the room: its own, under the root key. What leaves it is sealed for others then."""
 
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,31}", re.ASCII)
 _PSEUDONYM_LABEL: Final = b"cleanroom/actor/v1\0"
@@ -193,8 +195,12 @@ class Journal:
             ret=ret,
         )
 
+    def room_reader(self) -> tuple[str, bytes]:
+        """Return name and key of the reader that opens every entry."""
+        return READER, self._details_key.reveal_secret_bytes()
+
     def _readers(self) -> dict[str, bytes]:
-        return {READER: self._details_key.reveal_secret_bytes()}
+        return dict([self.room_reader()])
 
     @staticmethod
     def purpose_code(purpose: Purpose | None) -> str:

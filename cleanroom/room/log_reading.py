@@ -1,7 +1,7 @@
 """Read the room's log, each reader what is theirs, and export it; that it was read or exported is entered first.
 
-The operator reads all details, an auditor all but what failed inside a question (S23), a party those of its own acts
-and of what touches its data or rights; everything else is an envelope, as every reader of the log sees it.
+The operator reads all details, a party those of its own acts and of what touches its data or rights, an auditor what
+its mandates cover beside (`reading_rights`); everything else is an envelope, as every reader of the log sees it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from cleanroom.identifiers import Role
 from cleanroom.room import registry
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
+from cleanroom.room.reading_rights import Rights
+from cleanroom.room.sealed_export import keyed_parties, sealed_path, write_details
 from cleanroom.room.signed_request import SignedRequest
 from cleanroom.room.witnesses import cosign
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from cleanroom.room.registry import Party
     from cleanroom.room.room import Room
 
+CHECKPOINT_FILE: Final = "checkpoint"
 ACTION: Final = "log"
 WATCH: Final = "watch"
 
@@ -140,6 +143,7 @@ def enter_reading(room: Room, wanted: Wanted, request: SignedRequest | None, *, 
 def _lines(room: Room, wanted: Wanted, reader: Party) -> Iterator[LogLine]:
     known = registry.parties(room.connection)
     pseudonyms = {room.journal.pseudonym(each): each for each in known}
+    rights = Rights.of(room.connection, room.journal)
     touched = known[wanted.member].ordinal if wanted.member is not None else None
     end = None if wanted.last is None else wanted.last + 1
     for index, envelope in room.journal.log.entries(room.connection, wanted.first, end):
@@ -155,7 +159,7 @@ def _lines(room: Room, wanted: Wanted, reader: Party) -> Iterator[LogLine]:
             or (wanted.purpose is not None and event.purpose != room.journal.purpose_code(wanted.purpose))
         ):
             continue
-        whose = may_read(reader, actor, envelope)
+        whose = rights.may_read(reader, event)
         details: dict[str, object] | None = None
         if whose:
             with suppress(DetailsErased):
@@ -191,10 +195,11 @@ def details_for(room: Room, request: SignedRequest) -> Callable[[int, Envelope],
             },
         )
     pseudonyms = {room.journal.pseudonym(each): each for each in registry.parties(room.connection)}
+    rights = Rights.of(room.connection, room.journal)
 
     def line(index: int, envelope: Envelope) -> LogLine:
         actor = pseudonyms.get(envelope.event.actor)
-        if not may_read(reader, actor, envelope):
+        if not rights.may_read(reader, envelope.event):
             return LogLine(index, envelope, actor, None, withheld=True)
         details: dict[str, object] | None = None
         with suppress(DetailsErased):
@@ -204,24 +209,14 @@ def details_for(room: Room, request: SignedRequest) -> Callable[[int, Envelope],
     return line
 
 
-def may_read(reader: Party, actor: PartyId | None, envelope: Envelope) -> bool:
-    """Say whether the details of an entry are a party's to read.
-
-    What made a charged question fail may depend on rows, so nobody but the operator reads it (S23).
-    """
-    if reader.role is Role.OPERATOR:
-        return True
-    if envelope.event.type is EventType.QUERY_FAILED:
-        return False
-    return reader.role is Role.AUDITOR or actor == reader.party or reader.ordinal in envelope.event.parties
-
-
-def export(room: Room, directory: Path, *, cosigned: bool = False) -> Checkpoint:
+def export(room: Room, directory: Path, *, cosigned: bool = False, details: bool = False) -> Checkpoint:
     """Write the log as a C2SP tlog-tiles directory; the export itself is logged, and in it, and shown to the witnesses.
 
     Args:
         cosigned: up to the last checkpoint that a quorum of the room's witnesses cosigned, instead of the newest.
+        details: also write, beside the directory, the sealed details for whoever has a reading key.
     """
+    readers = [each.party for each in keyed_parties(room)] if details else []
     with transaction(room.connection):
         room.journal.append(
             room.connection,
@@ -229,11 +224,14 @@ def export(room: Room, directory: Path, *, cosigned: bool = False) -> Checkpoint
             at=registry.advance_clock(room.connection, room.now()),
             actor=OPERATOR,
             ordinals=(0,),
-            details={"format": "c2sp.org/tlog-tiles"},
+            details={"format": "c2sp.org/tlog-tiles", **({"sealed_for": readers} if details else {})},
         )
     cosign(room)
     try:
-        return export_log(room.connection, room.journal.log.verifier, directory, cosigned=cosigned)
+        checkpoint = export_log(room.connection, room.journal.log.verifier, directory, cosigned=cosigned)
+        if details:
+            write_details(room, sealed_path(directory), (directory / CHECKPOINT_FILE).read_bytes())
+        return checkpoint
     except LogFault as error:
         raise Fault(
             Bilingual(f"le journal ne s'exporte pas : {error}", f"the log cannot be exported: {error}"),

@@ -6,236 +6,53 @@ behind the room's back leaves a difference; each is named. It needs the key of t
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
+import json
 from fractions import Fraction
-from math import ceil
 from typing import TYPE_CHECKING
 
-from audit_log import DetailsErased, EventType
-from cleanroom.accounting.ledger import DELTA_STEPS
 from cleanroom.errors import Bilingual, CleanroomError
 from cleanroom.identifiers import Digest
 from cleanroom.policies import read_declaration, read_settings
 from cleanroom.room import answer_store, registry
 from cleanroom.room.creation import ANSWERS, budget_of
-from cleanroom.room.home import OPERATOR
+from cleanroom.room.recorded import Given, Line, Recorded, recorded
 from key_management import KeyId, KeyKind, KeyManagementError, KeyState
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from cleanroom.policies import BudgetTerms
     from cleanroom.room.journal import Journal
     from key_management import Keyring
 
 
-Line = tuple[str, str, str, int, int, int, int, str, str]
-"""A line of the ledger: reservation, account, party, time, rho, the running totals of account and party, the delta of
-thresholds in steps, and its running total."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An entry of the log: where it stands, when it was made, what its details say."""
-
-    index: int
-    at: int
-    details: dict[str, object]
-
-    def text(self, name: str) -> str:
-        return str(self.details[name])
-
-    def names(self, name: str) -> list[str]:
-        value = self.details[name]
-        return [str(each) for each in value] if isinstance(value, list) else []
-
-
-@dataclass
-class _Recorded:
-    """What the log recorded, so far as state depends on it.
-
-    `budgets` holds each table's last declaration, `declarations` those still in force; `uploads` by id: number, log
-    index, manifest; `retired` by id: the number and log index of the act that did it; `destroyed` whose keys are;
-    `answers` by name the digests of the stored draws, `answers_removed` those whose keys are destroyed,
-    `answers_untold` the questions whose details, erased by age, no longer say what was stored for them;
-    `ended` by table how many lines the ledger had when it was last taken back.
-    """
-
-    settings: str = ""
-    parties: dict[str, tuple[str, str]] = field(default_factory=dict)
-    budgets: dict[str, str] = field(default_factory=dict)
-    declarations: dict[str, str] = field(default_factory=dict)
-    uploads: dict[str, tuple[int, int, str]] = field(default_factory=dict)
-    retired: dict[str, tuple[int, int]] = field(default_factory=dict)
-    withdrawals: set[tuple[str, int, int]] = field(default_factory=set)
-    destroyed: set[str] = field(default_factory=set)
-    linkage: dict[str, str] = field(default_factory=dict)
-    cohorts: set[str] = field(default_factory=set)
-    references: dict[tuple[str, int], tuple[str, str, int]] = field(default_factory=dict)
-    reservations: dict[str, tuple[str, str, int, str]] = field(default_factory=dict)
-    lines: list[Line] = field(default_factory=list)
-    answers: dict[str, str] = field(default_factory=dict)
-    answers_removed: set[str] = field(default_factory=set)
-    answers_untold: set[str] = field(default_factory=set)
-    ended: Counter[str] = field(default_factory=Counter)
-    account_rho: Counter[str] = field(default_factory=Counter)
-    party_rho: Counter[tuple[str, str]] = field(default_factory=Counter)
-    account_delta: Counter[str] = field(default_factory=Counter)
-
-
 def contradictions(connection: sqlite3.Connection, journal: Journal, keyring: Keyring) -> tuple[Bilingual, ...]:
     """Return every difference between state and log; none if the state is what the log says."""
     try:
-        log = _recorded(connection, journal)
+        log = recorded(connection, journal)
         keys = _key_differences(connection, keyring, log)
         return (*_differences(connection, log), *keys, *_answer_differences(connection, keyring, log))
     except CleanroomError as error:
         return (error.message,)
 
 
-def _recorded(connection: sqlite3.Connection, journal: Journal) -> _Recorded:
-    found = _Recorded()
-    charges: dict[int, str] = {}
-    for index, envelope in journal.log.entries(connection):
-        kind = envelope.event.type
-        if kind not in _READERS:
-            continue
-        details: dict[str, object] | None = None
-        with suppress(DetailsErased):
-            details = journal.details(connection, index)
-        said = details
-        if kind is EventType.QUERY_CHARGED and details is not None:
-            charges[index] = str(details["request"])
-        elif kind in _STATES:
-            # What became of a question is said by its public part: the details may be erased by age.
-            named = charges.get(envelope.event.caused_by) or (details or {}).get("request", "")
-            details = {"request": named}
-            if said is None and kind is EventType.QUERY_RELEASED:
-                found.answers_untold.add(str(named))
-        if details is not None:
-            _READERS[kind](found, _Entry(index, envelope.event.t, details))
-        if said is not None:
-            _answers(found, _Entry(index, envelope.event.t, said))
-    return found
-
-
-def _answers(found: _Recorded, entry: _Entry) -> None:
-    """Take in what an act stored of answers, and what it took away."""
-    found.answers.update(_pairs(entry.details.get("stored")))
-    for name in entry.names("answers_removed") if "answers_removed" in entry.details else ():
-        found.answers.pop(name, None)
-        found.answers_removed.add(name)
-
-
-def _room_created(found: _Recorded, entry: _Entry) -> None:
-    found.settings = entry.text("settings")
-    found.parties[OPERATOR] = ("operator", entry.text("operator_key"))
-
-
-def _party_added(found: _Recorded, entry: _Entry) -> None:
-    found.parties[entry.text("party")] = (entry.text("role"), entry.text("public_key"))
-
-
-def _table_declared(found: _Recorded, entry: _Entry) -> None:
-    found.declarations[entry.text("table")] = found.budgets[entry.text("table")] = entry.text("declaration")
-
-
-def _dataset_uploaded(found: _Recorded, entry: _Entry) -> None:
-    number = int(entry.text("number"))
-    found.uploads[entry.text("upload")] = (number, entry.index, entry.text("manifest"))
-    found.retired.update(dict.fromkeys(entry.names("retires"), (number, entry.index)))
-
-
-def _dataset_withdrawn(found: _Recorded, entry: _Entry) -> None:
-    number = int(entry.text("number"))
-    found.declarations.pop(entry.text("table"), None)
-    found.ended[entry.text("table")] = len(found.lines)
-    found.withdrawals.add((entry.text("table"), number, entry.index))
-    found.retired.update(dict.fromkeys(entry.names("retires"), (number, entry.index)))
-
-
-def _key_destroyed(found: _Recorded, entry: _Entry) -> None:
-    found.destroyed.update(entry.names("uploads"))
-
-
-def _linkage_registered(found: _Recorded, entry: _Entry) -> None:
-    found.linkage[entry.text("epoch")] = entry.text("check")
-
-
-def _reference_added(found: _Recorded, entry: _Entry) -> None:
-    key = entry.text("name"), int(entry.text("version"))
-    found.references[key] = (entry.text("digest"), entry.text("source"), entry.index)
-
-
-def _query_charged(found: _Recorded, entry: _Entry) -> None:
-    request, party = entry.text("request"), entry.text("actor")
-    found.reservations[request] = (entry.text("plan"), party, entry.at, "reserved")
-    charges, deltas = (entry.details[name] for name in ("charges", "deltas"))
-    thresholds = {name: ceil(Fraction(written) * DELTA_STEPS) for name, written in _pairs(deltas)}
-    _cohorts(found, entry)
-    for account, steps in charges if isinstance(charges, list) else ():
-        found.account_rho[account] += steps
-        found.party_rho[account, party] += steps
-        totals = found.account_rho[account], found.party_rho[account, party]
-        delta = thresholds.get(account, 0)
-        found.account_delta[account] += delta
-        added = str(delta), str(found.account_delta[account])
-        found.lines.append((request, account, party, entry.at, steps, *totals, *added))
-
-
-def _cohorts(found: _Recorded, entry: _Entry) -> None:
-    cohorts = entry.details["cohorts"]
-    for cohort in cohorts if isinstance(cohorts, list) else ():
-        found.cohorts.add(",".join(cohort))
-
-
-def _pairs(value: object) -> list[tuple[str, str]]:
-    return [(str(name), str(written)) for name, written in value] if isinstance(value, list) else []
-
-
-def _moved_to(state: str) -> Callable[[_Recorded, _Entry], None]:
-    def move(found: _Recorded, entry: _Entry) -> None:
-        request = entry.text("request")
-        if request in found.reservations:
-            plan, party, at, _before = found.reservations[request]
-            found.reservations[request] = (plan, party, at, state)
-
-    return move
-
-
-_STATES = frozenset({EventType.KEY_USED, EventType.QUERY_RELEASED, EventType.QUERY_FAILED})
-
-_READERS = {
-    EventType.ROOM_CREATED: _room_created,
-    EventType.PARTY_ADDED: _party_added,
-    EventType.TABLE_DECLARED: _table_declared,
-    EventType.DATASET_UPLOADED: _dataset_uploaded,
-    EventType.DATASET_WITHDRAWN: _dataset_withdrawn,
-    EventType.KEY_DESTROYED: _key_destroyed,
-    EventType.LINKAGE_REGISTERED: _linkage_registered,
-    EventType.REFERENCE_ADDED: _reference_added,
-    EventType.QUERY_CHARGED: _query_charged,
-    EventType.KEY_USED: _moved_to("data_read"),
-    EventType.QUERY_RELEASED: _moved_to("released"),
-    EventType.QUERY_REUSED: _cohorts,
-    EventType.QUERY_FAILED: _moved_to("failed"),
-}
-
-
-def _differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bilingual]:
+def _differences(connection: sqlite3.Connection, log: Recorded) -> Iterator[Bilingual]:
     (settings,) = connection.execute("SELECT settings FROM room").fetchone()
     if settings.decode("utf-8", "replace") != log.settings:
         yield Bilingual("les réglages de la salle ne sont pas ceux du journal", "the room's settings are not the log's")
     parties = {
-        str(party): (each.role.value, each.public_key.public_bytes_raw().hex())
+        str(party): (
+            each.role.value,
+            each.public_key.public_bytes_raw().hex(),
+            "" if each.reading_key is None else str(Digest.of(each.reading_key)),
+        )
         for party, each in registry.parties(connection).items()
     }
     for name in sorted(parties.keys() | log.parties.keys()):
         if parties.get(name) != log.parties.get(name):
             yield Bilingual(f"la partie {name} n'est pas celle du journal", f"the party {name} is not the log's")
+    yield from _mandate_differences(connection, log)
     in_force = {str(table): str(each.digest) for table, each in registry.declarations(connection).items()}
     declared = {table: read_declaration(text.encode()) for table, text in log.budgets.items()}
     for table in sorted(in_force.keys() | log.declarations.keys()):
@@ -254,7 +71,22 @@ def _differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bil
     yield from _ledger_differences(connection, log, {table: each.budget for table, each in declared.items()})
 
 
-def _upload_differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bilingual]:
+def _mandate_differences(connection: sqlite3.Connection, log: Recorded) -> Iterator[Bilingual]:
+    held: dict[int, Given] = {
+        index: (auditor, giver, tuple(json.loads(events)), since, until, withdrawn)
+        for index, auditor, giver, events, since, until, withdrawn in connection.execute(
+            "SELECT log_index, auditor, giver, events, since, until, withdrawn FROM mandate"
+        )
+    }
+    for index in sorted(held.keys() | log.mandates.keys()):
+        if held.get(index) != log.mandates.get(index):
+            yield Bilingual(
+                f"le mandat de l'entrée {index} n'est pas celui du journal",
+                f"the mandate of entry {index} is not the log's",
+            )
+
+
+def _upload_differences(connection: sqlite3.Connection, log: Recorded) -> Iterator[Bilingual]:
     held = registry.history(connection)
     uploads = {
         str(each.upload): (each.number, each.log_index, each.manifest.encode().decode("ascii")) for each, _ in held
@@ -273,7 +105,7 @@ def _upload_differences(connection: sqlite3.Connection, log: _Recorded) -> Itera
         yield Bilingual("les tables retirées ne sont pas celles du journal", "the withdrawn tables are not the log's")
 
 
-def _reference_differences(connection: sqlite3.Connection, log: _Recorded) -> Iterator[Bilingual]:
+def _reference_differences(connection: sqlite3.Connection, log: Recorded) -> Iterator[Bilingual]:
     """Hold every public table against the log, by the digest of what is stored, not of what is said of it (S30)."""
     held: dict[tuple[str, int], tuple[str, str, int]] = {}
     for name, version, digest, source, index, content in connection.execute(
@@ -288,7 +120,7 @@ def _reference_differences(connection: sqlite3.Connection, log: _Recorded) -> It
             )
 
 
-def _key_differences(connection: sqlite3.Connection, keyring: Keyring, log: _Recorded) -> Iterator[Bilingual]:
+def _key_differences(connection: sqlite3.Connection, keyring: Keyring, log: Recorded) -> Iterator[Bilingual]:
     """Hold every data key against the log: one that lives on, or came back, after its end was entered is a lie."""
     for upload in sorted(log.uploads):
         try:
@@ -303,7 +135,7 @@ def _key_differences(connection: sqlite3.Connection, keyring: Keyring, log: _Rec
             )
 
 
-def _answer_differences(connection: sqlite3.Connection, keyring: Keyring, log: _Recorded) -> Iterator[Bilingual]:
+def _answer_differences(connection: sqlite3.Connection, keyring: Keyring, log: Recorded) -> Iterator[Bilingual]:
     """Hold every stored draw and its key against the log: what left is kept as it left, what was taken away is gone."""
     held = answer_store.digests(connection)
     active = {each.name for each in keyring.children(connection, ANSWERS) if _active(connection, keyring, each)}
@@ -323,7 +155,7 @@ def _active(connection: sqlite3.Connection, keyring: Keyring, key: KeyId) -> boo
 
 
 def _ledger_differences(
-    connection: sqlite3.Connection, log: _Recorded, budgets: dict[str, BudgetTerms]
+    connection: sqlite3.Connection, log: Recorded, budgets: dict[str, BudgetTerms]
 ) -> Iterator[Bilingual]:
     budgets["room"] = read_settings(log.settings.encode()).budget
     granted = {

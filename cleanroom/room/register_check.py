@@ -8,14 +8,12 @@ others': such a row, of a member's reuse of its own data, is held against the lo
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from audit_log import (
-    MAX_PARTIES,
     Envelope,
     EventType,
     Finding,
@@ -27,17 +25,17 @@ from audit_log import (
     verify_receipt,
     verify_source,
 )
-from cleanroom.errors import Bilingual, UsageError
-from cleanroom.identifiers import Purpose, Role
+from cleanroom.errors import Bilingual
+from cleanroom.identifiers import Purpose
 from cleanroom.room.journal import Journal
 from cleanroom.room.logbook import unreachable
-from cleanroom.room.register_document import HEADINGS, VERSION
+from cleanroom.room.register_document import HEADINGS
+from cleanroom.room.register_reading import ReadRegister, RegisterRow, read_register
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from audit_log import Source
-    from audit_log.entry import Event
 
 MOST_DIFFERENCES: Final = 20
 _LEAF: Final = re.compile(
@@ -89,7 +87,7 @@ def check(
         UsageError: no register.
         Fault: the source does not answer.
     """
-    said = _parsed(content)
+    said = read_register(content)
     leaves = _Leaves(said)
     try:
         checkpoint = open_checkpoint(said.checkpoint, verifier)
@@ -104,151 +102,10 @@ def check(
     return Checked(verdict, different, len(said.rows), sum(len(each) for _, each in said.completeness.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What of a row the log's public part can be asked about."""
-
-    entry: int
-    counter: int
-    at: int
-    party: str
-    member: str
-    purpose: str
-    legal: str
-    policy: str
-    cost: str
-    charged_by: tuple[int, ...]
-    outcome: str
-    key_entry: int | None
-    outcome_entry: int | None
-
-    @classmethod
-    def read(cls, said: dict[str, Any]) -> _Row:
-        key, outcome = said["key_entry"], said["outcome_entry"]
-        return cls(
-            entry=_whole(said["entry"]),
-            counter=_whole(said["counter"]),
-            at=_whole(said["at"]),
-            party=_word(said["party"]),
-            member=_word(said["member"]),
-            purpose=_word(said["purpose"]),
-            legal=_word(said["legal"]),
-            policy=_word(said["policy"]),
-            cost=_word(said["cost"]),
-            charged_by=tuple(_whole(each) for each in said["charged_by"]),
-            outcome=_word(said["outcome"]),
-            key_entry=None if key is None else _whole(key),
-            outcome_entry=None if outcome is None else _whole(outcome),
-        )
-
-    @property
-    def entries(self) -> tuple[int, ...]:
-        """The entries that it names."""
-        named = (self.entry, *self.charged_by, self.key_entry, self.outcome_entry)
-        return tuple(each for each in named if each is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Register:
-    """A register as it was read: nothing in it is believed."""
-
-    checkpoint: bytes
-    size: int
-    reader: str
-    period: Mapping[str, int]
-    asked: str | None
-    purpose: str | None
-    parties: Mapping[str, tuple[int, str, str]]
-    rows: tuple[_Row, ...]
-    completeness: Mapping[str, tuple[int, list[tuple[int, int, str]]]]
-    receipts: Mapping[int, bytes]
-
-    def within(self, index: int, at: int) -> bool:
-        """Say whether an entry is of the register's period."""
-        period = self.period
-        return (
-            period.get("first", 0) <= index < self.size
-            and index <= period.get("last", index)
-            and period.get("since", 0) <= at < period.get("until", at + 1)
-        )
-
-    def covers(self, event: Event, member: str, *, opened: bool) -> bool:
-        """Say whether a charge or a reuse that touches a member must be a row for it.
-
-        Args:
-            opened: whether the keys of its data were opened for it: a party's own question touches it also where it
-                reads none of its tables. For a reuse no key is opened; one that touches the asker alone reads its data.
-        """
-        _, _, pseudonym = self.parties[member]
-        _, role, reader = self.parties[self.reader]
-        own = event.actor == pseudonym
-        opened = opened or (event.type is EventType.QUERY_REUSED and len(event.parties) == 1)
-        return (
-            (opened or not own)
-            and (self.asked is None or event.actor == self.parties[self.asked][2])
-            and (self.purpose is None or event.purpose == Journal.purpose_code(Purpose(self.purpose)))
-            and (role in {Role.OPERATOR, Role.AUDITOR} or self.reader == member or event.actor == reader)
-        )
-
-
-def _parsed(content: bytes) -> _Register:
-    """Read a register; whatever is not of its form is no register, and says so rather than fail later."""
-    try:
-        said = json.loads(content)
-        if said["register"] != VERSION:
-            raise ValueError(VERSION)
-        wanted = dict(said["wanted"])
-        register = _Register(
-            _word(said["checkpoint"]).encode(),
-            _whole(said["size"]),
-            _word(said["reader"]),
-            {name: _whole(wanted[name]) for name in ("first", "last", "since", "until") if name in wanted},
-            _word(wanted["party"]) if "party" in wanted else None,
-            _word(wanted["purpose"]) if "purpose" in wanted else None,
-            {
-                name: (_ordinal(each["ordinal"]), _word(each["role"]), _word(each["pseudonym"]))
-                for name, each in said["parties"].items()
-            },
-            tuple(_Row.read(each) for each in said["rows"]),
-            {
-                name: (_whole(each["before"]), [(_whole(c), _whole(e), _word(k)) for c, e, k in each["entries"]])
-                for name, each in said["completeness"].items()
-            },
-            {int(entry): _word(proof).encode() for entry, proof in said["receipts"].items()},
-        )
-        named = {register.reader, register.asked or register.reader, *register.completeness}
-        if not named <= register.parties.keys():
-            raise ValueError(named)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UsageError(
-            Bilingual("ce n'est pas un registre des accès en JSON", "this is no register of accesses in JSON"),
-            code="no_register",
-        ) from None
-    return register
-
-
-def _whole(value: object) -> int:
-    if type(value) is not int or not -1 <= value < 1 << 53:
-        raise ValueError(value)
-    return value
-
-
-def _ordinal(value: object) -> int:
-    if _whole(value) not in range(MAX_PARTIES):
-        raise ValueError(value)
-    return _whole(value)
-
-
-def _word(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
 class _Leaves:
     """What verification saw of the register's members and rows, counted as it was read."""
 
-    def __init__(self, register: _Register) -> None:
+    def __init__(self, register: ReadRegister) -> None:
         self._register = register
         self._ordinals = {name: register.parties[name][0] for name in register.completeness}
         self._mask = sum(1 << each for each in set(self._ordinals.values()))
@@ -301,7 +158,7 @@ class _Leaves:
         return index if bits >> ordinal & 1 else None
 
 
-def _differences(register: _Register, leaves: _Leaves, verifier: Verifier) -> Iterator[Bilingual]:
+def _differences(register: ReadRegister, leaves: _Leaves, verifier: Verifier) -> Iterator[Bilingual]:
     for name, (before, entries) in register.completeness.items():
         if (before, entries) != (leaves.before.get(name), leaves.found.get(name)):
             yield Bilingual(
@@ -327,7 +184,7 @@ def _differences(register: _Register, leaves: _Leaves, verifier: Verifier) -> It
 
 
 def _row_differences(
-    number: int, row: _Row, register: _Register, leaves: _Leaves, verifier: Verifier
+    number: int, row: RegisterRow, register: ReadRegister, leaves: _Leaves, verifier: Verifier
 ) -> Iterator[Bilingual]:
     leaf = leaves.accesses.get(row.entry)
     if leaf is None or row.member not in register.parties or row.party not in register.parties:
@@ -370,7 +227,7 @@ def _row_differences(
             )
 
 
-def _charged(entry: int, row: _Row, ordinal: int, leaves: _Leaves) -> bool:
+def _charged(entry: int, row: RegisterRow, ordinal: int, leaves: _Leaves) -> bool:
     """Say whether an entry is an earlier charge for which the keys of the row's member were opened."""
     leaf = leaves.kept.get(entry)
     if leaf is None or entry >= row.entry or leaves.key_entry(entry, ordinal) is None:
@@ -386,7 +243,7 @@ def _outcome(ended: int | None, leaves: _Leaves) -> str | None:
     return None if leaf is None else _OUTCOMES.get(Envelope.parse_at(ended, leaf).event.type)
 
 
-def _proved(entry: int, register: _Register, leaves: _Leaves, verifier: Verifier) -> bool:
+def _proved(entry: int, register: ReadRegister, leaves: _Leaves, verifier: Verifier) -> bool:
     if entry not in register.receipts or entry not in leaves.kept:
         return False
     try:

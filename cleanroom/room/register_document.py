@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cleanroom.room.access_register import AccessRegister
     from cleanroom.room.room import Room
 
-VERSION: Final = "cleanroom/register/access/v2"
+VERSION: Final = "cleanroom/register/access/v3"
 HEADINGS: Final[Mapping[str, Bilingual]] = {
     "entry": Bilingual("Entrée du journal", "Log entry"),
     "counter": Bilingual("N° de l'entrée pour le membre", "Entry no. for the member"),
@@ -82,6 +82,15 @@ def document(room: Room, register: AccessRegister) -> dict[str, object]:
         "controller": record.controller,
         "officer": record.officer,
         "reader": register.reader.party,
+        "mandates": [
+            {
+                "giver": each.giver,
+                "events": [kind.value for kind in each.scope.events],
+                "since": each.scope.since,
+                "until": each.scope.until,
+            }
+            for each in register.mandates
+        ],
         "wanted": register.wanted.content(),
         "headings": {name: {"fr": words.fr, "en": words.en} for name, words in HEADINGS.items()},
         "parties": {

@@ -31,12 +31,15 @@ class Party:
 
     Args:
         ordinal: its place in the log's map of parties.
+        reading_key: what the details of the log that are its own are sealed to when they leave (`reading_key`); None
+            if it has none, and then they are sealed for it nowhere.
     """
 
     party: PartyId
     role: Role
     ordinal: int
     public_key: Ed25519PublicKey
+    reading_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,12 @@ def clock(connection: sqlite3.Connection) -> int:
 
 def parties(connection: sqlite3.Connection) -> dict[PartyId, Party]:
     """Return every party."""
-    rows = connection.execute("SELECT party, role, ordinal, public_key FROM party ORDER BY ordinal").fetchall()
+    rows = connection.execute(
+        "SELECT party, role, ordinal, public_key, reading_key FROM party ORDER BY ordinal"
+    ).fetchall()
     return {
-        PartyId(party): Party(PartyId(party), Role(role), ordinal, Ed25519PublicKey.from_public_bytes(key))
-        for party, role, ordinal, key in rows
+        PartyId(party): Party(PartyId(party), Role(role), ordinal, Ed25519PublicKey.from_public_bytes(key), reading)
+        for party, role, ordinal, key, reading in rows
     }
 
 

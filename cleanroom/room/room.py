@@ -37,6 +37,7 @@ from cleanroom.room.home import OPERATOR, Home
 from cleanroom.room.journal import Journal
 from cleanroom.room.locks import nobody_asking
 from cleanroom.room.log_memory import remember
+from cleanroom.room.reading_key import key_facts, make_reading_key, require_unused
 from cleanroom.room.retirement import finish_after_crash
 from cleanroom.room.signed_request import SignedRequest
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition
@@ -209,12 +210,20 @@ class Room:
 
     # What the operator and owners change
 
-    def add_party(self, name: str, role: Role, public_key: Ed25519PublicKey | None = None) -> Party:
-        """Register a party; without a key, make one on this machine, for trials."""
+    def add_party(
+        self, name: str, role: Role, public_key: Ed25519PublicKey | None = None, reading_key: bytes | None = None
+    ) -> Party:
+        """Register a party; without a signing key, make both its keys on this machine, for trials.
+
+        Args:
+            reading_key: the public half of what it reads its own details of the log with; a party that brings a
+                signing key and no reading key has none until it registers one.
+        """
         party = _party_id(name)
         if party == OPERATOR:
             raise UsageError(Bilingual("l'opérateur existe déjà", "the operator exists already"), code="party_exists")
         key = public_key or self.home.make_signing_key(party)
+        reading = reading_key if reading_key or public_key else make_reading_key(self.home, party)
         raw = key.public_bytes_raw()
         with transaction(self.connection):
             existing = registry.parties(self.connection)
@@ -223,6 +232,8 @@ class Room:
                     Bilingual(f"« {party} » ou sa clé existe déjà", f"{party!r} or its key exists already"),
                     code="party_exists",
                 )
+            if reading is not None:
+                require_unused(self, party, reading)
             ordinal = len(existing)
             if ordinal >= registry.MOST_PARTIES:
                 raise UsageError(
@@ -233,9 +244,10 @@ class Room:
                     code="too_many_parties",
                 )
             self.connection.execute(
-                "INSERT INTO party (party, role, ordinal, public_key) VALUES (?, ?, ?, ?)",
-                (party, role.value, ordinal, raw),
+                "INSERT INTO party (party, role, ordinal, public_key, reading_key) VALUES (?, ?, ?, ?, ?)",
+                (party, role.value, ordinal, raw, reading),
             )
+            facts = {} if reading is None else key_facts(self, party, reading)
             if role is Role.MEMBER:
                 self.keyring.create(self.connection, KeyId(KeyKind.MEMBER, party), KeyId.root())
             self.journal.append(
@@ -244,7 +256,7 @@ class Room:
                 at=registry.advance_clock(self.connection, self.now()),
                 actor=OPERATOR,
                 ordinals=(ordinal,),
-                details={"party": party, "role": role.value, "public_key": raw.hex()},
+                details={"party": party, "role": role.value, "public_key": raw.hex(), **facts},
             )
         return registry.party_named(self.connection, party)
 
