@@ -5,7 +5,7 @@ from audit_log.checkpoint import Checkpoint, open_checkpoint
 from audit_log.cosignature import Cosigned, Cosigner
 from audit_log.cosigned import store_cosigned
 from audit_log.database_verifier import verify_database
-from audit_log.details import open_slots
+from audit_log.details import Veiled, unveil
 from audit_log.entry import MAX_PARTIES, RETENTION_SECONDS, Envelope, Event, EventType, Outcome, Retention, fresh_id
 from audit_log.entry_reader import EntryReader
 from audit_log.erasing import erased_entries, erases
@@ -39,7 +39,7 @@ from audit_log.note import Algorithm, Signer, Verifier
 from audit_log.policy import KnownWitness, TrustPolicy, Witnessed
 from audit_log.receipt import Receipt, verify_receipt
 from audit_log.reply import Reply
-from audit_log.sealed_file import SealedEntry, SealedFile, write_sealed
+from audit_log.sealed_file import SealedFile, write_sealed
 from audit_log.serving import DatabaseSource, serve
 from audit_log.source import DirectorySource, HttpPoster, HttpSource, Source
 from audit_log.transaction import require_durable
@@ -97,11 +97,11 @@ __all__ = [
     "Refusal",
     "Reply",
     "Retention",
-    "SealedEntry",
     "SealedFile",
     "Signer",
     "Source",
     "TrustPolicy",
+    "Veiled",
     "Verdict",
     "Verifier",
     "Witness",
@@ -115,11 +115,11 @@ __all__ = [
     "fresh_id",
     "gather_cosignatures",
     "open_checkpoint",
-    "open_slots",
     "prepare",
     "require_durable",
     "serve",
     "store_cosigned",
+    "unveil",
     "verify_database",
     "verify_directory",
     "verify_receipt",

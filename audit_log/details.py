@@ -32,7 +32,10 @@ _MAX_DEPTH: Final = 32
 _COMMIT_LABEL: Final = b"dcr-audit-commit-v1\0"
 _DETAILS_LABEL: Final = b"dcr-audit-details-v1"
 _WRAP_LABEL: Final = b"dcr-audit-wrap-v1\0"
+_VEIL_LABEL: Final = b"dcr-audit-veil-v1"
 _SLOT: Final = "slot"  # the reader's name in a slot, which does not say whose it is
+_SLOT_NAME: Final = _SLOT.encode("ascii")
+_TAG_BYTES: Final = 16
 _READER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,63}", re.ASCII)
 
 
@@ -215,21 +218,50 @@ def rewrap(
     return _wrap_all(_unwrap(envelope, wrapped, reader=reader, kek=kek), _binding(envelope), readers)
 
 
-def slots(
-    envelope: Envelope, wrapped: bytes, *, reader: str, kek: bytes, keys: Sequence[bytes], count: int
-) -> tuple[bytes, ...]:
-    """Wrap an entry's key in slots that do not tell whose they are, nor which of them hold anything.
+@dataclass(frozen=True, slots=True)
+class Veiled:
+    """An entry's details on their way out of the room.
+
+    Attributes:
+        content: the ciphertext, encrypted once more and padded: its length tells a power of four of blocks, and nobody
+            but a reader can try lengths of it against the digest in the leaf. Empty where the details were erased.
+        slots: of 60 bytes each; in some of them a reader finds the entry's key.
+    """
+
+    content: bytes
+    slots: tuple[bytes, ...]
+
+
+def veiled_length(blocks: int) -> int:
+    """Return the length of veiled content for a number of blocks of 4096 bytes."""
+    return _NONCE_BYTES + _LENGTH_BYTES + blocks * BLOCK_BYTES + 2 * _TAG_BYTES
+
+
+def veil(
+    envelope: Envelope,
+    ciphertext: bytes,
+    wrapped: bytes,
+    *,
+    reader: str,
+    kek: bytes,
+    keys: Sequence[bytes],
+    count: int,
+    least_blocks: int = 1,
+) -> Veiled:
+    """Make ready what leaves of an entry's details: its key in slots that do not tell whose they are.
 
     A wrapped key (random nonce, AES-256-GCM) cannot be told from random bytes without its reader's key, so neither can
     it from an empty slot; in the order of their bytes, which are random, their order says nothing either.
 
     Args:
         envelope: the entry.
+        ciphertext: its details as they are stored.
         wrapped: the entry's key for a present reader.
         reader: the present reader's name.
         kek: the present reader's key, 32 bytes.
-        keys: of each reader that is to open it, the 32-byte key; fresh for these slots.
+        keys: of each reader that is to open it, the 32-byte key; fresh for this occasion.
         count: how many slots there are, from what every reader of the log knows.
+        least_blocks: the content is no shorter than this, for entries whose length would tell something.
 
     Raises:
         NotVerified: the present reader's key does not open it.
@@ -240,32 +272,48 @@ def slots(
     key = _unwrap(envelope, wrapped, reader=reader, kek=kek)
     binding = _binding(envelope)
     held = [_wrap(key, reader=_SLOT, kek=each, binding=binding) for each in keys]
-    return tuple(sorted(held + [secrets.token_bytes(WRAPPED_BYTES) for _ in range(count - len(keys))]))
+    blocks = 1
+    while blocks < least_blocks or _TAG_BYTES + blocks * BLOCK_BYTES < len(ciphertext):
+        blocks *= 4
+    framed = len(ciphertext).to_bytes(_LENGTH_BYTES, "big") + ciphertext
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    room = _LENGTH_BYTES + blocks * BLOCK_BYTES + _TAG_BYTES - len(framed)
+    content = nonce + _veil_cipher(key).encrypt(nonce, framed + bytes(room), binding)
+    empty = [secrets.token_bytes(WRAPPED_BYTES) for _ in range(count - len(keys))]
+    return Veiled(content, tuple(sorted(held + empty)))
 
 
-def open_slots(
-    envelope: Envelope, ciphertext: bytes, slots: Sequence[bytes], *, kek: bytes
-) -> dict[str, object] | None:
+def unveil(envelope: Envelope, veiled: Veiled, *, kek: bytes) -> dict[str, object] | None:
     """Decrypt details through whichever slot is the reader's; return None if none is.
 
     Args:
         envelope: the entry, as the verified log has it.
-        ciphertext: the stored details.
-        slots: as `slots` made them.
+        veiled: what left of it.
         kek: the reader's key, 32 bytes.
 
     Raises:
         NotVerified: a slot is the reader's, but the details behind it are not those that the entry seals and commits
             to.
     """
-    label = _WRAP_LABEL + _binding(envelope) + _SLOT.encode("ascii")
+    binding = _binding(envelope)
     cipher = AESGCM(_require_key(kek))
-    for each in slots:
+    for each in veiled.slots:
         try:
-            key = cipher.decrypt(each[:_NONCE_BYTES], each[_NONCE_BYTES:], label)
+            key = cipher.decrypt(each[:_NONCE_BYTES], each[_NONCE_BYTES:], _WRAP_LABEL + binding + _SLOT_NAME)
         except InvalidTag:
             continue
+        nonce, content = veiled.content[:_NONCE_BYTES], veiled.content[_NONCE_BYTES:]
+        try:
+            framed = _veil_cipher(key).decrypt(nonce, content, binding)
+        except (InvalidTag, ValueError) as error:
+            raise NotVerified("details", "what lies beside the entry does not open") from error
+        length = int.from_bytes(framed[:_LENGTH_BYTES], "big")
+        ciphertext = framed[_LENGTH_BYTES : _LENGTH_BYTES + length]
         if not hmac.compare_digest(hashlib.sha256(ciphertext).hexdigest(), envelope.sealed):
             raise NotVerified("details", "not the ciphertext that the entry seals")
         return _opened(envelope, ciphertext, key)
     return None
+
+
+def _veil_cipher(key: bytes) -> AESGCM:
+    return AESGCM(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=_VEIL_LABEL).derive(key))

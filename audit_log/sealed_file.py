@@ -1,21 +1,20 @@
 """Sealed details on their way out: one file beside an export, from which each reader opens what is its own, offline.
 
-The file says nothing that the log's public part does not say already, but how many blocks of 4096 bytes an entry's
-details fill: how many slots an entry has is reckoned by its writer from public facts, and a slot that holds a key
-cannot be told from an empty one (`details.slots`). The readers' keys are fresh for each file and lie in boxes, which
-the caller sealed to the readers by means that this library does not know: so slots of two files have nothing in common
-either. Form, integers big-endian:
+The file says nothing that the log's public part does not say already, but of long details how long they are, as a power
+of four of blocks of 4096 bytes (`details.veil`): how many slots an entry has is reckoned by its writer from public
+facts, and a slot that holds a key cannot be told from an empty one. The readers' keys are fresh for each file and lie
+in boxes, which the caller sealed to the readers by means that this library does not know: so two files have nothing in
+common either. Form, integers big-endian:
 
     magic ‖ uint32 length ‖ checkpoint ‖ uint16 boxes ‖ uint16 length of a box ‖ the boxes
-    for each entry: uint32 length ‖ uint16 slots ‖ ciphertext ‖ the slots; length 0 where the details were erased
+    for each entry: uint32 length ‖ uint16 slots ‖ veiled details ‖ the slots; length and slots 0 where they were erased
 """
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from audit_log.details import BLOCK_BYTES, MAX_DETAILS_BYTES, WRAPPED_BYTES, slots
+from audit_log.details import BLOCK_BYTES, MAX_DETAILS_BYTES, WRAPPED_BYTES, Veiled, veil, veiled_length
 from audit_log.entry import Envelope
 from audit_log.errors import DetailsErased, NotVerified
 from audit_log.note import MAX_NOTE_BYTES
@@ -23,21 +22,8 @@ from audit_log.tables import read_ciphertext, read_leaves, read_wrap
 from audit_log.transaction import require_no_transaction
 
 MAGIC: Final = b"dcr-audit-sealed-v1\n"
-_MOST_CIPHERTEXT: Final = MAX_DETAILS_BYTES + 2 * BLOCK_BYTES
+_MOST_CONTENT: Final = veiled_length(4 * MAX_DETAILS_BYTES // BLOCK_BYTES)
 _PAGE: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class SealedEntry:
-    """What the file holds for one entry.
-
-    Attributes:
-        ciphertext: the details as they are stored; empty if they were erased.
-        slots: in which readers find the entry's key.
-    """
-
-    ciphertext: bytes
-    slots: tuple[bytes, ...]
 
 
 def write_sealed(
@@ -50,6 +36,7 @@ def write_sealed(
     room_reader: tuple[str, bytes],
     keys_of: Callable[[int, Envelope], Sequence[bytes]],
     slots_of: Callable[[Envelope], int],
+    least_blocks: Callable[[Envelope], int],
 ) -> None:
     """Write the details of all entries of a checkpoint.
 
@@ -63,6 +50,7 @@ def write_sealed(
         keys_of: of an entry the keys of those who may open it; the same key always means the same reader.
         slots_of: of an entry how many slots it has: at least as many as it has readers, and a function of what is
             public, else their number tells who reads.
+        least_blocks: of an entry how many blocks of 4096 bytes its details are made to fill at least.
 
     Raises:
         LogDamaged: details are missing.
@@ -84,16 +72,18 @@ def write_sealed(
                 except DetailsErased:
                     target.write(bytes(6))
                     continue
-                found = slots(
+                found = veil(
                     envelope,
+                    ciphertext,
                     read_wrap(connection, index, reader),
                     reader=reader,
                     kek=kek,
                     keys=keys_of(index, envelope),
                     count=slots_of(envelope),
+                    least_blocks=least_blocks(envelope),
                 )
-                target.write(len(ciphertext).to_bytes(4, "big") + len(found).to_bytes(2, "big"))
-                target.write(ciphertext + b"".join(found))
+                target.write(len(found.content).to_bytes(4, "big") + len(found.slots).to_bytes(2, "big"))
+                target.write(found.content + b"".join(found.slots))
     finally:
         connection.execute("ROLLBACK")
 
@@ -119,7 +109,7 @@ class SealedFile:
         self.boxes = tuple(self._exactly(length, length) for _ in range(count))
         self._start = source.tell()
 
-    def entries(self, size: int) -> Iterator[SealedEntry]:
+    def entries(self, size: int) -> Iterator[Veiled]:
         """Yield what there is for each entry, in order.
 
         Args:
@@ -132,12 +122,12 @@ class SealedFile:
         for index in range(size):
             try:
                 length, count = self._number(4), self._number(2)
-                ciphertext = self._exactly(length, _MOST_CIPHERTEXT)
+                content = self._exactly(length, _MOST_CONTENT)
                 held = self._exactly(count * WRAPPED_BYTES, count * WRAPPED_BYTES)
             except NotVerified as error:
                 raise NotVerified(f"sealed details, entry {index}", error.reason) from None
             cut = range(0, len(held), WRAPPED_BYTES)
-            yield SealedEntry(ciphertext, tuple(held[at : at + WRAPPED_BYTES] for at in cut))
+            yield Veiled(content, tuple(held[at : at + WRAPPED_BYTES] for at in cut))
         if self._source.read(1):
             raise NotVerified("sealed details", "bytes follow the last entry")
 

@@ -19,7 +19,7 @@ from audit_log import (
     Outcome,
     SealedFile,
     erases,
-    open_slots,
+    unveil,
 )
 from audit_log import NotVerified as LogNotVerified
 from cleanroom.errors import Bilingual, NotVerified, UsageError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from audit_log import Checkpoint, Envelope, SealedEntry
+    from audit_log import Checkpoint, Envelope, Veiled
     from cleanroom.room.log_reading import Wanted
     from key_management import SecretKey, TransportKey
 
@@ -71,7 +71,7 @@ class OwnReading:
             event = envelope.event
             details = self._pass.opened(index, envelope, sealed)
             own = self.known.reads(event) or any(each.covers(event) for each in self.scopes)
-            erased = not sealed.ciphertext and any(erases(each, index, event) for each in self._erasures)
+            erased = not sealed.content and any(erases(each, index, event) for each in self._erasures)
             if own and details is None and not erased:
                 self.missing.append(index)
             if _chosen(index, event, wanted):
@@ -177,7 +177,7 @@ class _Pass:
             code="reading_key_opens_nothing",
         )
 
-    def read(self) -> Iterator[tuple[int, Envelope, SealedEntry]]:
+    def read(self) -> Iterator[tuple[int, Envelope, Veiled]]:
         """Yield each entry with what there is of its details."""
         try:
             # Both have `size` elements or end with an error of their own.
@@ -186,10 +186,10 @@ class _Pass:
         except LogNotVerified as error:
             raise _damaged(error) from None
 
-    def opened(self, index: int, envelope: Envelope, sealed: SealedEntry) -> dict[str, object] | None:
+    def opened(self, index: int, envelope: Envelope, sealed: Veiled) -> dict[str, object] | None:
         """Open an entry's details; None if no slot is the reader's."""
         try:
-            return open_slots(envelope, sealed.ciphertext, sealed.slots, kek=self.key.reveal_secret_bytes())
+            return unveil(envelope, sealed, kek=self.key.reveal_secret_bytes())
         except LogNotVerified as error:
             raise NotVerified(
                 Bilingual(

@@ -75,6 +75,7 @@ def own(room: Cooperative, tmp_path_factory: pytest.TempPathFactory) -> Cooperat
         step("upload", made.room, f"{member}.visits", room.files / f"{member}.visits.csv")
     step("party", "add", made.room, C, "--role", "member")
     step("party", "add", made.room, "vera", "--role", "auditor")
+    step("log", "mandate", "give", made.room, "vera", "--as", "operator")
     for asker, sql, epsilon in ASKED:
         step("query", made.room, "--as", asker, "--purpose", "audience_overlap", "--epsilon", epsilon, sql)
     assert made("query", made.room, "--as", B, "--purpose", "audience_overlap", "SELECT nothing").code == 3

@@ -161,6 +161,7 @@ def test_filters_that_an_auditor_expects(room: Cooperative) -> None:
 
 def test_everybody_reads_what_is_theirs(room: Cooperative) -> None:
     assert room("party", "add", room.room, "vera", "--role", "auditor").code in {0, 2}
+    assert room("log", "mandate", "give", room.room, "vera", "--as", "operator").code == 0
     theirs = read(room, "--as", "guichet_nord")
     for each in theirs:
         mine = each["actor"] == "guichet_nord" or "guichet_nord" in each["parties"]  # type: ignore[operator]

@@ -21,9 +21,11 @@ from cleanroom.room import (
     intake,
     log_reading,
     log_retention,
+    mandates,
     member_facts,
     own_uploads,
     question,
+    reading_key,
     references,
     sending,
     upload,
@@ -39,7 +41,7 @@ from cleanroom.room.log_reading import Wanted
 from cleanroom.room.member_facts import facts_in
 from cleanroom.room.restoration import restore
 from cleanroom.storage.partition_store import PartitionStore
-from key_management import KeyKind, Keyring
+from key_management import KeyKind, Keyring, TransportKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from cleanroom.identifiers import PartyId
 
 KEY, ROWS, DETAILS, FILE = "a data key is opened", "a partition is opened", "details are opened", "a file is written"
+SEALED = "details leave, sealed"
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Scene:
         self._note(PartitionStore, "open", ROWS)
         self._note(Journal, "details", DETAILS)
         self._note(log_reading, "export_log", FILE)
+        self._note(log_reading, "write_details", SEALED)
 
     def _note(self, owner: Any, name: str, effect: str, wanted: Callable[[Any], bool] = lambda _: True) -> None:
         whole = getattr(owner, name)
@@ -189,6 +193,20 @@ def restored(scene: Scene, room: Room) -> None:
     scene.place = dataclasses.replace(scene.place, path=scene.tmp / "restored")
 
 
+def _rekeyed(_scene: Scene, room: Room) -> None:
+    public = TransportKey.generate().public_bytes()
+    reading_key.register_reading_key(room, public, reading_key.sign_reading_key(room, _party(MEMBER), public))
+
+
+def _vera(_scene: Scene, room: Room) -> None:
+    room.add_party("vera", Role.AUDITOR)
+
+
+def _mandated(room: Room) -> None:
+    terms = mandates.Terms(_party("vera"))
+    mandates.give_mandate(room, terms, mandates.sign_mandate(room, _party(MEMBER), terms))
+
+
 ANSWERED = (E.QUERY_CHARGED, E.KEY_USED, E.QUERY_RELEASED)
 DOORS: dict[str, Door] = {
     "init, party add, declare, upload of the first": Door(
@@ -235,6 +253,17 @@ DOORS: dict[str, Door] = {
         lambda scene, room: (_reference(scene, room), views.reference_values(room, "villes")),
         (E.REFERENCE_ADDED, E.CATALOG_READ),
     ),
+    "party key": Door(_rekeyed, (E.KEY_REGISTERED,)),
+    "log mandate give": Door(lambda _, room: _mandated(room), (E.MANDATE_GIVEN,), {}, None, _vera),
+    "log mandate withdraw": Door(
+        lambda _, room: mandates.withdraw_mandates(
+            room, mandates.sign_mandate_withdrawal(room, _party(MEMBER), _party("vera"))
+        ),
+        (E.MANDATE_WITHDRAWN,),
+        {},
+        None,
+        lambda scene, room: (_vera(scene, room), _mandated(room)),
+    ),
     "party add": Door(lambda _, room: room.add_party("vera", Role.AUDITOR), (E.PARTY_ADDED,)),
     "declare": Door(lambda scene, room: room.declare(scene.place.yaml(MEMBER)), (E.TABLE_DECLARED,)),
     "upload": Door(lambda scene, room: upload(room, visits(LATE), scene.place.csv(LATE)), (E.DATASET_UPLOADED,)),
@@ -267,6 +296,11 @@ DOORS: dict[str, Door] = {
     "log register access": Door(lambda _, room: access_register(room, Wanted()), (E.LOG_READ,), {DETAILS: E.LOG_READ}),
     "log export": Door(
         lambda scene, room: log_reading.export(room, scene.tmp / "out"), (E.LOG_EXPORTED,), {FILE: E.LOG_EXPORTED}
+    ),
+    "log export --details": Door(
+        lambda scene, room: log_reading.export(room, scene.tmp / "out", details=True),
+        (E.LOG_EXPORTED,),
+        {FILE: E.LOG_EXPORTED, SEALED: E.LOG_EXPORTED},
     ),
     "log witnesses": Door(lambda _, room: witnesses.set_witnesses(room, policy(SILENT)), (E.WITNESSES_SET,)),
     "log cosign, a witness silent": Door(

@@ -167,6 +167,9 @@ _REQUESTED = {
     EventType.CATALOG_READ,
     EventType.TABLE_DECLARED,
     EventType.DATASET_WITHDRAWN,
+    EventType.KEY_REGISTERED,
+    EventType.MANDATE_GIVEN,
+    EventType.MANDATE_WITHDRAWN,
 }
 
 
