@@ -82,6 +82,7 @@ class Recorded:
 
 
 def recorded(connection: sqlite3.Connection, journal: Journal) -> Recorded:
+    """Return what the log recorded; of details that were erased, what their entries' public part still says."""
     found = Recorded()
     charges: dict[int, str] = {}
     for index, envelope in journal.log.entries(connection):

@@ -156,6 +156,37 @@ def test_a_row_says_what_of_an_answer_was_stored_and_what_first_charged_it(own: 
     assert {tuple(row["charged_by"]) for row in drawn(own, "--as", B, "--party", C)["rows"]} == {(overlap, dearer)}
 
 
+def test_an_auditors_register_covers_what_its_mandates_do_and_is_checked_as_such(
+    own: Cooperative, tmp_path: Path
+) -> None:
+    """A mandate of one member alone: the rows of what touches it or what it asked, all of them, and no others."""
+    assert own("party", "add", own.room, "alma", "--role", "auditor").code in {0, 2}
+    assert drawn(own, "--as", "alma")["rows"] == []
+    kinds = ("--event", "query.charged", "--event", "query.reused")
+    assert own("log", "mandate", "give", own.room, "alma", "--as", B, *kinds).code == 0
+    register = drawn(own, "--as", "alma")
+    assert [(each["giver"], each["events"]) for each in register["mandates"]] == [
+        (B, ["query.charged", "query.reused"])
+    ]
+    whole = drawn(own)["rows"]
+    accesses = {each["index"]: each for each in asked(own, "query.charged", "query.reused")}
+    mandated = {at for at, each in accesses.items() if B in each["parties"] or each["actor"] == B}
+    expected = [(row["entry"], row["member"]) for row in whole if row["entry"] in mandated]
+    assert [(row["entry"], row["member"]) for row in register["rows"]] == expected
+    assert 0 < len(expected) < len(whole)
+    place = tmp_path / "register.json"
+    place.write_text(json.dumps(register))
+    assert own("log", "register", "check", place, own.room).code == 0
+    # A row left out is missed, also if the mandate is claimed to be narrower than that row's time.
+    taken = {**register, "rows": register["rows"][1:]}
+    place.write_text(json.dumps(taken))
+    assert own("log", "register", "check", place, own.room).code == 4
+    place.write_text(json.dumps({**register, "mandates": [{"giver": "nobody"}]}))
+    assert own("log", "register", "check", place, own.room).code == 2
+    assert own("log", "mandate", "withdraw", own.room, "alma", "--as", B).code == 0
+    assert drawn(own, "--as", "alma")["rows"] == []
+
+
 @pytest.mark.parametrize("reader", [None, "vera", A, B, C])
 def test_everybodys_register_is_complete(own: Cooperative, tmp_path: Path, reader: str | None) -> None:
     """Also of a period that begins after the charge that a stored answer goes back to."""

@@ -1,0 +1,105 @@
+"""`log key`, `party key`, `log mandate`, `log export --details`, `log read --key`: as members and auditors use them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from cli_room import Cooperative, Ran, run
+
+from cleanroom.room.sealed_export import sealed_path
+
+MEMBER = "theatre_fleuve"
+
+
+@pytest.fixture
+def own(room: Cooperative, tmp_path: Path) -> Cooperative:
+    """A copy, so that what is registered and exported here changes nothing for others."""
+    shutil.copytree(room.room, tmp_path / "room")
+    shutil.copytree(room.home, tmp_path / "home")
+    return Cooperative(tmp_path / "room", tmp_path / "home", tmp_path, {})
+
+
+def key_file(own: Cooperative, party: str = MEMBER) -> Path:
+    return own.home / "parties" / party / "reading.key"
+
+
+def at_home(own: Cooperative, export: Path, key: Path, *arguments: object, lang: str | None = None) -> Ran:
+    """Read on a machine that has the export, the key and the log's public key, and nothing of the room."""
+    return run(own.files / "elsewhere", "log", "read", export, "--key", key, "--vkey", vkey(own), *arguments, lang=lang)
+
+
+def vkey(own: Cooperative) -> Path:
+    return Path(shutil.copy(own.room / "log.vkey", own.files / "given.vkey"))
+
+
+def test_a_member_reads_its_own_at_home(own: Cooperative) -> None:
+    said = own("log", "export", own.room, own.files / "log", "--details", lang="en")
+    assert (said.code, "each reads its own there" in said.out) == (0, True)
+    key = shutil.copy(key_file(own), own.files / "member.key")
+    ran = at_home(own, own.files / "log", Path(key), "--format", "json", lang="en")
+    entries = json.loads(ran.out)
+    assert ran.code == 0
+    assert "these are the details of theatre_fleuve (no. 1, mandates: 0)" in ran.err
+    through = json.loads(own("log", "read", own.room, "--as", MEMBER, "--format", "json").out)
+    assert [each["details"] for each in entries] == [each["details"] for each in through][: len(entries)]
+    assert any(each["withheld"] for each in entries)
+    assert {name for each in entries for name in each["parties"] if not name.isdecimal()} == {MEMBER}
+    table = at_home(own, own.files / "log", Path(key), "--event", "dataset.uploaded", lang="fr")
+    assert "theatre_fleuve.visits, v1" in table.out
+    assert "(scellé pour d'autres)" in table.out
+    assert "Journal vérifié" in table.err
+
+
+def test_a_key_made_at_home_is_registered_and_an_auditor_reads_by_mandate(own: Cooperative) -> None:
+    made = run(own.files / "vera", "log", "key", "--as", "vera", "--output", own.files / "vera.pub", lang="en")
+    assert (made.code, "for the operator" in made.out) == (0, True)
+    signing = "11" * 32
+    assert own("party", "add", own.room, "vera", "--role", "auditor", "--key", signing, lang="en").code == 0
+    without = own("log", "export", own.room, own.files / "log", "--details", lang="fr")
+    assert "rien de scellé pour : vera" in without.out
+    told = own("log", "mandate", "give", own.room, "vera", "--as", MEMBER, lang="en")
+    assert (told.code, "has no reading key" in told.out or "without a reading key" in told.out) == (0, True)
+    # Registered by a party whose signing key is here: another auditor, with a key of its own from elsewhere.
+    arguments = ("--role", "auditor", "--key", "22" * 32, "--reading-key", own.files / "vera.pub")
+    assert own("party", "add", own.room, "alma", *arguments).code == 0
+    assert own("log", "mandate", "give", own.room, "alma", "--as", MEMBER, "--event", "dataset.uploaded").code == 0
+    assert own("log", "export", own.room, own.files / "log", "--details").code == 0
+    key = own.files / "vera" / "parties" / "vera" / "reading.key"
+    entries = json.loads(at_home(own, own.files / "log", key, "--format", "json").out)
+    opened = [each["type"] for each in entries if each["details"]]
+    assert sorted(opened) == ["dataset.uploaded", "mandate.given", "party.added"]
+    assert own("log", "mandate", "withdraw", own.room, "alma", "--as", MEMBER, lang="fr").code == 0
+    assert own("log", "mandate", "withdraw", own.room, "alma", "--as", MEMBER).code == 2
+    assert own("party", "add", own.room, "berthe", *arguments).code == 2  # the reading key is taken
+    assert own("party", "key", own.room, "--as", MEMBER, "--reading-key", own.files / "given.vkey").code == 2
+
+
+def test_a_lost_key_is_replaced(own: Cooperative) -> None:
+    old = shutil.move(key_file(own), own.files / "old.key")
+    assert own("party", "key", own.room, "--as", MEMBER, lang="en").code == 0
+    assert own("log", "export", own.room, own.files / "log", "--details").code == 0
+    assert at_home(own, own.files / "log", key_file(own)).code == 0
+    refused = at_home(own, own.files / "log", Path(old), lang="fr")
+    assert (refused.code, "n'ouvre rien" in refused.err) == (4, True)
+
+
+def test_what_is_wrong_is_said(own: Cooperative) -> None:
+    log = own.files / "log"
+    assert own("log", "export", own.room, log, "--details").code == 0
+    key = key_file(own)
+    for arguments in (("--as", MEMBER), ("--party", MEMBER), ("--member", MEMBER)):
+        assert at_home(own, log, key, *arguments).code == 2
+    assert at_home(own, log, own.files / "none.key").code == 1
+    assert own("log", "export", own.room, log, "--details", "--cosigned").code == 2
+    bundle = log / "tile" / "entries" / "000.p"
+    (path,) = bundle.iterdir()
+    changed = bytearray(path.read_bytes())
+    changed[700] ^= 1
+    path.write_bytes(changed)
+    ran = at_home(own, log, key, lang="en")
+    assert (ran.code, "Do not rely on this log" in ran.err) == (4, True)
+    sealed_path(log).unlink()
+    assert at_home(own, log, key).code == 2
