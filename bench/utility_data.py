@@ -50,6 +50,14 @@ class Sales:
         found: dict[str, dict[str, float]] = json.loads((self.directory / "truth.json").read_text("utf-8"))
         return found
 
+    def rolled(self) -> dict[str, float]:
+        """Return the exact rows by region and discipline, and their totals, "None" where a key is left out."""
+        with duckdb.connect() as connection:
+            rows = connection.execute(
+                f"SELECT region, discipline, count(*) FROM '{self.parquet}' GROUP BY ROLLUP (region, discipline)"
+            ).fetchall()
+        return {f"{region}/{discipline}": float(count) for region, discipline, count in rows}
+
 
 TRUTH: Final = {
     "Q1": "SELECT 'all', count(*) FROM sales",

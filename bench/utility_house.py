@@ -1,6 +1,7 @@
 """Ask the room the questions of utility: admitted and priced as ever, the exact sums taken once, the noise drawn anew.
 
-Asked through a session, a second run would be the first one's stored answer.
+Asked through a session, a second run would be the first one's stored answer. The same rows lie in two tables: one has
+a budget with a delta, the other a pure one.
 """
 
 from __future__ import annotations
@@ -14,27 +15,34 @@ from bench.data import DISCIPLINES, REGIONS
 from bench.utility_data import DAYS, FIRST_DAY, VENUES
 from cleanroom.accounting.account import ROOM
 from cleanroom.identifiers import PartyId, Purpose, Role, TableName
+from cleanroom.query.combining import answered
+from cleanroom.query.consistent import consistent
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.drawing import draw, picked_bound, released_keys
-from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.finishing import answer_rows
 from cleanroom.query.gate import Question, admit
 from cleanroom.query.mechanisms import settled_noise
+from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.precision import Auto, precision
 from cleanroom.room import Home, Room, registry, upload
 from key_management import KeyId, KeyKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bench.utility_data import Sales
     from cleanroom.query.contribution import ExactVector
+    from cleanroom.query.plan import QuestionPlan
+    from cleanroom.query.release import NoisedRelease
 
 MEMBER: Final = PartyId("billetterie")
 TABLE: Final = TableName(MEMBER, "sales")
+PURE: Final = TableName(MEMBER, "sales_pure")
+DELTAS: Final = {TABLE: "2e-7", PURE: "0"}
 SETTINGS: Final = b"purposes: [statistics]\nbudget: {epsilon: 1000, delta: 2e-7, window: never}\n"
 DECLARATION: Final = f"""\
-table: {TABLE}
+table: TABLE
 unit: {{name: person, from: courriel, kind: email}}
 columns:
   venue: {{type: integer, bounds: [1, {VENUES}]}}
@@ -45,7 +53,7 @@ columns:
   amount: {{type: decimal, resolution: 0.01, bounds: [0, 250], unit: CAD}}
 limits: {{max_rows_per_person: 300}}
 defaults: {{max_rows_contributed: 10, max_groups_contributed: 2}}
-budget: {{epsilon: 1000, delta: 2e-7, window: never}}
+budget: {{epsilon: 1000, delta: DELTA, window: never}}
 rules:
   - name: everything that is measured
     parties: [{MEMBER}]
@@ -58,17 +66,24 @@ rules:
 """
 """Half of delta is for thresholds, which no question here has: an epsilon is read at 1e-7, as the peers'."""
 
-BOTH: Final = f"FROM {TABLE} WHERE venue = 1 AND person IN (SELECT person FROM {TABLE} WHERE venue = 2)"
-SQL: Final = {
-    "Q1": f"SELECT COUNT(*) AS n FROM {TABLE}",
-    "Q2": f"SELECT COUNT(DISTINCT person) AS n FROM {TABLE}",
-    "Q3": f"SELECT region, COUNT(DISTINCT person) AS n FROM {TABLE} GROUP BY region",
-    "Q4": f"SELECT discipline, SUM(amount) AS n FROM {TABLE} GROUP BY discipline",
-    "Q5": f"SELECT region, discipline, AVG(amount) AS n FROM {TABLE} GROUP BY region, discipline",
-    "Q6": f"SELECT MEDIAN(amount) AS n FROM {TABLE}",
-    "Q7": f"SELECT COUNT(DISTINCT person) AS n {BOTH}",
-    "Q8": f"SELECT region, COUNT(DISTINCT person) AS n {BOTH} GROUP BY region",
-}
+
+def questions_of(table: TableName) -> dict[str, str]:
+    """Return the questions, asked of one of the tables."""
+    both = f"FROM {table} WHERE venue = 1 AND person IN (SELECT person FROM {table} WHERE venue = 2)"
+    return {
+        "Q1": f"SELECT COUNT(*) AS n FROM {table}",
+        "Q2": f"SELECT COUNT(DISTINCT person) AS n FROM {table}",
+        "Q3": f"SELECT region, COUNT(DISTINCT person) AS n FROM {table} GROUP BY region",
+        "Q4": f"SELECT discipline, SUM(amount) AS n FROM {table} GROUP BY discipline",
+        "Q5": f"SELECT region, discipline, AVG(amount) AS n FROM {table} GROUP BY region, discipline",
+        "Q6": f"SELECT MEDIAN(amount) AS n FROM {table}",
+        "Q7": f"SELECT COUNT(DISTINCT person) AS n {both}",
+        "Q8": f"SELECT region, COUNT(DISTINCT person) AS n {both} GROUP BY region",
+    }
+
+
+ROLLED: Final = f"SELECT region, discipline, COUNT(*) AS n FROM {TABLE} GROUP BY ROLLUP (region, discipline)"
+SQL: Final = questions_of(TABLE)
 
 Cells = dict[str, float]
 
@@ -81,20 +96,38 @@ class Asked:
     max_rows: int | Auto | None = None
     max_groups: int | None = None
     max_sum: Decimal | Auto | None = None
+    table: TableName = TABLE
     epsilon: Decimal = Decimal(1)
 
 
 def house(directory: Path, data: Sales) -> Room:
-    """Return a room with the table of sales, made under `directory`."""
+    """Return a room with the tables of sales, made under `directory`."""
     room = Room.create(directory / "room", home=Home(directory / "home"), settings=SETTINGS)
     room.add_party(MEMBER, Role.MEMBER)
-    room.declare(DECLARATION.encode())
-    upload(room, TABLE, data.csv)
+    for table, delta in DELTAS.items():
+        room.declare(DECLARATION.replace("TABLE", str(table)).replace("DELTA", delta).encode())
+        upload(room, table, data.csv)
     return room
 
 
 def released(room: Room, asked: Asked, runs: int) -> list[Cells]:
     """Return the answers of `runs` releases with fresh noise, by cell."""
+    return [_cells(plan, release) for plan, release in _releases(room, asked, runs)]
+
+
+def added_up(room: Room, asked: Asked, runs: int) -> list[tuple[Cells, Cells]]:
+    """Return the same answers as they were drawn, and with cells that add up to their totals."""
+    return [
+        (_cells(plan, release), _cells(plan, consistent(release))) for plan, release in _releases(room, asked, runs)
+    ]
+
+
+def _cells(plan: QuestionPlan, release: NoisedRelease) -> Cells:
+    shown = answer_rows(plan, (release,), {}).rows
+    return {"/".join(str(each.value) for each in row[:-1]) or "all": _number(row[-1].value) for row in shown}
+
+
+def _releases(room: Room, asked: Asked, runs: int) -> Iterator[tuple[QuestionPlan, NoisedRelease]]:
     question = Question(
         asked.sql,
         None,
@@ -109,17 +142,16 @@ def released(room: Room, asked: Asked, runs: int) -> list[Cells]:
     validated = admit(question, registry.rulebook(room.connection))
     (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
     charge = next(each for each in paid if each.account == ROOM)
-    found = []
     with ExitStack() as opened:
-        uploads = registry.uploads(room.connection, TABLE)
+        uploads = registry.uploads(room.connection, asked.table)
         readers = []
         for each in uploads:
             key = room.keyring.open(room.connection, KeyId(KeyKind.DATA, each.upload))
             readers.append(room.store.open(room.stored(each), key))
             opened.callback(readers[-1].close)
-        catalog = registry.declarations(room.connection)[TABLE].catalog
+        catalog = registry.declarations(room.connection)[asked.table].catalog
         rows = sum(each.manifest.row_count for each in uploads)
-        backend = DuckDBBackend({TABLE: (catalog, readers)}, rows)
+        backend = MergeBackend({asked.table: (catalog, readers)}, rows)
         surviving = released_keys(plan, noise, backend, charge)
         exact: dict[int | None, ExactVector] = {}
         for _ in range(runs):
@@ -127,12 +159,8 @@ def released(room: Room, asked: Asked, runs: int) -> list[Cells]:
             settled = plan.settled(picked)
             if picked not in exact:
                 exact[picked] = exact_vector(settled, backend, surviving)
-            release = draw(settled, settled_noise(noise, picked), exact[picked], surviving, charge, picked)
-            shown = answer_rows(validated.plan, (release,), {}).rows
-            found.append(
-                {"/".join(str(each.value) for each in row[:-1]) or "all": _number(row[-1].value) for row in shown}
-            )
-    return found
+            drawn = draw(settled, settled_noise(noise, picked), exact[picked], surviving, charge, picked)
+            yield validated.plan, answered(settled, (drawn,))
 
 
 def _number(value: object) -> float:

@@ -3,7 +3,9 @@
 # ruff: noqa: E501 - running text of the report
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from statistics import fmean, stdev
 from typing import Final
 
 
@@ -12,20 +14,47 @@ class Measured:
     """Everything that was measured: for each variant and question its error, or why there is none.
 
     Args:
-        errors: by who, how and question.
+        errors: of each release, by who, how and question.
+        pure: who and how gave pure differential privacy.
         refused: the same, in words.
         skipped: peers that did not run, with why.
         tried: question, bounds, error.
+        added_up: bounds, which cells, their error as drawn, and with cells that add up.
     """
 
     rows: int
     runs: int
     load: str
-    errors: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    seed: int
+    errors: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
+    pure: set[tuple[str, str]] = field(default_factory=lambda: {("room", "pure")})
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     tried: list[tuple[str, str, float]] = field(default_factory=list)
+    added_up: list[tuple[str, str, float, float]] = field(default_factory=list)
 
+    def error(self, who: str, how: str, question: str) -> float | None:
+        """Return the mean error; None if it was not answered."""
+        found = self.errors.get((who, how, question))
+        return None if not found else fmean(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What is compared: a guarantee, and how the room asks under it.
+
+    Args:
+        hows: of the room, with the heads of their columns.
+    """
+
+    pure: bool
+    hows: tuple[tuple[str, str], ...]
+
+
+APPROXIMATE: Final = Arm(False, (("defaults", "room, defaults"), ("auto", "room, `auto`")))
+PURE: Final = Arm(True, (("pure", "room, pure table"),))
+SINGLE: Final = {"Q1", "Q2", "Q6", "Q7"}
+"""Questions for one number, whose error is as uncertain as it is large."""
 
 ASKED: Final = {
     "Q1": ("rows", ""),
@@ -64,51 +93,81 @@ The choice is a noisy one over persons by size; it takes an eighth of a statisti
 is shown with the answer, and is made and paid anew each time. Proof: `cleanroom/query/choosing.py`; tests: `tests/query/test_choosing.py`. With `--margin` the
 promise holds for the widest candidate: the answer's own margin is that or less, never more.
 
-How `auto` aims (at which share of persons, up to which multiple of the default) was settled by looking at results on the very file below, so its figures there are
-better than those on a file that it has not seen; Q4 is about level with Qrlew, whose own runs vary more than the difference.
+How `auto` aims (at which share of persons, up to which multiple of the default) was settled by looking at results on the file of seed 2025. The file below is another.
 """
 
 METHOD: Final = """\
 ## Beside other libraries
 
-{rows} rows of {persons} persons, skewed as sales are (`bench/utility_data.py`): half of them once or twice, a few two hundred times. Error: the
+{rows} rows of {persons} persons, skewed as sales are (`bench/utility_data.py`, seed {seed}): half of them once or twice, a few two hundred times. Error: the
 mean over cells of the absolute difference from the *whole* truth, in the answer's unit, so that what bounds cut off counts; the mean of
-{runs} releases of the room, fewer of the peers'. Everybody spends ε 1 at δ 1e-7 on each question, asked alone, by their own accounting: smartnoise-sql is
-asked for less where its own report says that a question costs more. The peers get bounds that are usual for such data, the same for all: ten rows of a
-person, two regions; each with the better of its variants (Laplace or Gaussian). Machine's load while this ran: {load}.
+{runs} releases of the room with `auto`, ten times as many without, fewer of the peers'. Everybody spends ε 1 on each question, asked alone, by their own accounting:
+smartnoise-sql is asked for less where its own report says that a question costs more. The peers get bounds that are usual for such data, the same for all: ten
+rows of a person, two regions. *Level* is what two standard errors of the difference do not tell apart. Machine's load while this ran: {load}.
+
+Each peer is compared under the guarantee that it gives. A pure ε (δ = 0) says more than (ε, δ), and is what one number asked alone is best at: Laplace noise of
+scale 1/ε errs by 1 at ε 1, a Gaussian that is (1, 1e-7) by 4. But Laplace noise of that scale costs 25 times as much of an account that adds up as the room's does
+(ρ = ε²/2), and a room answers hundreds of questions from one account; so Gaussian noise is the default, and a table with `delta: 0` is pure.
+"""
+
+PURELY: Final = """\
+A count that nobody is shortened in gets noise on whole persons, whose mean error is 2q/(1 − q²) with q = e^−ε: 0.85 at ε 1, 0.96 if it were rounded from finer noise, 1 on the room's
+lattice. That is the geometric mechanism, the least error that pure ε allows for one count: who has it too is level. Keys that shorten a person are clipped in L1, which keeps
+as much of a person as dropping all but two regions does; that, not noise, is the error of Q3. `auto` and medians are not there with pure ε. A question for one number in a room that
+counts ρ is not drawn with Laplace noise at its exact ρ: at equal ρ its mean error is 1/√(2ρ), a Gaussian's √(2/π) = 0.8 of that.
 """
 
 
 def render(found: Measured) -> str:
     """Return the report."""
     peers = sorted({who for who, _, _ in found.errors} - {"room"} | set(found.skipped))
+    persons = f"{found.rows * 3 // 10:,}"
     lines = [
         ABOVE,
-        METHOD.format(rows=f"{found.rows:,}", persons=f"{found.rows * 3 // 10:,}", runs=found.runs, load=found.load),
+        METHOD.format(rows=f"{found.rows:,}", persons=persons, runs=found.runs, load=found.load, seed=found.seed),
+        "### (ε, δ), and zCDP read at δ 1e-7\n",
+        *_table(found, peers, APPROXIMATE),
+        *_unanswered(found, peers),
+        *_reading(found, peers, APPROXIMATE),
+        *_composed(found, peers),
+        "### Pure ε\n",
+        *_table(found, peers, PURE),
+        *_reading(found, peers, PURE),
+        PURELY,
+        *_tried(found),
+        *_added_up(found),
     ]
-    lines += _table(found, peers)
-    lines += _reading(found, peers)
-    lines += _tried(found)
     return "\n".join(lines)
 
 
-def best(found: Measured, who: str, question: str) -> float | None:
-    """Return a peer's error with the better of its variants."""
-    errors = [error for (name, _, asked), error in found.errors.items() if (name, asked) == (who, question)]
+def best(found: Measured, who: str, question: str, *, pure: bool) -> tuple[float, str] | None:
+    """Return a peer's error with the better of its variants under a guarantee, and which that is."""
+    hows = {how for name, how, asked in found.errors if (name, asked) == (who, question)}
+    errors = [(fmean(found.errors[who, how, question]), how) for how in hows if ((who, how) in found.pure) == pure]
     return min(errors, default=None)
 
 
-def _table(found: Measured, peers: list[str]) -> list[str]:
-    head = ["question", "room, defaults", "room, `auto`", *(NAMES[peer] for peer in peers)]
+def _asked(found: Measured, arm: Arm) -> list[str]:
+    return [each for each in ASKED if any(("room", how, each) in found.errors for how, _ in arm.hows)]
+
+
+def _table(found: Measured, peers: list[str], arm: Arm) -> list[str]:
+    there = [peer for peer in peers if any(best(found, peer, each, pure=arm.pure) for each in ASKED)]
+    head = ["question", *(words for _, words in arm.hows), *(NAMES[peer] for peer in there)]
     lines = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
-    for question, (words, unit) in ASKED.items():
+    for question in _asked(found, arm):
+        words, unit = ASKED[question]
         cells = [f"{question} {words}{f' ({unit})' if unit else ''}"]
-        cells += [_number(found.errors["room", how, question]) for how in ("defaults", "auto")]
-        for peer in peers:
-            error = best(found, peer, question)
-            cells.append("–" if error is None else _number(error))
+        cells += [_number(found.error("room", how, question)) for how, _ in arm.hows]
+        for peer in there:
+            known = best(found, peer, question, pure=arm.pure)
+            cells.append(_number(None if known is None else known[0]))
         lines.append(_row(cells))
-    lines.append("")
+    return [*lines, ""]
+
+
+def _unanswered(found: Measured, peers: list[str]) -> list[str]:
+    lines = []
     for peer in peers:
         said = [f"{question}: `{why}`" for (who, question), why in sorted(found.refused.items()) if who == peer]
         answered = {question for who, _, question in found.errors if who == peer}
@@ -120,36 +179,64 @@ def _table(found: Measured, peers: list[str]) -> list[str]:
     return [*lines, ""]
 
 
-def _reading(found: Measured, peers: list[str]) -> list[str]:
-    ahead, equal, behind = [], [], []
-    for question in ASKED:
-        others = [(error, peer) for peer in peers if (error := best(found, peer, question)) is not None]
+def _reading(found: Measured, peers: list[str], arm: Arm) -> list[str]:
+    ahead, level, behind = [], [], []
+    for question in _asked(found, arm):
+        others = [(*known, peer) for peer in peers if (known := best(found, peer, question, pure=arm.pure)) is not None]
         if not others:
             continue
-        mine = min(found.errors["room", how, question] for how in ("defaults", "auto"))
-        least, who = min(others)
-        (ahead if mine < least else equal if mine == least else behind).append((question, mine, least, who))
+        mine, how = min(
+            (fmean(runs), how) for how, _ in arm.hows if (runs := found.errors.get(("room", how, question)))
+        )
+        least, variant, who = min(others)
+        ours = found.errors["room", how, question]
+        unsure = math.hypot(
+            _standard_error(ours, ours, question), _standard_error(found.errors[who, variant, question], ours, question)
+        )
+        kind = level if abs(mine - least) <= 2 * unsure else ahead if mine < least else behind
+        kind.append((question, mine, least, who))
     lines = [f"The room errs least on {_listed(ahead)}."]
-    if equal:
-        lines.append(f"Level with the best of them on {_listed(equal)}.")
-    for question, mine, least, who in behind:
-        lines.append(f"Behind on {question}: {_number(mine)} against {_number(least)} of {NAMES[who]}.")
-    lines += [
-        "",
-        "A question for *one* number, or for few, asked alone, is what pure ε is best at: Laplace noise of scale 1/ε errs by 1 at ε 1, while a Gaussian that is",
-        "(1, 1e-7) errs by 4. But Laplace noise of that scale costs 25 times as much of an account that adds up as the room's does (ρ = ε²/2), and a room answers",
-        "hundreds of questions from one account. At the same ρ, as one of many questions:",
+    for words, kind in (("Level", level), ("Behind", behind)):
+        lines += [
+            f"{words} on {question}: {_number(mine)} beside {_number(least)} of {NAMES[who]}."
+            for question, mine, least, who in kind
+        ]
+    # A list, so that each stands on its own line.
+    return [*(f"- {line}" for line in lines), ""]
+
+
+def _standard_error(errors: list[float], ours: list[float], question: str) -> float:
+    """Return the standard error of a mean error; of fewer than three runs as if they varied as ours, or by all."""
+    spread = stdev(errors) if len(errors) > 2 else max(stdev(ours), fmean(errors) if question in SINGLE else 0.0)
+    return spread / math.sqrt(len(errors))
+
+
+def _composed(found: Measured, peers: list[str]) -> list[str]:
+    lines = [
+        "At the same ρ, as one of many questions of one account:",
         "",
         _row(["question", "room, defaults", *(NAMES[peer] for peer in COMPOSED if peer in peers)]),
         _row(["---", *["---:"] * (1 + sum(peer in peers for peer in COMPOSED))]),
     ]
     for question in ASKED:
-        cells = [question, _number(found.errors["room", "defaults", question])]
-        for peer, variant in COMPOSED.items():
-            if peer in peers:
-                error = found.errors.get((peer, variant, question))
-                cells.append("–" if error is None else _number(error))
+        cells = [question, _number(found.error("room", "defaults", question))]
+        cells += [_number(found.error(peer, variant, question)) for peer, variant in COMPOSED.items() if peer in peers]
         lines.append(_row(cells))
+    return [*lines, ""]
+
+
+def _added_up(found: Measured) -> list[str]:
+    lines = [
+        "## Cells that add up",
+        "",
+        "`--consistent` adjusts the cells of ROLLUP, CUBE or GROUPING SETS by least squares so that they add up to their totals, for nothing, as labelled post-processing",
+        "(`cleanroom/query/consistent.py`). Rows by region and discipline, their totals, the same draws both ways. What it wins in noise is little, most where a total has",
+        "few cells; it is for tables that must add up. Where bounds cut (second part), they cut totals more than cells, and adding up moves totals towards their cells.",
+        "",
+        _row(["bounds", "numbers", "as drawn", "adding up"]),
+        _row(["---", "---", "---:", "---:"]),
+    ]
+    lines += [_row([words, which, _number(drawn), _number(mine)]) for words, which, drawn, mine in found.added_up]
     return [*lines, ""]
 
 
@@ -170,7 +257,9 @@ def _listed(found: list[tuple[str, float, float, str]]) -> str:
     return ", ".join(question for question, *_ in found) or "none"
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value else "0"
 
 

@@ -100,7 +100,7 @@ def asked(path: str, runs: int) -> Iterator[dict[str, object]]:
             for _ in range(runs):
                 try:
                     found = [row.asDict() for row in session.evaluate(question, privacy_budget=budget).collect()]
-                    yield {"q": name, "variant": variant, "cells": cells(name, found)}
+                    yield {"q": name, "variant": variant, "pure": variant == "ε 1", "cells": cells(name, found)}
                 except Exception as error:
                     yield {"q": name, "variant": variant, "unsupported": f"{type(error).__name__}: {str(error)[-160:]}"}
                     break

@@ -337,6 +337,14 @@ def _question(adder: Adder, parser: Parser) -> None:
         ),
     )
     options.add_argument(
+        "--consistent",
+        action="store_true",
+        help=words.of(
+            "avec ROLLUP, CUBE ou GROUPING SETS : cases ajustées pour s'additionner à leurs totaux ; gratuit",
+            "with ROLLUP, CUBE or GROUPING SETS: cells adjusted to add up to their totals; free",
+        ),
+    )
+    options.add_argument(
         "--format",
         choices=FORMATS,
         default="table",

@@ -55,6 +55,7 @@ def query(console: Console, arguments: argparse.Namespace) -> int:
                 max_groups_contributed=arguments.max_groups,
                 weights=arguments.weights,
                 max_sum=arguments.max_sum,
+                consistent=arguments.consistent,
             )
         except Refused as refused:
             console.refused(refused, sql)
@@ -125,6 +126,7 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
                 max_groups_contributed=arguments.max_groups,
                 weights=arguments.weights,
                 max_sum=arguments.max_sum,
+                consistent=arguments.consistent,
             )
         except Refused as refused:
             console.refused(refused, sql)

@@ -211,6 +211,22 @@ class Bounds:
         return self.one_cell and self.cells * len(self.components) == 1
 
     @property
+    def grain(self) -> int:
+        """Lattice steps that every number of every vector is a multiple of, for pure noise; 1 where none is known.
+
+        Where a person who fills every cell is within the norm, nobody is ever shortened (S31): a count's entry is then
+        steps·n, and an undivided total's steps·t, for whole n and t. So all vectors lie on multiples of the greatest
+        common divisor g of these steps, and noise drawn on multiples of g hides v as noise of scale s/g on whole
+        numbers hides v/g: two vectors norm apart in L1 are norm/g apart in these, and the loss is (norm/g)/(s/g), the
+        same as on the lattice (S11, S32). Means are cut by rows, and so lie on the lattice itself.
+        """
+        if not self.pure or self.norm < self.cells * sum(each.reach for each in self.components):
+            return 1
+        whole = {Measured.PERSONS, Measured.ROWS, Measured.TOTAL}
+        steps = (each.steps if each.measured in whole and not each.shift else 1 for each in self.components)
+        return max(1, math.gcd(*steps))
+
+    @property
     def most_surviving(self) -> int:
         """How many unknown keys are answered at most: the others are cut after noise, fewest persons first (S41)."""
         width = max(1, len(self.components))

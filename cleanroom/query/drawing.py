@@ -10,15 +10,18 @@ from cleanroom.accounting.privacy_loss import PureEpsilon, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.contribution import streamed
 from cleanroom.query.drawn import Drawn
-from cleanroom.query.mechanisms import choice_reach, draws
+from cleanroom.query.mechanisms import choice_reach, draws, grained_scale
 from cleanroom.query.noise import add_laplace, add_noise, noisy_max
 from cleanroom.query.quantiles import scores
 from cleanroom.query.sizes import persons_by_size, size_columns
 from cleanroom.query.unknown_keys import counted_keys, key_columns, surviving_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cleanroom.accounting.account import Charge
     from cleanroom.query.backend import Backend
+    from cleanroom.query.bound import Bounds
     from cleanroom.query.cells import SurvivingKeys
     from cleanroom.query.contribution import ExactVector
     from cleanroom.query.mechanisms import Noise
@@ -96,7 +99,7 @@ def draw(
         first = due.pop(0)
         if bounds.pure:
             epsilon = PureEpsilon.at_least(first.epsilon_at(first.reach.everywhere))
-            steps = add_laplace(exact.values, norm=bounds.norm, scale=noise.vector, charged=epsilon)
+            steps = _on_grain(bounds, exact.values, noise.vector, epsilon)
         else:
             paid = Rho.at_least(first.loss)
             steps = add_noise(exact.values, norm=bounds.norm, scale=noise.vector, charged=paid)
@@ -112,3 +115,21 @@ def draw(
         )
     )
     return Drawn(noise, steps, chosen, surviving, picked)
+
+
+def _on_grain(bounds: Bounds, values: Sequence[int], scale: float, charged: PureEpsilon) -> tuple[int, ...]:
+    """Noise a pure vector on multiples of its grain (`Bounds.grain`), the least that its norm needs to hide a person.
+
+    Raises:
+        InvariantBroken: a number lies between two multiples, or this draw would cost more than was charged.
+    """
+    grain = bounds.grain
+    if any(value % grain for value in values) or bounds.norm % grain:
+        raise InvariantBroken("a vector lies off the grain of its noise")
+    noised = add_laplace(
+        [value // grain for value in values],
+        norm=bounds.norm // grain,
+        scale=grained_scale(bounds, scale),
+        charged=charged,
+    )
+    return tuple(grain * value for value in noised)

@@ -108,8 +108,14 @@ def shares_before_finish(plan: QuestionPlan, split: Split) -> list[tuple[int, fl
 
 
 def scales_after(plan: QuestionPlan, releases: tuple[NoisedRelease, ...]) -> list[tuple[int, float | None]]:
-    """Return place and the noise's standard deviation of each value of the answer that is a released one."""
-    scales = [_by_output(release.plan, scales_of(release.plan, release.scale)) for release in releases]
+    """Return place and the noise's standard deviation of each value of the answer that is a released one.
+
+    None where cells were made to add up: it then differs between grouping sets, as margins show.
+    """
+    scales = [
+        {} if release.spread else _by_output(release.plan, scales_of(release.plan, release.scale))
+        for release in releases
+    ]
     return _of_values(plan, scales)
 
 

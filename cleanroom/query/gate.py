@@ -36,6 +36,7 @@ from cleanroom.query.public.printing import public_statement
 from cleanroom.query.public.work import require_work
 from cleanroom.query.refusals import refusal
 from cleanroom.query.sector import require_cohorts
+from cleanroom.query.totals import require_consistent
 from cleanroom.query.usage import (
     analyses_of,
     functions_of,
@@ -55,6 +56,7 @@ class Question:
         max_groups_contributed: cells of a person that count in full, or None for the tables' default.
         weights: which values of the answer get which part of the price; none for equal parts.
         max_sum: greatest total of a person in a cell, in the sum's unit, or None for what the rows give.
+        consistent: whether cells are made to add up to their totals after noise (`query.consistent`).
     """
 
     sql: str
@@ -67,6 +69,7 @@ class Question:
     max_groups_contributed: int | None = None
     weights: Weights = ()
     max_sum: Decimal | Auto | None = None
+    consistent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class ValidatedPlan:
         "caps",
         "charges",
         "cohorts",
+        "consistent",
         "epsilon",
         "noises",
         "paid",
@@ -115,6 +119,7 @@ class ValidatedPlan:
     noises: tuple[Noise, ...]
     paid: tuple[tuple[Charge, ...], ...]
     epsilon: float
+    consistent: bool
     cohorts: tuple[frozenset[PartyId], ...]
     policy_digest: Digest
 
@@ -186,6 +191,8 @@ def _admitted(question: Question, room: Rulebook) -> ValidatedPlan:
         bound.finish,
     )
     _require_runnable(plan)
+    if question.consistent:
+        require_consistent(plan)
     cohorts = require_cohorts(plan.releases, chosen, question.party, room.declarations, room.cohorts)
     budgets = {table: room.declarations[table].budget for table in tables}
     priced = price(plan.releases, question.precision, chosen, budgets)
@@ -210,6 +217,7 @@ def _admitted(question: Question, room: Rulebook) -> ValidatedPlan:
         noises=priced.noises,
         paid=priced.paid,
         epsilon=priced.epsilon,
+        consistent=question.consistent,
         cohorts=cohorts,
         policy_digest=Digest.of(digests.encode()),
     )

@@ -13,9 +13,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cleanroom.accounting.accountant import Draw, Reach, ReleaseNorm, VectorShape
+from cleanroom.accounting.privacy_loss import float_up
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.key_threshold import delta_of
-from cleanroom.query.noise import laplace_margin95, largest_laplace_scale, largest_scale, margin95
+from cleanroom.query.noise import LAPLACE_MOSTLY_NONE, laplace_margin95, largest_laplace_scale, largest_scale, margin95
 
 if TYPE_CHECKING:
     from cleanroom.query.bound import BoundChoice, Bounds, QuantileBound
@@ -95,9 +96,14 @@ def vector_reach(bounds: Bounds) -> Reach:
     return ReleaseNorm(bounds.norm, shape_of(bounds)).reach
 
 
+def grained_scale(bounds: Bounds, scale: float) -> float:
+    """Return the scale of a pure vector's noise in multiples of its grain, rounded up: no dearer than `scale`."""
+    return float_up(Fraction(scale) / bounds.grain)
+
+
 def vector_margin95(bounds: Bounds, scale: float) -> float:
     """Return the least whole number of steps that the noise of a release's numbers stays within 19 times of 20."""
-    return laplace_margin95(scale) if bounds.pure else margin95(scale)
+    return bounds.grain * laplace_margin95(grained_scale(bounds, scale)) if bounds.pure else margin95(scale)
 
 
 def vector_deviation(bounds: Bounds, scale: float) -> float:
@@ -105,12 +111,22 @@ def vector_deviation(bounds: Bounds, scale: float) -> float:
 
     Discrete Laplace noise of scale s has the variance 2q/(1 - q)², q = exp(-1/s), whose root is 1/(√2·sinh(1/2s)).
     """
-    return 1 / (math.sqrt(2) * math.sinh(1 / (2 * scale))) if bounds.pure else scale
+    if not bounds.pure:
+        return scale
+    return bounds.grain / (math.sqrt(2) * math.sinh(1 / (2 * grained_scale(bounds, scale))))
 
 
 def widest_scale(bounds: Bounds, most: Fraction) -> float:
-    """Return the largest scale of a release's noise whose margin is at most `most` steps; 0 if there is none."""
-    return largest_laplace_scale(most) if bounds.pure else largest_scale(most)
+    """Return the largest scale of a release's noise whose margin is at most `most` steps; 0 if there is none.
+
+    Of a pure vector to 2^-30 of it; the product's rounding is taken off.
+    """
+    if not bounds.pure:
+        return largest_scale(most)
+    if most < bounds.grain > 1:
+        # Less than one grain: nothing but no noise at all, 19 times out of 20.
+        return bounds.grain * LAPLACE_MOSTLY_NONE
+    return largest_laplace_scale(most / bounds.grain) * bounds.grain * (1 - 2.0**-40)
 
 
 def quantile_reach(quantile: QuantileBound, *, one_cell: bool) -> Reach:

@@ -24,6 +24,9 @@ MAP_SLACK: Final = 1 + Fraction(1, 2**49)
 """How far OpenDP's map may lie above the exact loss. The norm, its quotient by the scale and the square of that are
 each rounded up by at most u = 2^-52, the first two before squaring: (1 + u)^5 < 1 + 8u."""
 
+LAPLACE_MOSTLY_NONE: Final = (1 - 2.0**-30) / math.log(39)
+"""The largest scale, to 2^-30, at which discrete Laplace noise is 0 19 times of 20: 2q/(1 + q) = 5 % at q = 1/39."""
+
 _WEIGHT_BITS: Final = 48
 
 _EXACT_MARGIN_BELOW: Final = 4096.0

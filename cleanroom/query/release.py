@@ -69,6 +69,8 @@ class NoisedRelease:
         surviving: the unknown keys that passed the threshold; None if all keys are public.
         picked: the place of the bound that was chosen, where there was one to choose; the plan is settled with it.
         draws: of how many draws it is the combination (`query.combining`).
+        spread: where cells were made to add up (`query.consistent`), for each grouping set the scale of its noise in
+            that of the draw; none where they are as drawn.
     """
 
     plan: Plan
@@ -78,6 +80,7 @@ class NoisedRelease:
     surviving: SurvivingKeys | None = None
     picked: int | None = None
     draws: int = 1
+    spread: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         bounds = self.plan.bounds
@@ -111,11 +114,10 @@ class NoisedRelease:
         """Yield every cell: set by set, surviving keys in code-point order, public keys in their domains' order."""
         bounds = self.plan.bounds
         width = len(bounds.components)
-        margin = vector_margin95(bounds, self.scale) if self.draws == 1 else combined_margin95(self.scale)
         asked = [output.statistic for output in self.plan.outputs if isinstance(output, StatisticOutput)]
         places = [_places(self.plan, statistic) for statistic in asked]
         units = [_units(self.plan, statistic) for statistic in asked]
-        margins = [[float(unit) * margin for unit in each] for each in units]
+        margins = [self._spreads(places, units, factor) for factor in self.spread or (1.0,)]
         for number in range(self.cell_count):
             if self.surviving is not None and bounds.counted_by_threshold:
                 persons = Fraction(self.surviving.counted[number])
@@ -128,6 +130,24 @@ class NoisedRelease:
                     for mine, each in zip(places, units, strict=True)
                 ]
             yield self._cell(number, persons, estimates, margins, places)
+
+    def _spreads(
+        self, places: Sequence[tuple[int, ...]], units: Sequence[tuple[Fraction, ...]], factor: float
+    ) -> list[list[float]]:
+        """Return the 95 % margin of each part of each statistic.
+
+        Args:
+            factor: what adding up has made of the noise's scale; it leaves numbers of persons as they are.
+        """
+        components = self.plan.bounds.components
+        drawn = vector_margin95(self.plan.bounds, self.scale) if self.draws == 1 else combined_margin95(self.scale)
+        adjusted = combined_margin95(self.scale * factor) if self.spread else drawn
+        kept = {at for at, each in enumerate(components) if each.measured is Measured.PERSONS}
+        return [
+            # A quantile has a place and no unit.
+            [float(unit) * (drawn if at in kept else adjusted) for at, unit in zip(mine, each, strict=False)]
+            for mine, each in zip(places, units, strict=True)
+        ]
 
     def withheld(self) -> tuple[int, ...]:
         """Return the cells whose noised persons fall below the owners' threshold (S37)."""
@@ -147,7 +167,7 @@ class NoisedRelease:
         number: int,
         persons: Fraction,
         estimates: Sequence[Sequence[Fraction]],
-        margins: Sequence[Sequence[float]],
+        margins: Sequence[Sequence[Sequence[float]]],
         places: Sequence[tuple[int, ...]],
     ) -> Cell:
         plan = self.plan
@@ -162,8 +182,9 @@ class NoisedRelease:
         if plan.bounds.threshold and persons < plan.bounds.threshold:
             return Cell(tuple(shown), tuple(Value(None, None) for _ in places), CellState.SUPPRESSED)
         values = []
+        spreads_here = margins[set_at if self.spread else 0]
         asked = [plan.statistics[output.statistic] for output in plan.outputs if isinstance(output, StatisticOutput)]
-        for statistic, mine, numbers, spreads in zip(asked, places, estimates, margins, strict=True):
+        for statistic, mine, numbers, spreads in zip(asked, places, estimates, spreads_here, strict=True):
             if isinstance(statistic, Quantile):
                 quantile = plan.bounds.quantiles[mine[0]]
                 code = quantile.candidate(self.chosen[mine[0]][number])

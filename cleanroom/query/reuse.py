@@ -80,16 +80,20 @@ def reuse_key(room: RoomId, plan: Plan, noise: Noise, states: Sequence[TableStat
         room,
         str(plan.numbers()),
         LATTICE_BITS,
-        _mechanisms(noise),
+        _mechanisms(plan, noise),
         [[str(each.table), each.version, list(each.epochs), str(each.declaration)] for each in states],
     ]
     return Digest.of(json.dumps(content, separators=(",", ":"), ensure_ascii=True).encode())
 
 
-def _mechanisms(noise: Noise) -> list[object]:
+def _mechanisms(plan: Plan, noise: Noise) -> list[object]:
     """Return which mechanisms draw, apart from their scales."""
+    vector = None if noise.vector is None else "discrete gaussian"
+    if plan.bounds.grain > 1:
+        # Its margins are another's than those of noise on the whole lattice; that a bound is pure is in the plan.
+        vector = f"discrete laplace on multiples of {plan.bounds.grain}"
     return [
-        "discrete gaussian" if noise.vector is not None else None,
+        vector,
         ["noisy max"] * len(noise.quantiles),
         "gaussian threshold" if noise.keys is not None else None,
     ]

@@ -21,6 +21,7 @@ from cleanroom.accounting.privacy_loss import Rho, shown_epsilon
 from cleanroom.catalog.reference import DAMAGED
 from cleanroom.errors import Bilingual, Fault, NotVerified, Refused
 from cleanroom.query.combining import answered
+from cleanroom.query.consistent import PREVIEWED, consistency_notes, consistent
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.drawing import draw, picked_bound, released_keys
 from cleanroom.query.drawn import STORED_DAMAGED, Drawn
@@ -116,9 +117,10 @@ def ask(room: Room, request: SignedRequest) -> Answer:
             log_refusal(room, request, fault)
         raise
     if charged is None:
-        table, suppressed = answer_table(validated.plan, releases, read)
+        table, suppressed = answer_table(validated.plan, _shown(validated, releases), read)
     else:
         releases, table, suppressed, index = _paid_answer(room, charged, read)
+    shown = _shown(validated, releases)
     # The answer is paid and logged; that this machine could not note the checkpoint must not lose it.
     with suppress(OSError):
         room.remember_log()
@@ -126,8 +128,9 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         table,
         suppressed,
         due_epsilon(room, validated, due),
-        noise_scales(validated.plan, releases),
-        question_notes(validated.plan, [each.plan for each in releases]),
+        noise_scales(validated.plan, shown),
+        question_notes(validated.plan, [each.plan for each in releases])
+        + (consistency_notes(shown) if validated.consistent else ()),
         costs(room, validated, due, entered=True),
         provenance(validated, due, releases, versions, at=now),
         receipt_of(room, index),
@@ -144,7 +147,7 @@ def _paid_answer(
         room.remember_log()
         keys = open_data_keys(room.connection, room.keyring, room.journal, charged, at=room.now())
         releases, drawn = _releases(room, charged, keys, read)
-        table, suppressed = answer_table(charged.validated.plan, releases, read)
+        table, suppressed = answer_table(charged.validated.plan, _shown(charged.validated, releases), read)
         wait_for_tick(started)
         return releases, table, suppressed, log_release(room, charged, releases, drawn)
     except BaseException as error:
@@ -156,6 +159,11 @@ def _paid_answer(
             # What failed may depend on rows: the analyst learns only that it did, by one message (S23).
             raise failed_after_charge() from None
         raise
+
+
+def _shown(validated: ValidatedPlan, releases: tuple[NoisedRelease, ...]) -> tuple[NoisedRelease, ...]:
+    """Return what is shown of releases: as they are logged and stored, or with cells that add up."""
+    return tuple(map(consistent, releases)) if validated.consistent else releases
 
 
 def wait_for_tick(started: float) -> None:
@@ -200,7 +208,7 @@ def preview(room: Room, request: SignedRequest) -> Preview:
     bounds = [release.bounds for release in validated.plan.releases]
     return Preview(
         preview_margins(validated, due),
-        question_notes(validated.plan),
+        question_notes(validated.plan) + ((PREVIEWED,) if validated.consistent else ()),
         sum(each.cells for each in bounds),
         max(each.max_rows for each in bounds),
         max(each.max_groups for each in bounds),

@@ -41,6 +41,7 @@ def question_from(content: Mapping[str, object], party: registry.Party) -> Quest
         _counted(content.get("max_groups_contributed")),
         read_weights(_exact_weights(content.get("weights"))),
         _total(content.get("max_sum")),
+        content.get("consistent") is True,
     )
 
 

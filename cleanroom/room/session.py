@@ -40,6 +40,7 @@ class Session:
         max_groups_contributed: int | None = None,
         weights: Mapping[str, object] | None = None,
         max_sum: object = None,
+        consistent: bool = False,
     ) -> Answer:
         """Ask a question.
 
@@ -51,13 +52,14 @@ class Session:
             max_groups_contributed: cells of a person that count in full; None for the tables' default.
             weights: the part of the price that each value of the answer gets, by its name; 1 where none is given.
             max_sum: greatest total of a person in a cell, in the sum's unit, or "auto"; None for what the rows give.
+            consistent: whether the cells of ROLLUP, CUBE or GROUPING SETS are made to add up to their totals.
 
         Raises:
             Refused: with `.refusals`; nothing was charged.
         """
         content = _question(
             sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed, weights, max_sum
-        )
+        ) | _after(consistent)
         with asking(self.room.path):
             return question.ask(self.room, self._signed("query", content))
 
@@ -73,11 +75,12 @@ class Session:
         max_groups_contributed: int | None = None,
         weights: Mapping[str, object] | None = None,
         max_sum: object = None,
+        consistent: bool = False,
     ) -> Preview:
         """Say what the same question would cost and how precise it would be, charging nothing."""
         content = _question(
             sql, purpose, epsilon, margin, parameters, max_rows_contributed, max_groups_contributed, weights, max_sum
-        )
+        ) | _after(consistent)
         return question.preview(self.room, self._signed("preview", content))
 
     def check(self, questions: Sequence[object], *, purpose: str) -> list[dict[str, object]]:
@@ -98,6 +101,11 @@ class Session:
             content=content,
             at=self.room.now(),
         )
+
+
+def _after(consistent: bool) -> dict[str, object]:
+    """Return what a request says of post-processing; nothing where there is none, as requests of before."""
+    return {"consistent": True} if consistent else {}
 
 
 def _question(

@@ -181,6 +181,52 @@ def test_a_bound_is_chosen_and_shown(room: Cooperative, tmp_path: Path) -> None:
     assert [cost["rho"] for cost in answer["cost"]] == [cost["rho"] for cost in preview["cost"]]
 
 
+def test_cells_that_add_up_are_labelled_and_free_beside_the_same_as_drawn(room: Cooperative, tmp_path: Path) -> None:
+    question = f"SELECT discipline, COUNT(*) AS ventes FROM ({ARMS}) AS s GROUP BY ROLLUP (discipline)"  # noqa: S608
+    asked = (*OBSERVATORY, "--epsilon", "1", "--format", "json")
+    drawn = json.loads(room("query", room.room, *asked, question, lang="en").out)
+    before = charged(room)
+    preview = json.loads(room("preview", room.room, *asked, "--consistent", question, lang="fr").out)
+    assert any("ajustés pour s'additionner" in note for note in preview["notes"])
+    sheet = tmp_path / "a.md"
+    ran = room("query", room.room, *asked, "--consistent", "--sheet", sheet, question, lang="en")
+    assert ran.code == 0, ran.err
+    answer = json.loads(ran.out)
+    assert answer["sources"] == ["stored"]
+    assert charged(room) == before
+    columns = answer["columns"]
+    values = {row[0]: row[columns.index("ventes")] for row in answer["rows"]}
+    margins = {row[0]: row[columns.index("ventes_margin95")] for row in answer["rows"]}
+    as_drawn = {row[0]: row[columns.index("ventes")] for row in drawn["rows"]}
+    assert values[None] == pytest.approx(sum(value for key, value in values.items() if key is not None))
+    assert as_drawn[None] != pytest.approx(sum(value for key, value in as_drawn.items() if key is not None))
+    assert all(margins[row[0]] < row[columns.index("ventes_margin95")] for row in drawn["rows"])
+    assert any("adjusted afterwards by least squares" in note for note in answer["notes"])
+    assert "adjusted afterwards by least squares" in sheet.read_text(encoding="utf-8")
+    assert answer["noise_scale"] == {"ventes": None}
+    # The log says what was asked for; what it digests is what was drawn.
+    reused = [
+        each for each in json.loads(room("log", room.room, "--format", "json").out) if each["type"] == "query.reused"
+    ]
+    assert reused[-1]["details"]["content"]["consistent"] is True
+
+
+@pytest.mark.parametrize(
+    ("question", "word"),
+    [
+        ("SELECT discipline, COUNT(*) AS n FROM ({arms}) AS s GROUP BY 1", "ROLLUP"),
+        ("SELECT discipline, COUNT(DISTINCT person) AS n FROM ({arms}) AS s GROUP BY ROLLUP (discipline)", "persons"),
+        ("SELECT discipline, COUNT(*) * 2 AS n FROM ({arms}) AS s GROUP BY ROLLUP (discipline)", "compute"),
+    ],
+)
+def test_what_cannot_add_up_is_refused_before_it_is_charged(room: Cooperative, question: str, word: str) -> None:
+    before = charged(room)
+    ran = room("query", room.room, *OBSERVATORY, "--consistent", question.format(arms=ARMS), lang="en")
+    assert (ran.code, ran.out) == (3, "")
+    assert word in ran.err
+    assert charged(room) == before
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [

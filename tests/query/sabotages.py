@@ -31,6 +31,7 @@ CELLS, CLIPPING, BOUND = "cleanroom.query.row_cells", "cleanroom.query.clipping"
 PRICING, MECHANISMS, QUANTILES = "cleanroom.query.pricing", "cleanroom.query.mechanisms", "cleanroom.query.quantiles"
 UNKNOWN, RUNS, MERGING = "cleanroom.query.unknown_keys", "cleanroom.storage.token_runs", "cleanroom.query.merging"
 REUSE, CANONICAL = "cleanroom.query.reuse", "cleanroom.query.canonical"
+CONSISTENT = "cleanroom.query.consistent"
 KEY_TEST = "test_combining:test_everything_that_changes_a_number_is_in_the_key"
 SPELLINGS = "test_canonical:test_one_question_has_one_plan_however_it_is_spelled"
 FITS = "if high < square_high or (high == square_high and low <= square_low):"
@@ -365,6 +366,30 @@ SABOTAGES = (
     Sabotage(
         "Gaussian noise in a pure question", "cleanroom.query.drawing", "if bounds.pure:", "if bounds.pure and False:",
         "test_pure:test_a_pure_draw_is_laplace",
+    ),
+    Sabotage(
+        "a grain where people are shortened", BOUND, "if not self.pure or self.norm < self.cells * sum(each.reach for each in self.components):", "if not self.pure:",
+        "test_pure:test_one_number_has_the_noise_of_whole_persons_and_a_shortened_one_that_of_the_lattice",
+    ),
+    Sabotage(
+        "a vector off its grain", "cleanroom.query.drawing", "if any(value % grain for value in values) or", "if",
+        "test_pure:test_a_number_between_two_grains_gets_no_noise",
+    ),
+    Sabotage(
+        "half the noise on a grain", "cleanroom.query.drawing", "scale=grained_scale(bounds, scale),", "scale=grained_scale(bounds, scale) / 2,",
+        "test_pure:test_a_single_count_errs_as_little_as_whole_noise_can", ("1",),
+    ),
+    Sabotage(
+        "cells add up though one is withheld", CONSISTENT, " or release.withheld():", ":",
+        "test_consistent:test_nothing_is_adjusted_where_a_cell_is_withheld",
+    ),
+    Sabotage(
+        "persons add up", "cleanroom.query.totals", "if each.measured is not Measured.PERSONS", "if True",
+        "test_consistent:test_cells_add_up_exactly_and_persons_stay_as_drawn",
+    ),
+    Sabotage(
+        "totals and cells as precise as each other", CONSISTENT, "total = total + _summed(marginal, away) * Fraction(1, _rest(sizes, chosen, effect))",
+        "total = total + _summed(marginal, away) * Fraction(1)", "test_consistent:test_an_independent_least_squares_says_the_same_numbers_and_variances",
     ),
     Sabotage(
         "quantiles in a pure question", BOUND, "    if pure:\n        _require_sums", "    if False:\n        _require_sums",

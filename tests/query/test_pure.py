@@ -70,6 +70,7 @@ def check_leaving(rng: Random, seed: int) -> None:
     room = hostile_room(Random(seed), made)
     engine = Engine(a_plan)
     whole = engine.vector(room)
+    assert not any(value % a_plan.bounds.grain for value in (*whole, a_plan.bounds.norm))
     for person in room.persons[:2]:
         assert distance(whole, engine.vector(room.without(person))) <= a_plan.bounds.norm
         for table in a_plan.tables:
@@ -105,6 +106,53 @@ def test_a_person_with_full_contributions_has_the_norm_and_a_heavier_one_no_more
         found = admit(sql, None, made, pure=True)
         length = sum(map(abs, Engine(found).vector(Room(made, {TNM: (rows,)}))))
         assert a_plan.bounds.norm - len(regions) <= length <= a_plan.bounds.norm
+
+
+def test_one_number_has_the_noise_of_whole_persons_and_a_shortened_one_that_of_the_lattice() -> None:
+    made = {TNM: catalog_of(TNM, contribution=Contribution(3, 2))}
+    grains = {
+        "SELECT COUNT(DISTINCT person) AS n FROM tnm.visits": 1,
+        "SELECT COUNT(*) AS n FROM tnm.visits": 1,
+        "SELECT SUM(seats) AS n FROM tnm.visits": 1,
+        "SELECT COUNT(DISTINCT person) AS n, COUNT(*) AS m FROM tnm.visits": 1,
+        # Two of three regions in full: who goes to all is shortened.
+        "SELECT region, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY region": None,
+        "SELECT AVG(seats) AS n FROM tnm.visits": None,
+    }
+    for sql, unit in grains.items():
+        bounds = admit(sql, None, made, pure=True).bounds
+        steps = [component.steps for component in bounds.components]
+        assert bounds.grain == (1 if unit is None else math.gcd(*steps)), sql
+        assert admit(sql, None, made).bounds.grain == 1
+
+
+def test_a_number_between_two_grains_gets_no_noise() -> None:
+    made = {TNM: catalog_of(TNM, contribution=Contribution(3, 2))}
+    a_plan = admit("SELECT COUNT(DISTINCT person) AS n FROM tnm.visits", None, made, pure=True)
+    (noise,) = priced((a_plan,), Epsilon(Decimal(1)), {TNM}).noises
+    room, _ = charges_of(draws(a_plan.bounds, noise), {TNM}, {TNM})
+    draw(a_plan, noise, ExactVector((7 * a_plan.bounds.grain,)), None, room)
+    with pytest.raises(InvariantBroken):
+        draw(a_plan, noise, ExactVector((7 * a_plan.bounds.grain + 1,)), None, room)
+
+
+@pytest.mark.parametrize("epsilon", ["0.5", "1", "2"])
+def test_a_single_count_errs_as_little_as_whole_noise_can(epsilon: str) -> None:
+    """Its law is that of the geometric mechanism, the best there is for one count: mean error 2q/(1 - q²), q = e^-ε."""
+    made = {TNM: catalog_of(TNM)}
+    a_plan = admit("SELECT COUNT(DISTINCT person) AS n FROM tnm.visits", None, made, pure=True)
+    (noise,) = priced((a_plan,), Epsilon(Decimal(epsilon)), {TNM}).noises
+    room, _ = charges_of(draws(a_plan.bounds, noise), {TNM}, {TNM})
+    (unit,) = (component.step for component in a_plan.bounds.components)
+    many = 4_000
+    drawn = [draw(a_plan, noise, ExactVector((0,)), None, room).steps[0] * unit for _ in range(many)]
+    assert all(each.denominator == 1 for each in drawn)
+    assert lies_within(Counter(map(int, drawn)), 1 / float(epsilon), many)
+    inside = sum(
+        abs(each) * a_plan.bounds.components[0].steps <= vector_margin95(a_plan.bounds, noise.vector or 0)
+        for each in drawn
+    )
+    assert inside / many >= 0.95 - math.sqrt(math.log(1 / FALSE_ALARM) / (2 * many))
 
 
 def test_hiding_at_one_member_reaches_twice_the_norm() -> None:

@@ -1,0 +1,204 @@
+"""Cells that were made to add up do, exactly; least squares by another road says the same; margins cover."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from itertools import product
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rooms import TNM, admit, catalog_of
+from slow_vector import planned
+
+from cleanroom.accounting.privacy_loss import Rho
+from cleanroom.errors import Refused
+from cleanroom.query.bound import Measured
+from cleanroom.query.consistent import consistent, variance_factor
+from cleanroom.query.noise import add_noise
+from cleanroom.query.plan import Plan, QuestionPlan
+from cleanroom.query.release import NoisedRelease
+from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, KeyOutput, Mean, StatisticOutput, Sum
+from cleanroom.query.totals import additive, require_consistent
+
+LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+FALSE_ALARM = 1e-9
+ROLLUP = ((), (0,), (0, 1))
+CUBE = ((), (0,), (0, 1), (1,))
+SETS = (
+    ROLLUP,
+    CUBE,
+    ((0,), (0, 1)),
+    ((), (0,), (1,)),
+    ((), (0, 1)),
+    ((), (0,), (0, 1), (0, 1, 2)),
+    ((0, 1), (1,), (1, 2)),
+)
+ALL = (CountRows(), CountPersons(), Sum(3, 0, 40, Fraction(1)), Mean(3, 0, 40, Fraction(1)))
+
+
+def plan_of(
+    sizes: tuple[int, ...], sets: tuple[tuple[int, ...], ...], listed: tuple[Any, ...] = ALL, **more: Any
+) -> Plan:
+    keys = tuple(
+        CategoryKey(at, tuple(f"v{code}" for code in range(size)), nullable=False) for at, size in enumerate(sizes)
+    )
+    made = planned(keys, listed, 4, 2, sets=sets, **more)
+    return replace(made, outputs=(*(KeyOutput(f"k{at}", at) for at in range(len(keys))), *made.outputs))
+
+
+def cells_of(plan: Plan) -> list[tuple[int, dict[int, int]]]:
+    """Return each cell as its set and the codes of its keys, set by set, stated here apart from the product."""
+    sizes = [key.size for key in plan.keys]
+    return [
+        (at, dict(zip(chosen, codes, strict=True)))
+        for at, chosen in enumerate(plan.sets)
+        for codes in product(*(range(sizes[key]) for key in chosen))
+    ]
+
+
+def design(plan: Plan) -> np.ndarray[Any, Any]:
+    """Return the matrix that adds up a table over all keys to every cell."""
+    atoms = list(product(*(range(key.size) for key in plan.keys)))
+    return np.array(
+        [[all(atom[key] == code for key, code in cell.items()) for atom in atoms] for _, cell in cells_of(plan)], float
+    )
+
+
+def release_of(plan: Plan, rng: Random, scale: float = 5_000.0) -> NoisedRelease:
+    count = plan.bounds.cells * len(plan.bounds.components)
+    return NoisedRelease(plan, scale, tuple(rng.randrange(-(10**7), 10**7) for _ in range(count)))
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    sets = draw(st.sampled_from(SETS))
+    keys = 1 + max((key for chosen in sets for key in chosen), default=0)
+    sizes = tuple(draw(st.integers(1, 4)) for _ in range(keys))
+    return plan_of(sizes, sets, tuple(draw(st.lists(st.sampled_from(ALL), min_size=1, unique=True))))
+
+
+@given(plans(), st.randoms(use_true_random=False))
+@settings(LIMITS, max_examples=80)
+def test_cells_add_up_exactly_and_persons_stay_as_drawn(plan: Plan, rng: Random) -> None:
+    release = release_of(plan, rng)
+    adjusted = consistent(release)
+    width, where = len(plan.bounds.components), cells_of(plan)
+    for place in range(width):
+        mine = adjusted.steps[place::width]
+        if plan.bounds.components[place].measured is Measured.PERSONS:
+            assert mine == release.steps[place::width]
+            continue
+        for at, cell in enumerate(where):
+            for other in range(len(plan.sets)):
+                if set(cell[1]) < set(plan.sets[other]):
+                    parts = [
+                        mine[each]
+                        for each, (number, codes) in enumerate(where)
+                        if number == other and cell[1].items() <= codes.items()
+                    ]
+                    assert sum(parts) == mine[at]
+
+
+@given(plans(), st.randoms(use_true_random=False))
+@settings(LIMITS, max_examples=60)
+def test_an_independent_least_squares_says_the_same_numbers_and_variances(plan: Plan, rng: Random) -> None:
+    release = release_of(plan, rng)
+    adjusted, width = consistent(release), len(plan.bounds.components)
+    matrix = design(plan)
+    projection = matrix @ np.linalg.pinv(matrix)
+    for place in additive(plan):
+        drawn = np.array([float(each) for each in release.steps[place::width]])
+        mine = np.array([float(each) for each in adjusted.steps[place::width]])
+        assert np.allclose(mine, projection @ drawn, rtol=1e-9, atol=1e-3)
+    variances = np.diag(projection @ projection.T)
+    for (number, _), variance in zip(cells_of(plan), variances, strict=True):
+        assert float(variance_factor(plan, plan.sets[number])) == pytest.approx(variance, abs=1e-9)
+        assert variance_factor(plan, plan.sets[number]) <= 1
+        if adjusted.spread:
+            assert variance <= adjusted.spread[number] ** 2 <= variance * (1 + 1e-9)
+
+
+def test_what_adds_up_already_is_left_as_it_is() -> None:
+    """Unbiased: the numbers without noise, which add up, are their own projection."""
+    plan = plan_of((3, 4), CUBE, (CountRows(),))
+    table = np.arange(12).reshape(3, 4) * 16_384
+    exact = (int(table.sum()), *table.sum(axis=1).tolist(), *table.ravel().tolist(), *table.sum(axis=0).tolist())
+    assert consistent(NoisedRelease(plan, 1.0, exact)).steps == exact
+
+
+@pytest.mark.parametrize("sets", [ROLLUP, CUBE])
+def test_margins_of_adjusted_cells_cover_nineteen_times_of_twenty(sets: tuple[tuple[int, ...], ...]) -> None:
+    """Over draws of real noise on zero: within Hoeffding's bound at 1e-9; margins of two thirds would fail."""
+    plan = plan_of((3, 4), sets, (CountRows(),))
+    runs, scale = 1_200, 8_192.0
+    zeros, norm = (0,) * plan.bounds.cells, 8_192
+    paid = Rho.at_least(Fraction(norm) ** 2 / (2 * Fraction(scale) ** 2))
+    inside = dict.fromkeys(range(len(plan.sets)), 0)
+    narrower = dict(inside)
+    first = {number: at for at, (number, _) in reversed(list(enumerate(cells_of(plan))))}
+    for _ in range(runs):
+        drawn = add_noise(zeros, norm=norm, scale=scale, charged=paid)
+        cells = list(consistent(NoisedRelease(plan, scale, drawn)).cells())
+        for number, at in first.items():
+            (value,) = cells[at].values
+            assert value.number is not None
+            assert value.margin95 is not None
+            inside[number] += abs(value.number) <= value.margin95
+            narrower[number] += abs(value.number) <= 0.6 * value.margin95
+    slack = math.sqrt(math.log(2 * len(inside) / FALSE_ALARM) / (2 * runs))
+    assert all(abs(count / runs - 0.95) <= slack for count in inside.values()), inside
+    assert all(count / runs < 0.95 - slack for count in narrower.values()), narrower
+
+
+def test_nothing_is_adjusted_where_a_cell_is_withheld() -> None:
+    plan = plan_of((2,), ((), (0,)), (CountRows(), CountPersons()), threshold=20)
+    persons = next(at for at, each in enumerate(plan.bounds.components) if each.measured is Measured.PERSONS)
+    twenty = math.ceil(20 / plan.bounds.components[persons].step)
+
+    def release(*counted: int) -> NoisedRelease:
+        rows = [[10**6 + place, 10**6 + place] for place in range(3)]
+        for row, count in zip(rows, counted, strict=True):
+            row[persons] = count
+        return NoisedRelease(plan, 1.0, tuple(each for row in rows for each in row))
+
+    shown = release(twenty, twenty, twenty)
+    assert consistent(shown).steps != shown.steps
+    hidden = release(twenty, twenty - 1, twenty)
+    assert hidden.withheld() == (1,)
+    assert consistent(hidden) == hidden
+
+
+def test_what_cannot_add_up_is_refused() -> None:
+    made = {TNM: catalog_of(TNM)}
+    total = "SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY ROLLUP (region)"
+    require_consistent(QuestionPlan((admit(total, None, made),), None))
+    for sql, pure, word in (
+        ("SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region", False, "ROLLUP"),
+        (total.replace("COUNT(*)", "COUNT(DISTINCT person)"), False, "persons"),
+        (total, True, "pure"),
+    ):
+        with pytest.raises(Refused) as caught:
+            require_consistent(QuestionPlan((admit(sql, None, made, pure=pure),), None))
+        hint = caught.value.refusals[0].hint
+        assert hint is not None
+        assert word in hint.en
+        assert hint.fr != hint.en
+
+
+def test_values_are_those_of_the_adjusted_numbers() -> None:
+    plan = plan_of((2,), ((), (0,)), (CountRows(),))
+    unit = plan.bounds.components[0].step
+    steps = tuple(math.ceil(value / unit) for value in (100, 30, 40))
+    cells = list(consistent(NoisedRelease(plan, 5_000.0, steps)).cells())
+    numbers = [cell.values[0].number for cell in cells]
+    # The gap of thirty is shared out: each of the three numbers moves by a third of it.
+    assert numbers == pytest.approx([90, 40, 50])
+    assert isinstance(plan.outputs[-1], StatisticOutput)
+    assert cells[0].values[0].margin95 == pytest.approx(cells[1].values[0].margin95)
+    assert cells[0].values[0].margin95 == pytest.approx(1.96 * 5_000 * float(unit) * math.sqrt(2 / 3), rel=1e-3)
