@@ -118,7 +118,7 @@ def _run(
                 forked.warm()
                 if not arguments.mapped:
                     lines.refresh(_say, scope.tests)
-                collected = forked.Collected(scope, scope.tests)
+                collected = forked.Collected(scope, lines.files())
             covering = lines.covering(mutant)
             files = {test.name.split("::")[0] for test in covering}
             if last and results.still_green(last, files, len(covering), most_seconds):
@@ -129,10 +129,12 @@ def _run(
             tests = [replace(each, spare=arguments.spare) for each in in_order(there, first, most_seconds)]
             if not tests:
                 outcome = Outcome("green")
-            elif lines.runs_at_import(mutant):
-                outcome = forked.run_anew(scope, mutant, tests)
             else:
-                outcome = collected.run(mutant, tests)
+                anew = lines.too_late(mutant, tests)
+                now = [test for test in tests if test not in anew]
+                outcome = collected.run(mutant, now) if now else Outcome("green")
+                if anew and not outcome.killed:
+                    outcome = outcome.followed_by(forked.run_anew(scope, mutant, anew))
             _note(results, mutant, outcome, covering, files, most_seconds)
             if outcome.killed:
                 killers[mutant.within].append(outcome.by)

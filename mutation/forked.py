@@ -1,8 +1,9 @@
 """Run tests in forked processes of a warm one, with or without a mutant.
 
 Two kinds of warm process. `Collected` has imported everything and collected the tests; in its children the code of one
-function is exchanged, so that a mutant costs its tests only. What runs at import or collection cannot be exchanged
-afterwards: for such a mutant a child of a process that has only imported libraries imports the package anew.
+function is exchanged, so that a mutant costs its tests only. What ran at import, or as a file of tests was collected,
+cannot be exchanged afterwards: for such tests a child of a process that has only imported libraries imports the package
+anew.
 
 Compiled code runs as plain Python (NUMBA_DISABLE_JIT), so that no stale kernel stands for a mutant.
 """
@@ -19,7 +20,6 @@ import shutil
 import sys
 import tempfile
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -30,7 +30,7 @@ from mutation.outcome import Outcome, Test, outcome
 from mutation.session import Chosen, Tracer, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from mutation.mutants import Mutant
     from mutation.scope import Scope
@@ -86,7 +86,8 @@ class Collected:
             raise RuntimeError(f"the tests could not be collected: {ready}")
         self.tests: tuple[str, ...] = tuple(ready["tests"])
         self.names = frozenset(self.tests)
-        self.at_import: dict[str, list[int]] = ready["at_import"]
+        self.at_import: dict[str, dict[str, list[int]]] = ready["at_import"]
+        """Lines that run as the modules are imported (under an empty name), and as each file of tests is collected."""
 
     def run(self, mutant: Mutant | None, tests: Sequence[Test], *, traced: bool = False) -> Outcome:
         """Run tests until one notices."""
@@ -117,8 +118,7 @@ def run_anew(scope: Scope, mutant: Mutant, tests: Sequence[Test]) -> Outcome:
     found = _anew(scope, mutant, first)
     if found.verdict != "green" or not rest:
         return found
-    then = _anew(scope, mutant, rest)
-    return replace(then, passed=(*found.passed, *then.passed))
+    return found.followed_by(_anew(scope, mutant, rest))
 
 
 def _file(test: Test) -> str:
@@ -160,15 +160,38 @@ class _Loop:
         self._scope = scope
         self._requests = os.fdopen(requests, "r", encoding="utf-8")
         self._replies = replies
-        self._tracer = Tracer(scope) if traced else None
-        if self._tracer:
-            self._tracer.start()
+        self._traced = traced
+        self._at_import: dict[str, dict[str, list[int]]] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Import the mutated modules before any file of tests does, so that what runs then is told apart."""
+        with self._noted(""):
+            for module in self._scope.modules:
+                importlib.import_module(module)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
+        """Note what the collection of a file of tests runs."""
+        if not isinstance(collector, pytest.Module):
+            return (yield)
+        with self._noted(collector.nodeid):
+            return (yield)
+
+    @contextlib.contextmanager
+    def _noted(self, name: str) -> Iterator[None]:
+        tracer = Tracer(self._scope) if self._traced else None
+        if tracer:
+            tracer.start()
+        yield
+        if tracer:
+            self._at_import[name] = tracer.stop()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        at_import = self._tracer.stop() if self._tracer else {}
+        """Answer requests."""
         items = {item.nodeid: item for item in session.items if item.get_closest_marker("soak") is None}
-        self._reply({"tests": list(items), "at_import": at_import})
+        self._reply({"tests": list(items), "at_import": self._at_import})
         functions = functions_of({str(self._scope.path(module)) for module in self._scope.modules})
         gc.freeze()
         for line in self._requests:

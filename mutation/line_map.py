@@ -39,6 +39,10 @@ class LineMap:
         kept = {file: each["digest"] for file, each in self._kept.get("files", {}).items()}
         return [file for file in self._scope.tests if kept.get(file) != self._scope.digest(file)]
 
+    def files(self) -> list[str]:
+        """Return the files of tests that are in the map."""
+        return [file for file in self._scope.tests if file in self._kept.get("files", {})]
+
     def refresh(self, say: Callable[[str], None], wanted: Collection[str]) -> None:
         """Map those of the wanted files of tests that changed."""
         files = self._kept.setdefault("files", {})
@@ -47,8 +51,9 @@ class LineMap:
         stale = [file for file in self.stale() if file in wanted]
         if not stale and "at_import" in self._kept:
             return
-        collected = Collected(self._scope, self._scope.tests, traced=True)
-        self._kept["at_import"] = self._relative(collected.at_import)
+        collected = Collected(self._scope, stale or self._scope.tests, traced=True)
+        at_import = self._kept.setdefault("at_import", {})
+        at_import |= {name: self._relative(found) for name, found in collected.at_import.items()}
         for file in stale:
             tests: dict[str, Any] = {}
             for name in (each for each in collected.tests if each.split("::")[0] == file):
@@ -92,13 +97,19 @@ class LineMap:
                 found |= tests
         return list(found)
 
-    def runs_at_import(self, mutant: Mutant) -> bool:
-        """Whether the function around a mutant runs before the tests do, so that its code cannot be exchanged."""
-        if mutant.function is None:
-            return True
-        inside = self._names(mutant.module)
-        ran = {place.split(":")[0] for place in self._kept["at_import"].get(mutant.module, ())}
-        return inside.get(mutant.line, "") in ran
+    def too_late(self, mutant: Mutant, tests: Sequence[Test]) -> list[Test]:
+        """Return the tests before which the mutated code has run already, so that it cannot be exchanged for them.
+
+        It has run before all of them where it runs as its module is imported; else before those of the files of tests
+        whose collection runs it.
+        """
+        if mutant.function is None or self._ran(mutant, ""):
+            return list(tests)
+        return [test for test in tests if self._ran(mutant, test.name.split("::")[0])]
+
+    def _ran(self, mutant: Mutant, collected: str) -> bool:
+        places = self._kept["at_import"].get(collected, {}).get(mutant.module, ())
+        return self._names(mutant.module).get(mutant.line, "") in {place.split(":")[0] for place in places}
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, str], dict[Test, None]]:

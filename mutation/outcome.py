@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -45,6 +45,10 @@ class Outcome:
     def killed(self) -> bool:
         """Whether a test noticed."""
         return self.verdict in {"red", "cpu", "idle", "ended"}
+
+    def followed_by(self, other: Outcome) -> Outcome:
+        """Return what both made of it, the other after this one noticed nothing."""
+        return replace(other, passed=(*self.passed, *other.passed))
 
 
 def outcome(reply: dict[str, Any]) -> Outcome:

@@ -334,3 +334,35 @@ def test_the_score_of_a_candidate_is_its_distance_from_the_target() -> None:
             for other in (1, 3, 9, 40):
                 instead = scored([*sizes[:gone], other, *sizes[gone + 1 :]], target)
                 assert max(abs(a - b) for a, b in zip(instead, wanted, strict=True)) <= choice.span == 9
+
+
+def reasons(*arguments: Any, **more: Any) -> list[tuple[str, str]]:
+    with pytest.raises(Refused) as refused:
+        planned(*arguments, **more)
+    return [(each.code, each.message.en) for each in refused.value.refusals]
+
+
+def test_a_refusal_says_how_many_there_are_and_how_many_there_may_be() -> None:
+    admitted_are = "cells; at most {} are admitted"
+    assert reasons((numbers(100_001),), (CountRows(),), 1, 1) == [
+        ("too_many_cells", f"100001 {admitted_are.format(100_000)}")
+    ]
+    sums = tuple(Sum(place + 1, 0, 5, ONE) for place in range(17))
+    assert reasons((numbers(1 << 16),), sums, 1, 1) == [
+        ("too_many_cells", f"{17 << 16} {admitted_are.format(1 << 20)}")
+    ]
+    assert reasons((numbers((1 << 14) + 1),), (middle(1_000),), 1, 1) == [
+        ("too_many_cells", f"{(1 << 14) + 1} {admitted_are.format(1 << 14)}")
+    ]
+
+
+def test_a_pure_release_holds_sums_by_public_keys_alone() -> None:
+    """S11: a quantile's noisy max and a threshold need a delta; an L1 norm must fit 62 bits."""
+    for keys, statistic in (((), middle()), ((UnknownKey(0, nullable=False),), CountRows())):
+        planned(keys, (statistic,), 1, 1)
+        (reason,) = reasons(keys, (statistic,), 1, 1, pure=True)
+        assert reason[0] == "not_admitted"
+    assert "QUANTILE" in reasons((), (CountRows(), middle()), 1, 1, pure=True)[0][1]
+    assert "open key" in reasons((UnknownKey(0, nullable=False),), (CountRows(),), 1, 1, pure=True)[0][1]
+    pure = planned((numbers(3),), (CountRows(), Sum(1, 0, 5, ONE)), 2, 2, pure=True).bounds
+    assert (pure.norm, pure.pure) == (2 * sum(component.reach for component in pure.components), True)

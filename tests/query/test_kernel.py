@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +13,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from slow_vector import check_kernel, planned, slow, stream
 
+from cleanroom.accounting.accountant import MAX_NORM
+from cleanroom.errors import InvariantBroken
 from cleanroom.query import contribution
+from cleanroom.query.clipping import LARGEST_ENTRY
 from cleanroom.query.contribution import _on_lattice, contributions
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Sum, Variance
 
@@ -109,3 +113,17 @@ def test_a_total_is_clamped_not_weighted_down() -> None:
     step = plan.bounds.components[0].steps
     for values, total in (((9, -9, 1, 1, 1), 3), ((9, 9, 9), 18), ((-9, -9, -9, 1), -18)):
         assert contributions(plan, stream([[(value,) for value in values]], 1)).values == (total * step,)
+
+
+def test_an_entry_is_small_enough_for_the_sums_it_is_in() -> None:
+    """2^27 squares of entries in two 64-bit halves, an entry as a double, and one entry beyond an L1 norm of 2^62."""
+    assert (1 << 27) * LARGEST_ENTRY**2 <= 1 << 127
+    assert float(LARGEST_ENTRY) - 1 == LARGEST_ENTRY - 1
+    assert MAX_NORM + LARGEST_ENTRY < 1 << 63
+    plan = planned((), (CountRows(),), 1, 1)
+    largest = replace(plan.bounds.components[0], upper=1 << 40, multiplier=1)
+    assert largest.reach == LARGEST_ENTRY
+    contributions(replace(plan, bounds=replace(plan.bounds, components=(largest,))), stream([[(1,)]], 1))
+    larger = replace(plan, bounds=replace(plan.bounds, components=(replace(largest, upper=(1 << 40) + 1),)))
+    with pytest.raises(InvariantBroken):
+        contributions(larger, stream([[(1,)]], 1))
