@@ -15,6 +15,7 @@ from test_drawing import Streamed
 
 from cleanroom.catalog import Contribution
 from cleanroom.errors import InvariantBroken, Refused
+from cleanroom.query import bound
 from cleanroom.query.algebra import Distinct, Scan
 from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
 from cleanroom.query.bound import BoundChoice, Sized, bounds_of, require_depth
@@ -67,6 +68,10 @@ def test_quantiles_end_at_32_and_their_candidates_at_2_to_the_20() -> None:
     assert admitted((numbers(1 << 14),), (middle(1_000),), 1, 1)
     assert not admitted((numbers((1 << 14) + 1),), (middle(1_000),), 1, 1)
     assert admitted((numbers(100_000),), (middle(),), 1, 1)
+    # 63 are all there are of these.
+    assert admitted((numbers((1 << 14) + 1),), (middle(62),), 1, 1)
+    assert not admitted((numbers((1 << 14) + 1),), (middle(63),), 1, 1)
+    assert not admitted((numbers((1 << 14) + 1),), (Quantile(1, -32, 32, ONE, HALF, discrete=True),), 1, 1)
     open_key = planned((UnknownKey(0, nullable=False),), (middle(1_000_000),), 1, 1).bounds
     assert open_key.quantiles[0].candidates == 256
     assert planned((), (middle(1_000_000),), 1, 1).bounds.quantiles[0].candidates == 1_024
@@ -366,3 +371,20 @@ def test_a_pure_release_holds_sums_by_public_keys_alone() -> None:
     assert "open key" in reasons((UnknownKey(0, nullable=False),), (CountRows(),), 1, 1, pure=True)[0][1]
     pure = planned((numbers(3),), (CountRows(), Sum(1, 0, 5, ONE)), 2, 2, pure=True).bounds
     assert (pure.norm, pure.pure) == (2 * sum(component.reach for component in pure.components), True)
+
+
+def test_weights_part_an_l1_norm_as_they_part_an_l2_one() -> None:
+    """What a component costs goes with its length in L1, with the square of it in L2: four times is twice."""
+    statistics = (CountRows(), CountRows(1))
+    for pure, times in ((False, 2), (True, 4)):
+        first, second = planned((), statistics, 1, 1, shares=(ONE, Fraction(4)), pure=pure).bounds.components
+        assert second.multiplier == times * first.multiplier
+
+
+def test_an_l1_norm_ends_where_the_ledger_s_norms_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = ((numbers(3),), (CountRows(),), 2, 2)
+    norm = planned(*plan, pure=True).bounds.norm
+    monkeypatch.setattr(bound, "MAX_NORM", norm)
+    assert planned(*plan, pure=True).bounds.norm == norm
+    monkeypatch.setattr(bound, "MAX_NORM", norm - 1)
+    assert [code for code, _ in reasons(*plan, pure=True)] == ["bounds_too_wide"]
