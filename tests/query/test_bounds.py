@@ -18,7 +18,7 @@ from cleanroom.errors import InvariantBroken, Refused
 from cleanroom.query import bound
 from cleanroom.query.algebra import Distinct, Scan
 from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
-from cleanroom.query.bound import BoundChoice, Sized, bounds_of, require_depth
+from cleanroom.query.bound import BoundChoice, Sized, _root_up, bounds_of, require_depth
 from cleanroom.query.cells import SurvivingKeys
 from cleanroom.query.components import Measured
 from cleanroom.query.contribution import contributions, exact_vector, streamed
@@ -96,6 +96,15 @@ def test_a_quantile_s_weight_is_a_share_of_2_to_the_20() -> None:
         assert (bound.weight, bound.norm) == (weight, weight * rows)
     (bound,) = planned((numbers(9),), (middle(),), 2, 4).bounds.quantiles
     assert bound.norm == 2 * (1 << 19) * 2
+    for fraction, shares in ((Fraction(1, 4), (1, 3)), (Fraction(1), (1, 0)), (Fraction(3, 5), (3, 2))):
+        (bound,) = planned((), (Quantile(1, 0, 3, ONE, fraction, discrete=True),), 1, 1).bounds.quantiles
+        assert (bound.below, bound.above) == shares
+
+
+def test_a_norm_is_never_rounded_down() -> None:
+    for square in range(2_000):
+        assert _root_up(square) == next(root for root in range(46) if root * root >= square)
+    assert _root_up((1 << 60) ** 2 + 1) == (1 << 60) + 1
 
 
 def some_plan() -> tuple[Any, PersonRows]:
@@ -344,6 +353,7 @@ def test_the_score_of_a_candidate_is_its_distance_from_the_target() -> None:
 def reasons(*arguments: Any, **more: Any) -> list[tuple[str, str]]:
     with pytest.raises(Refused) as refused:
         planned(*arguments, **more)
+    assert all(each.hint for each in refused.value.refusals if each.code == "too_many_cells")
     return [(each.code, each.message.en) for each in refused.value.refusals]
 
 
