@@ -17,7 +17,7 @@ from slow_vector import known_codes, stream
 
 from cleanroom.query.cells import SurvivingKeys, decimal_of, key_values, set_sizes, shown_value
 from cleanroom.query.row_cells import cells_of_rows
-from cleanroom.query.statistics import CategoryKey, MonthKey, NumberKey, Shown, UnknownKey
+from cleanroom.query.statistics import CategoryKey, ListedKey, MonthKey, NumberKey, Shown, UnknownKey
 
 if TYPE_CHECKING:
     from cleanroom.query.backend import PersonRows
@@ -176,3 +176,73 @@ def test_a_number_that_ends_is_shown_exactly(steps: int, parts: int) -> None:
 )
 def test_a_number_is_shown_with_the_places_of_its_resolution(value: Fraction, resolution: Any, shown: str) -> None:
     assert str(decimal_of(value, resolution)) == shown
+
+
+LISTED = ListedKey(1, (-3, 0, 4), ("x", Decimal(2), True), nullable=True)
+FEW_MONTHS = MonthKey(2, 648, 3, nullable=True)
+DAY_OF_2024 = (date(2024, 1, 1) - date(1970, 1, 1)).days
+
+
+def place_of(key: Any, code: int | None) -> int | None:
+    """Look a row's code up among the values of a key; of a month the code is a day."""
+    if code is not None and isinstance(key, MonthKey):
+        day = date.fromordinal(date(1970, 1, 1).toordinal() + code)
+        code = (day.year - 1970) * 12 + day.month - 1
+    known: list[int | None] = [*known_codes(key), *([None] if key.nullable else [])]
+    return known.index(code) if code in known else None
+
+
+@pytest.mark.parametrize("keys", [(LISTED,), (FEW_MONTHS,), (LISTED, FEW_MONTHS, REGION), (REGION, LISTED)])
+@pytest.mark.parametrize("nullable", [True, False])
+def test_many_rows_at_once_fall_where_their_keys_are_listed(keys: Any, nullable: bool) -> None:
+    """Below, between and above what is listed; the days before and after a month's; NULL where it is a value or not."""
+    keys = tuple(replace(key, nullable=nullable) for key in keys)
+    regions = (0, 1, 2, -1, None)
+    codes = (-(2**40), -4, -3, -2, -1, 0, 1, 3, 4, 5, 2**40, None)
+    days = (DAY_OF_2024 - 1, DAY_OF_2024, DAY_OF_2024 + 30, DAY_OF_2024 + 31, DAY_OF_2024 + 90, DAY_OF_2024 + 91, None)
+    rows = list(itertools.product(regions, codes, days))
+    expected = []
+    for row in rows:
+        places = [place_of(key, row[key.column]) for key in keys]
+        number = 0
+        for key, place in zip(keys, places, strict=True):
+            number = number * key.size + (place or 0)
+        expected.append(-1 if None in places else number)
+    everything = (tuple(range(len(keys))),)
+    assert cells_of_rows(keys, everything, stream([rows], 3), None).tolist() == [expected]
+    # A second set of the same keys begins after the first; no rows have no cells.
+    assert cells_of_rows(keys, everything * 2, stream([rows], 3), None)[1].tolist() == [
+        -1 if cell < 0 else cell + math.prod(key.size for key in keys) for cell in expected
+    ]
+    assert cells_of_rows(keys, everything, stream([[]], 3), None).tolist() == [[]]
+    assert key_values(keys, everything, None, 0)[0][0] in {"x", "nord", date(2024, 1, 1)}
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+def test_many_rows_at_once_fall_into_the_block_of_their_key(nullable: bool) -> None:
+    """Keys that survived in no order, and rows of every pair of values, survivors or not."""
+    word, code, number = (
+        UnknownKey(0, nullable=nullable, shown=Shown.TEXT),
+        UnknownKey(1, nullable, Shown.NUMBER),
+        UnknownKey(2, nullable, Shown.DATE),
+    )
+    words = ("été", "ailleurs", "web", "a")
+    pairs = [("web", 9), ("été", -3), (None, 5), ("web", None), ("a", 5), ("été", 9)]
+    survived = [pair for pair in pairs if nullable or None not in pair]
+    rows = list(itertools.product((0, 1, 2, 3, None), (-4, -3, 4, 5, 6, 9, 10, None), (2,)))
+    said = [(None if word is None else words[word], code) for word, code, _ in rows]
+    expected = [survived.index(pair) if pair in survived else -1 for pair in said]
+    surviving = SurvivingKeys(tuple(zip(*survived, strict=True)), (30,) * len(survived))
+    slice_of = replace(stream([rows], 3), words={0: words})
+    assert cells_of_rows((word, code), ((0, 1),), slice_of, surviving).tolist() == [expected]
+    swapped = SurvivingKeys(surviving.columns[::-1], surviving.counted)
+    assert cells_of_rows((code, word), ((0, 1),), slice_of, swapped).tolist() == [expected]
+    third = SurvivingKeys((*surviving.columns, (2,) * len(survived)), surviving.counted)
+    assert cells_of_rows((word, code, number), ((0, 1, 2),), slice_of, third).tolist() == [expected]
+    # A slice without any text, and survivors that are all NULL.
+    wordless = replace(stream([[(None, 9, 2), (None, 5, 2), (None, None, 2)]], 3), words={0: ()})
+    alone = [survived.index((None, 5)) if nullable else -1]
+    assert cells_of_rows((word, code), ((0, 1),), wordless, surviving).tolist() == [[-1, *alone, -1]]
+    if nullable:
+        nothing = SurvivingKeys(((None,), (None,)), (30,))
+        assert cells_of_rows((word, code), ((0, 1),), wordless, nothing).tolist() == [[-1, -1, 0]]

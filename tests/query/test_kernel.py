@@ -127,3 +127,14 @@ def test_an_entry_is_small_enough_for_the_sums_it_is_in() -> None:
     larger = replace(plan, bounds=replace(plan.bounds, components=(replace(largest, upper=(1 << 40) + 1),)))
     with pytest.raises(InvariantBroken):
         contributions(larger, stream([[(1,)]], 1))
+
+
+def test_a_slice_is_in_order_from_its_first_row_to_its_last() -> None:
+    plan = planned((), (CountRows(),), 1, 1)
+    rows = stream([[(1,)], [(1,)], [(1,)], [(1,)]], 1)
+    contributions(plan, rows)
+    for at in range(3):
+        units = rows.units.copy()
+        units[at], units[at + 1] = units[at + 1], units[at]
+        with pytest.raises(InvariantBroken):
+            contributions(plan, replace(rows, units=units))
