@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mutation.outcome import Test
 
 PAGE = ROOT / "docs" / "mutation.md"
+_EXPLAINED_SECONDS = 1.0
 _NEIGHBOURS = 4
 """Killers of the same function that are tried first."""
 
@@ -126,7 +127,9 @@ def _run(
             first = list(dict.fromkeys([*([last.by] if last else []), *killers[mutant.within][::-1]]))[:_NEIGHBOURS]
             # The map may be older than the tests: what is gone since is no test.
             there = [test for test in covering if test.name in collected.names]
-            tests = [replace(each, spare=arguments.spare) for each in in_order(there, first, most_seconds)]
+            # What is explained is run too, since a test may notice it after all; but not for long.
+            enough = min(most_seconds, _EXPLAINED_SECONDS) if explained(mutant, reasons) else most_seconds
+            tests = [replace(each, spare=arguments.spare) for each in in_order(there, first, enough)]
             if not tests:
                 outcome = Outcome("green")
             else:
@@ -135,7 +138,7 @@ def _run(
                 outcome = collected.run(mutant, now) if now else Outcome("green")
                 if anew and not outcome.killed:
                     outcome = outcome.followed_by(forked.run_anew(scope, mutant, anew))
-            _note(results, mutant, outcome, covering, files, most_seconds)
+            _note(results, mutant, outcome, covering, files, enough)
             if outcome.killed:
                 killers[mutant.within].append(outcome.by)
         results.settle(module)

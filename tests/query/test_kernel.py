@@ -138,3 +138,21 @@ def test_a_slice_is_in_order_from_its_first_row_to_its_last() -> None:
         units[at], units[at + 1] = units[at + 1], units[at]
         with pytest.raises(InvariantBroken):
             contributions(plan, replace(rows, units=units))
+
+
+def test_more_rows_than_count_weigh_as_those_that_count() -> None:
+    """S34: one factor for the count, the total and the squares of a person in a cell; wide values on a coarser unit."""
+    statistics = (Mean(0, -9, 5, ONE), Variance(0, -9, 5, ONE, sample=False, root=False))
+    plan = planned((CategoryKey(1, ("a", "b"), nullable=False),), statistics, 2, 2)
+    persons: Any = [
+        [(5, 0), (5, 0), (-9, 0), (1, 1)],
+        [(-9, 0)] * 3,
+        [(5, 1)] * 3,
+        [(-3, 1), (2, 1), (None, 1), (4, 1), (4, 1), (-9, 0)],
+    ]
+    check_kernel(plan, stream(persons, 2))
+    for person in persons:
+        check_kernel(plan, stream([person], 2))
+    wide = planned((), (Mean(0, -(2**44), 2**44, ONE),), 2, 1)
+    assert wide.bounds.components[1].shift > 0
+    check_kernel(wide, stream([[(2**44,), (2**43 + 5,), (-7,)], [(-(2**44),), (12_345,), (9,), (1,)]], 1))
