@@ -192,6 +192,6 @@ def _left_alone(node: ast.AST, parent: ast.AST) -> bool:
             return True
         case ast.Assign(targets=[ast.Name(id="__all__")]):
             return True
-        case ast.Call(func=ast.Name(id="assert_never")) | ast.keyword(arg="strict"):
+        case ast.Expr(value=ast.Call(func=ast.Name(id="assert_never"))) | ast.keyword(arg="strict"):
             return True
     return isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name) and parent.func.id == "InvariantBroken"

@@ -31,6 +31,7 @@ def refused(statistic: Any, rows: int = 1) -> str:
 def test_each_statistic_adds_up_its_own() -> None:
     rows = Component(Measured.ROWS, 3, 0, 0, 5, 1)
     assert components_of(CountPersons(), 5) == (PERSONS,)
+    assert (PERSONS.shift, PERSONS.offset, PERSONS.least, PERSONS.most) == (0, 0, None, None)
     assert components_of(CountPersons(3), 5) == (replace(PERSONS, column=3),)
     assert components_of(CountRows(3), 5) == (rows,)
     # The middle of -3 and 8 is 2 or 3, six from the farther; a square of at most 36 lies within 18 of 18.
@@ -61,8 +62,7 @@ def test_a_total_is_bounded_by_rows_and_by_what_is_asked(
     bounds: tuple[int, int], rows: int, most: int | None, least_and_most: tuple[int, int]
 ) -> None:
     (part,) = components_of(Sum(0, *bounds, ONE), rows, most)
-    assert (part.lower, part.upper) == least_and_most
-    assert (part.measured, part.least, part.most) == (Measured.TOTAL, *bounds)
+    assert part == Component(Measured.TOTAL, 0, 0, *least_and_most, 1, least=bounds[0], most=bounds[1])
 
 
 def test_values_end_at_2_to_the_44_and_squares_at_half_widths_of_2_to_the_23() -> None:
@@ -92,7 +92,14 @@ def test_values_are_made_shorter_than_24_bits() -> None:
         (part,) = weighted([total(upper)], None)
         assert (part.shift, part.multiplier) == (shift, 16)
     # As much shorter as the root of the largest weight is longer.
-    for weight, longer in ((Fraction(1), 0), (Fraction(2), 1), (Fraction(4), 1), (Fraction(5), 2), (Fraction(17), 3)):
+    for weight, longer in (
+        (Fraction(1), 0),
+        (Fraction(2), 1),
+        (Fraction(4), 1),
+        (Fraction(9, 2), 2),
+        (Fraction(5), 2),
+        (Fraction(17), 3),
+    ):
         first, second = weighted([total(2**24), total(2**24 + 1)], None, [weight, ONE])
         assert (first.shift, second.shift) == (1 + longer, 1 + longer)
 
