@@ -131,10 +131,5 @@ def decimal_of(value: Fraction, resolution: Resolution) -> Decimal:
     """Return a number as a decimal, with the places of its resolution where it has such; else to 28 digits."""
     if isinstance(resolution, Decimal):
         return int(value / Fraction(resolution)) * resolution
-    rest, places = value.denominator, 0
-    while rest % 10 == 0 or rest % 2 == 0 or rest % 5 == 0:
-        rest //= 10 if rest % 10 == 0 else 2 if rest % 2 == 0 else 5
-        places += 1
-    if rest == 1:
-        return Decimal(int(value * 10**places)).scaleb(-places)
+    # A quotient that ends has as few places as it needs.
     return _DIGITS.divide(Decimal(value.numerator), Decimal(value.denominator))

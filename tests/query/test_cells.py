@@ -246,3 +246,15 @@ def test_many_rows_at_once_fall_into_the_block_of_their_key(nullable: bool) -> N
     if nullable:
         nothing = SurvivingKeys(((None,), (None,)), (30,))
         assert cells_of_rows((word, code), ((0, 1),), wordless, nothing).tolist() == [[-1, -1, 0]]
+
+
+def test_three_unknown_keys_are_shown_each_in_its_place() -> None:
+    keys = tuple(UnknownKey(at, nullable=True, shown=Shown.TEXT) for at in range(3))
+    surviving = SurvivingKeys((("a", "b"), ("c", "d"), ("e", None)), (30, 31))
+    assert [key_values(keys, ((0, 1, 2),), surviving, at)[0] for at in range(2)] == [["a", "c", "e"], ["b", "d", None]]
+
+
+@pytest.mark.parametrize("parts", [2**28, 5**28, 10**28, 2**20 * 5**25])
+def test_a_number_that_ends_late_is_shown_to_its_end(parts: int) -> None:
+    for value in (Fraction(parts - 1, parts), Fraction(-7, parts), Fraction(10**27)):
+        assert Fraction(decimal_of(value, Fraction(1, parts))) == value
