@@ -90,7 +90,7 @@ meet depends on how much persons have: that is what `auto` is for.
 - `--max-sum auto` chooses the greatest total of a person in a cell, for one `SUM`, among sixteen fractions of the widest.
 
 The choice is a noisy one over persons by size; it takes an eighth of a statistic's part of the price, charged up front whatever comes out,
-is shown with the answer, and is made and paid anew each time. Proof: `cleanroom/query/choosing.py`; tests: `tests/query/test_choosing.py`. With `--margin` the
+is shown with the answer, and stored with it. Proof: `cleanroom/query/choosing.py`; tests: `tests/query/test_choosing.py`. With `--margin` the
 promise holds for the widest candidate: the answer's own margin is that or less, never more.
 
 How `auto` aims (at which share of persons, up to which multiple of the default) was settled by looking at results on the file of seed 2025. The file below is another.

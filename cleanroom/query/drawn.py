@@ -31,7 +31,7 @@ class Drawn:
         steps: the noised vector, cell by cell, in lattice steps.
         chosen: for each quantile the candidate chosen in each cell.
         surviving: the unknown keys that passed the threshold; None if all keys are public.
-        picked: the bound that was chosen, where there was one to choose; such draws are not stored.
+        picked: the place of the bound that was chosen, where there was one to choose; the noise is that with it.
     """
 
     noise: Noise
@@ -64,6 +64,7 @@ class Kept:
             "chosen": self.drawn.chosen,
             "surviving": None if surviving is None else [surviving.columns, surviving.counted],
             "withheld": self.withheld,
+            **({} if self.drawn.picked is None else {"picked": self.drawn.picked}),
         }
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
@@ -84,7 +85,10 @@ class Kept:
 
     @classmethod
     def _read(cls, content: Any) -> Kept:
-        if not isinstance(content, dict) or content.pop("label") != DRAWN_LABEL or len(content) != 7:
+        if not isinstance(content, dict) or content.pop("label") != DRAWN_LABEL or len(content) not in {7, 8}:
+            raise ValueError
+        picked = _whole([content["picked"]])[0] if len(content) == 8 else None
+        if picked is not None and picked < 0:
             raise ValueError
         keys = content["keys"]
         noise = Noise(
@@ -97,7 +101,7 @@ class Kept:
             columns, counted = content["surviving"]
             surviving = SurvivingKeys(tuple(tuple(map(_key, each)) for each in columns), _whole(counted))
         chosen = tuple(_whole(each) for each in content["chosen"])
-        return cls(Drawn(noise, _whole(content["steps"]), chosen, surviving), _whole(content["withheld"]))
+        return cls(Drawn(noise, _whole(content["steps"]), chosen, surviving, picked), _whole(content["withheld"]))
 
 
 def _whole(values: Iterable[Any]) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ def question_notes(question: QuestionPlan, settled: Sequence[Plan] = ()) -> tupl
     """Return what the reader of an answer must know of all its releases, each thing once.
 
     Args:
-        settled: the releases with the bounds that were chosen; none where nothing was drawn yet.
+        settled: the releases with the bounds that were chosen, as far as they were.
     """
     found = [note for release in settled or question.releases for note in notes(release)]
     if settled:
@@ -53,7 +53,7 @@ def _choice(plan: Plan) -> Iterator[Bilingual]:
 def _chosen(admitted: Plan, settled: Plan) -> Iterator[Bilingual]:
     """Yield what is said of a bound that was chosen."""
     choice = admitted.bounds.choice
-    if choice is not None:
+    if choice is not None and settled.bounds.choice is None:
         among, what = _candidates(admitted), _bounded(admitted)
         picked = _shown(admitted, choice.candidates[choice.bounds.index(settled.bounds)])
         yield Bilingual(

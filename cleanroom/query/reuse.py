@@ -12,7 +12,11 @@ earlier ones in sight; zCDP composes under that by the sum (Bun and Steinke 2016
 
 Choices by noisy max and keys past a threshold do not average: of two choices neither is nearer by a known measure, and
 a key below one threshold and above another has no combined count. There more precision is a fresh draw at full price,
-which takes the stored one's place. Noise is always fresh, from the system's randomness, never from plan or seed.
+which takes the stored one's place. So it is of a bound that was chosen by `auto`: its outcome is stored with the draw
+that was made with it (S38), and found by the plan with all its candidates; a repeat is free whichever it was, as long
+as the draw is as precise as one with that bound would be now.
+
+Noise is always fresh, from the system's randomness, never from plan or seed.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from cleanroom.accounting.accountant import charges_of
 from cleanroom.identifiers import Digest
 from cleanroom.query.components import LATTICE_BITS
-from cleanroom.query.mechanisms import Noise, draws
+from cleanroom.query.mechanisms import Noise, draws, settled_noise
 from cleanroom.query.noise import combined_scale
 
 if TYPE_CHECKING:
@@ -170,6 +174,11 @@ def noise_with(still: Due) -> Noise:
     assert_never(still)
 
 
+def known_plan(plan: Plan, still: Due) -> Plan:
+    """Return a release with the bound that its stored answer was made with; as it is where nothing is stored."""
+    return plan.settled(still.stored[0].picked) if isinstance(still, Answered) else plan
+
+
 def combinable(plan: Plan) -> bool:
     """Return whether draws of a release can be combined: of a Gaussian vector, with nothing chosen, no key dropped."""
     bounds = plan.bounds
@@ -186,8 +195,8 @@ def due(plan: Plan, wanted: Noise, paid: tuple[Charge, ...], stored: tuple[Drawn
         stored: the draws of the same reuse key, the oldest first.
     """
     if plan.bounds.choice is not None:
-        # What a chosen bound settles is not stored yet: such a question is drawn anew each time.
-        return Anew(wanted, paid)
+        made = [each for each in stored if _covers(each.noise, settled_noise(wanted, each.picked))]
+        return Answered((made[-1],)) if made else Anew(wanted, paid)
     if not combinable(plan) or wanted.vector is None:
         enough = [each for each in stored if _covers(each.noise, wanted)]
         return Answered((enough[-1],)) if enough else Anew(wanted, paid)

@@ -175,20 +175,29 @@ def preview_margins(validated: ValidatedPlan, due: QuestionDue) -> tuple[tuple[s
     from cleanroom.query.reuse import noise_with
 
     noises = tuple(noise_with(each.due) for each in due.releases)
-    return _labelled(validated.plan, margins_before_finish(validated.plan, noises))
+    return _labelled(validated.plan, margins_before_finish(known(validated, due), noises))
 
 
-def least_margins(validated: ValidatedPlan) -> tuple[tuple[str, float | None], ...]:
+def known(validated: ValidatedPlan, due: QuestionDue) -> QuestionPlan:
+    """Return the question's plan with the bounds that stored answers were made with."""
+    from cleanroom.query.reuse import known_plan
+
+    pairs = zip(validated.plan.releases, due.releases, strict=True)
+    return replace(validated.plan, releases=tuple(known_plan(plan, each.due) for plan, each in pairs))
+
+
+def least_margins(validated: ValidatedPlan, due: QuestionDue) -> tuple[tuple[str, float | None], ...]:
     """Return the margins that the narrowest of the bounds to choose from would give; nothing without such (S38)."""
     from cleanroom.query.finishing import margins_before_finish
     from cleanroom.query.mechanisms import settled_noise
+    from cleanroom.query.reuse import noise_with
 
-    plan = validated.plan
+    plan = known(validated, due)
     if all(release.bounds.choice is None for release in plan.releases):
         return ()
     places = [None if release.bounds.choice is None else 0 for release in plan.releases]
     releases = tuple(release.settled(place) for release, place in zip(plan.releases, places, strict=True))
-    noises = tuple(settled_noise(noise, place) for noise, place in zip(validated.noises, places, strict=True))
+    noises = tuple(settled_noise(noise_with(each.due), place) for each, place in zip(due.releases, places, strict=True))
     return _labelled(plan, margins_before_finish(replace(plan, releases=releases), noises))
 
 

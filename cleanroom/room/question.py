@@ -41,6 +41,7 @@ from cleanroom.room.answer import (
     Answer,
     Preview,
     answer_table,
+    known,
     least_margins,
     noise_scales,
     preview_margins,
@@ -208,7 +209,7 @@ def preview(room: Room, request: SignedRequest) -> Preview:
     bounds = [release.bounds for release in validated.plan.releases]
     return Preview(
         preview_margins(validated, due),
-        question_notes(validated.plan) + ((PREVIEWED,) if validated.consistent else ()),
+        question_notes(validated.plan, known(validated, due).releases) + ((PREVIEWED,) if validated.consistent else ()),
         sum(each.cells for each in bounds),
         max(each.max_rows for each in bounds),
         max(each.max_groups for each in bounds),
@@ -218,7 +219,7 @@ def preview(room: Room, request: SignedRequest) -> Preview:
         left,
         *preview_split(validated),
         () if short is None else short.refusals,
-        least_margins(validated),
+        least_margins(validated, due),
         tuple(source_of(each.due) for each in due.releases),
     )
 

@@ -35,7 +35,6 @@ def log_release(room: Room, charged: Charged, releases: tuple[NoisedRelease, ...
         drawn: the draws made for it, by the number of their release.
     """
     request_id = charged.reservation.reservation_id
-    picked = [each.picked for each in releases]
     with transaction(room.connection):
         ledger.mark_released(room.connection, request_id)
         stored = stored_releases.keep(room, request_id, charged.validated, charged.due, drawn)
@@ -51,10 +50,16 @@ def log_release(room: Room, charged: Charged, releases: tuple[NoisedRelease, ...
             details={
                 "request": request_id,
                 "answer": answer_digest(releases),
-                **({} if set(picked) <= {None} else {"picked": picked}),
+                **_picked(releases),
                 **stored,
             },
         )
+
+
+def _picked(releases: tuple[NoisedRelease, ...]) -> dict[str, object]:
+    """Return which bounds were chosen, by release; nothing where there was none to choose."""
+    picked = [each.picked for each in releases]
+    return {} if set(picked) <= {None} else {"picked": picked}
 
 
 def answer_digest(releases: tuple[NoisedRelease, ...]) -> str:
@@ -99,6 +104,7 @@ def log_reuse(
             "from": [list(each.names) for each in due.releases],
             "cohorts": [sorted(cohort) for cohort in validated.cohorts],
             "answer": answer_digest(releases),
+            **_picked(releases),
         },
     )
 

@@ -133,7 +133,7 @@ def keep(
     gone: list[str] = []
     for number, draw in sorted(drawn.items()):
         plan, each = validated.plan.releases[number], asked.releases[number]
-        if plan.bounds.choice is not None or _passed(room, plan, validated, number, each.key):
+        if _passed(room, plan, validated, number, each.key):
             continue
         if not isinstance(each.due, Added) and (each.names or not combinable(plan)):
             gone += answer_store.remove(room, [name for name, _ in answer_store.rows(room, each.key)])
@@ -167,6 +167,11 @@ def _require_decisions(plan: Plan, stored: Sequence[Kept]) -> None:
     """Check that what is withheld is what was decided when the draws were stored (S37)."""
     if not stored:
         return
+    choices = 0 if plan.bounds.choice is None else len(plan.bounds.choice.candidates)
+    if any(
+        (kept.drawn.picked is None) != (not choices) or (kept.drawn.picked or 0) >= max(1, choices) for kept in stored
+    ):
+        raise damaged_answer()
     together = [[each.drawn for each in stored]] if combinable(plan) else [[each.drawn] for each in stored]
     decided = [stored[-1].withheld] if combinable(plan) else [each.withheld for each in stored]
     for draws, withheld in zip(together, decided, strict=True):

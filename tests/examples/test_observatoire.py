@@ -111,9 +111,9 @@ def test_a_bound_four_times_as_large_is_noise_four_times_as_large(setting: str, 
     assert margin(8) == pytest.approx(4 * margin(2), rel=0.05)
 
 
-def test_auto_is_chosen_and_paid_anew(room: cleanroom.Room) -> None:
+def test_auto_is_chosen_and_paid_once(room: cleanroom.Room) -> None:
     sql = of_the_sector("SELECT discipline, SUM(amount) AS revenue FROM sector GROUP BY discipline")
     session = room.session("observatoire")
-    for _ in range(2):
-        answer = session.query(sql, purpose=PURPOSE, epsilon=0.25, max_sum="auto")
-        assert any(float(each.rho) for each in answer.cost)
+    for epsilon, paid in ((0.25, True), (0.25, False), (0.1, False), (0.4, True)):
+        answer = session.query(sql, purpose=PURPOSE, epsilon=epsilon, max_sum="auto")
+        assert any(float(each.rho) for each in answer.cost) == paid

@@ -264,6 +264,8 @@ KEPT = (
     Kept(Drawn(Noise(None, (0.1, 3.0)), (), ((1, 2), (3, 4))), ()),
     Kept(Drawn(Noise(2.0, (), KeyNoise(1.5, 40)), (5,), (), SurvivingKeys((("web", None), (3, None)), (44, 51))), ()),
     Kept(Drawn(Noise(1e300), (2**63 - 1, -(2**63))), ()),
+    Kept(Drawn(Noise(7.0), (4,), picked=0), ()),
+    Kept(Drawn(Noise(7.0), (4,), picked=11), (0,)),
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from room_samples import MEMBER, OTHER, OVERLAP, Place, ask, audit, entries, kinds, spent, stored_names, visits
+from room_samples import MEMBER, OTHER, OVERLAP, SECTOR, Place, ask, audit, entries, kinds, spent, stored_names, visits
 
 from audit_log import EventType
 from cleanroom.accounting import ledger
@@ -121,6 +121,54 @@ def test_a_plan_that_no_gate_issued_finds_nothing(room: Room, monkeypatch: Patch
     monkeypatch.setattr(question, "admit", altered)
     with pytest.raises(InvariantBroken, match="gate"):
         ask(room)
+
+
+# Bounds that were chosen
+
+CHOSEN = {"max_sum": "auto", "epsilon": 0.5}
+
+
+def test_a_chosen_bound_is_stored_with_its_answer_and_paid_once(place: Place, monkeypatch: Patch) -> None:
+    with place.open() as room:
+        before = room.session("observatoire").preview(SECTOR, purpose="sector_statistics", **CHOSEN)
+        assert before.least_margins
+        assert before.sources == (Source.DRAWN,)
+        first = ask(room, SECTOR, **CHOSEN)
+        (picked,) = entries(room)[first.receipt.index][2]["picked"]
+        assert first.sources == (Source.DRAWN,)
+        chosen = [note.en for note in first.notes if note.en.startswith("auto: ")]
+        assert len(chosen) == 1
+    with place.open() as room:
+        no_data(monkeypatch)
+        for asked in (CHOSEN, {**CHOSEN, "epsilon": 0.2}):
+            again = ask(room, SECTOR, **asked)
+            assert free(again)
+            assert numbers(again) == numbers(first)
+            assert again.noise_scale == first.noise_scale
+            assert [note.en for note in again.notes if note.en.startswith("auto: ")] == chosen
+            assert again.provenance.releases[0].bounds == first.provenance.releases[0].bounds
+            assert again.provenance.releases[0].mechanisms == first.provenance.releases[0].mechanisms
+            _, kind, details = entries(room)[-1]
+            assert (kind, details["picked"]) == (EventType.QUERY_REUSED, [picked])
+        # The preview is of the bound that is stored: one margin, the answer's.
+        preview = room.session("observatoire").preview(SECTOR, purpose="sector_statistics", **CHOSEN)
+        assert preview.sources == (Source.STORED,)
+        assert preview.least_margins == ()
+        assert dict(preview.margins)["billets"] == pytest.approx(first.table["billets_margin95"].max())
+        assert [note.en for note in preview.notes if note.en.startswith("auto: ")] == chosen
+    audit(place)
+
+
+def test_a_bound_given_or_more_precision_or_other_candidates_find_nothing_of_a_chosen_one(place: Place) -> None:
+    with place.open() as room:
+        ask(room, SECTOR, **CHOSEN)
+        for asked in ({"epsilon": 0.5}, {**CHOSEN, "max_groups_contributed": 2}, {**CHOSEN, "epsilon": 0.6}):
+            other = ask(room, SECTOR, **asked)
+            assert other.sources == (Source.DRAWN,), asked
+        # The more precise draw took the place of the first.
+        assert free(ask(room, SECTOR, **CHOSEN))
+        assert free(ask(room, SECTOR, **{**CHOSEN, "epsilon": 0.6}))
+    audit(place)
 
 
 # More precision
