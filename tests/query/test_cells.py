@@ -258,3 +258,33 @@ def test_three_unknown_keys_are_shown_each_in_its_place() -> None:
 def test_a_number_that_ends_late_is_shown_to_its_end(parts: int) -> None:
     for value in (Fraction(parts - 1, parts), Fraction(-7, parts), Fraction(10**27)):
         assert Fraction(decimal_of(value, Fraction(1, parts))) == value
+
+
+def of_numbers(*shown: Shown) -> tuple[UnknownKey, ...]:
+    return tuple(UnknownKey(at, nullable=True, shown=each) for at, each in enumerate(shown))
+
+
+def test_a_listed_key_may_hold_nothing_but_null() -> None:
+    key = ListedKey(0, (), (), nullable=True)
+    assert cells_of_rows((key,), ((0,),), stream([[(-1,), (0,), (1,), (None,)]], 1), None).tolist() == [[-1, -1, -1, 0]]
+
+
+def test_one_word_or_one_number_may_be_all_that_survived() -> None:
+    word, number = of_numbers(Shown.TEXT, Shown.NUMBER)
+    rows = replace(stream([[(0, 4), (0, 5), (0, 6), (None, 5), (None, None)]], 2), words={0: ("web",)})
+    surviving = SurvivingKeys((("web", None), (5, 5)), (30, 30))
+    assert cells_of_rows((word, number), ((0, 1),), rows, surviving).tolist() == [[-1, 0, -1, 1, -1]]
+    # Where none but NULL survived of a key, another value of it is nobody's neighbour.
+    surviving = SurvivingKeys((("été", "web"), (None, None)), (30, 30))
+    rows = replace(stream([[(1, None), (0, None), (1, 7), (0, 7)]], 2), words={0: ("web", "été")})
+    assert cells_of_rows((word, number), ((0, 1),), rows, surviving).tolist() == [[0, 1, -1, -1]]
+
+
+def test_combinations_of_many_values_are_told_apart_beyond_what_a_float_holds() -> None:
+    """Ten thousand values of four keys each: 10^16 combinations, of which neighbours are one apart."""
+    count = 10_000
+    keys = of_numbers(*[Shown.NUMBER] * 4)
+    surviving = SurvivingKeys((tuple(range(count)),) * 4, (30,) * count)
+    last = [(at, at, at, at - off) for at in range(count - 50, count) for off in (0, 1)]
+    expected = [at if at == near else -1 for *_, at, near in last]
+    assert cells_of_rows(keys, ((0, 1, 2, 3),), stream([last], 4), surviving).tolist() == [expected]
