@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from slow_vector import planned
+from slow_vector import planned, stream
 
 from cleanroom.query.clipping import halves
+from cleanroom.query.contribution import contributions
 from cleanroom.query.quantiles import _add_weights, bins, no_weights, scores
-from cleanroom.query.statistics import Quantile
+from cleanroom.query.statistics import NumberKey, Quantile
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -141,3 +142,39 @@ def test_every_value_has_the_bin_of_its_candidate_or_gap(lower: int, upper: int)
     assert nobody.shape == (3, 2 * len(listed) - 1)
     assert not nobody.any()
     assert [len(each) for each in scores(quantile, nobody)] == [len(listed)] * 3
+
+
+@pytest.mark.parametrize("fraction", [Fraction(0), Fraction(1, 4), Fraction(1, 2), Fraction(1), Fraction(1, 1000)])
+def test_a_score_weighs_what_lies_below_against_what_lies_above(fraction: Fraction) -> None:
+    """S36, in Python's integers: also where 63 bits do not hold the products, and where scores are cut at 2^62."""
+    bound = planned((), (Quantile(0, -3, 6, Fraction(1), fraction, discrete=True),), 1, 1).bounds.quantiles[0]
+    bins = 2 * bound.candidates - 1
+    for times in (1, 1 << 20, 1 << 46, 1 << 51):
+        cells = [[(at * at + place) % 7 * times for at in range(bins)] for place in range(3)]
+        expected = [
+            [
+                -min(1 << 62, abs(bound.above * sum(cell[: 2 * at]) - bound.below * sum(cell[2 * at + 1 :])))
+                for at in range(bound.candidates)
+            ]
+            for cell in cells
+        ]
+        assert list(scores(bound, np.array(cells, dtype=np.int64))) == expected
+
+
+def test_weights_of_a_release_are_as_long_as_its_norm_at_most() -> None:
+    plan = planned(
+        (NumberKey(0, 0, 8, Fraction(1), nullable=False),),
+        (Quantile(1, 0, 3, Fraction(1), Fraction(1, 2), discrete=True),),
+        1,
+        2,
+    )
+    (bound,) = plan.bounds.quantiles
+    (weights,) = contributions(plan, stream([[(cell, 1) for cell in range(9)]], 2)).weights
+    square = sum(int(weight) ** 2 for weight in weights.ravel())
+    assert bound.norm**2 * 0.999 < square <= bound.norm**2
+
+
+def test_room_for_one_person_s_weights_serves_the_next() -> None:
+    """Sixty persons, one after another: room that grew for each would be all that there is."""
+    weights = laid([[0] * 60], units=list(range(60)), norm=float(UNIT), square=UNIT**2)
+    assert weights[0, 0] == 60 * UNIT
