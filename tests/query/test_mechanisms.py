@@ -1,0 +1,177 @@
+"""What a release draws and how far one person moves it, in numbers (S2, S8, S11, S36, S38); nothing else is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from slow_vector import planned
+
+from cleanroom.accounting.accountant import Draw, Reach, VectorShape
+from cleanroom.errors import InvariantBroken
+from cleanroom.query.bound import BoundChoice, Bounds, Sized
+from cleanroom.query.key_threshold import delta_of
+from cleanroom.query.mechanisms import (
+    ChoiceNoise,
+    KeyNoise,
+    Noise,
+    _dearest,
+    choice_reach,
+    draws,
+    keys_reach,
+    quantile_reaches,
+    settled_noise,
+    shape_of,
+    vector_reach,
+)
+from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Quantile, Sum, UnknownKey
+
+ONE = Fraction(1)
+TWO_CELLS = (CategoryKey(0, ("a", "b"), nullable=False),)
+OPEN = (UnknownKey(0, nullable=False),)
+QUARTER = Quantile(1, 0, 3, ONE, Fraction(1, 4), discrete=True)
+
+
+def bounds_of(keys: tuple[Any, ...], *statistics: Any, groups: int = 1, pure: bool = False) -> Bounds:
+    return planned(keys, statistics, 2, groups, pure=pure).bounds
+
+
+@pytest.mark.parametrize(
+    ("keys", "statistics", "shape", "l1", "l2"),
+    [
+        ((), (CountRows(),), VectorShape.ONE_NON_NEGATIVE, 1, 1),
+        ((), (CountRows(), CountPersons()), VectorShape.NON_NEGATIVE, 2, 2),
+        (TWO_CELLS, (CountRows(),), VectorShape.NON_NEGATIVE, 2, 2),
+        ((), (Sum(1, -1, 2, ONE),), VectorShape.SIGNED, 2, 4),
+        (TWO_CELLS, (Sum(1, -1, 2, ONE), CountRows()), VectorShape.SIGNED, 2, 4),
+    ],
+)
+def test_a_vector_moves_by_its_norm_and_by_its_diameter(
+    keys: tuple[Any, ...], statistics: tuple[Any, ...], shape: VectorShape, l1: int, l2: int
+) -> None:
+    bounds = bounds_of(keys, *statistics)
+    assert shape_of(bounds) is shape
+    assert vector_reach(bounds) == Reach(bounds.norm**2, l2 * bounds.norm**2)
+    pure = bounds_of(keys, *statistics, pure=True)
+    assert vector_reach(pure) == Reach(pure.norm, l1 * pure.norm)
+    assert draws(bounds, Noise(3.0)) == (Draw(vector_reach(bounds), Fraction(3)),)
+    assert draws(pure, Noise(3.0)) == (Draw(vector_reach(pure), Fraction(3), pure=True),)
+
+
+def test_scores_of_a_quantile_move_by_weights_of_a_person() -> None:
+    """M²·d²; by what is above and below together where there is one cell, else by twice the squares of both."""
+    (alone,) = bounds_of((), QUARTER).quantiles
+    assert quantile_reaches(bounds_of((), QUARTER)) == (Reach(9 * alone.norm**2, 16 * alone.norm**2),)
+    (wide,) = bounds_of(TWO_CELLS, QUARTER).quantiles
+    assert quantile_reaches(bounds_of(TWO_CELLS, QUARTER)) == (Reach(9 * wide.norm**2, 20 * wide.norm**2),)
+    half = replace(QUARTER, fraction=Fraction(1, 2))
+    both = bounds_of((), QUARTER, half)
+    assert [each.everywhere // alone.norm**2 for each in quantile_reaches(both)] == [9, 1]
+    found = draws(both, Noise(None, (3.0, 5.0)))
+    assert [(draw.reach, draw.scale) for draw in found] == list(
+        zip(quantile_reaches(both), (Fraction(3), Fraction(5)), strict=True)
+    )
+
+
+def test_keys_move_by_as_many_as_a_person_keeps_and_their_threshold_costs_delta() -> None:
+    bounds = bounds_of(OPEN, CountPersons(), groups=3)
+    assert keys_reach(bounds) == Reach(3, 6)
+    noise = Noise(None, keys=KeyNoise(4.0, 40))
+    (draw,) = draws(bounds, noise)
+    assert draw == Draw(
+        Reach(3, 6), Fraction(4), Fraction(delta_of(4.0, 40, 3)), Fraction(delta_of(4.0, 40, 6)), pure=False
+    )
+    assert 0 < draw.delta_everywhere < draw.delta_in_one_table
+    with_rows = bounds_of(OPEN, CountRows(), QUARTER, groups=3)
+    assert len(draws(with_rows, Noise(2.0, (3.0,), KeyNoise(4.0, 40)))) == 3
+
+
+def test_the_scale_of_a_release_is_the_vector_s_before_the_keys_before_a_quantile_s() -> None:
+    assert Noise(2.0, (3.0, 5.0), KeyNoise(4.0, 40)).scale == 2.0
+    assert Noise(None, (3.0, 5.0), KeyNoise(4.0, 40)).scale == 4.0
+    assert Noise(None, (3.0, 5.0)).scale == 3.0
+
+
+def test_noise_of_another_release_is_not_drawn() -> None:
+    """More mechanisms, or fewer, than the bounds have; a pure release draws on its vector alone (S11)."""
+    vector, quantile = bounds_of(TWO_CELLS, CountRows()), bounds_of((), QUARTER)
+    keys = bounds_of(OPEN, CountPersons())
+    some, threshold = Noise(2.0), KeyNoise(4.0, 40)
+    wrong: list[tuple[Bounds, Noise]] = [
+        (vector, Noise(None)),
+        (vector, Noise(2.0, (3.0,))),
+        (vector, Noise(2.0, keys=threshold)),
+        (quantile, some),
+        (quantile, Noise(None)),
+        (quantile, Noise(None, (3.0, 3.0))),
+        (quantile, Noise(None, (3.0,), threshold)),
+        (keys, Noise(None)),
+        (keys, Noise(2.0, keys=threshold)),
+        (replace(quantile, pure=True), Noise(None, (3.0,))),
+        (replace(keys, pure=True), Noise(None, keys=threshold)),
+        (vector, replace(some, choice=ChoiceNoise(1.0, 0, (some,)))),
+    ]
+    for bounds, noise in wrong:
+        with pytest.raises(InvariantBroken):
+            draws(bounds, noise)
+
+
+def choice(*bounds: Bounds) -> BoundChoice:
+    return BoundChoice(Sized.ROWS, None, 0, 0, tuple(range(1, len(bounds) + 1)), bounds, 7, 2)
+
+
+def test_the_dearest_of_the_candidates_is_charged_and_the_choice_itself() -> None:
+    narrow, wide = bounds_of(TWO_CELLS, CountRows()), bounds_of(TWO_CELLS, CountRows(), groups=2)
+    chosen = choice(narrow, wide)
+    assert choice_reach(chosen) == Reach(49, 81)
+    dear, cheap = Noise(1.0), Noise(64.0)
+    for settled, place in (((dear, cheap), 0), ((cheap, dear), 1)):
+        noise = replace(settled[1], choice=ChoiceNoise(5.0, 0, settled))
+        found = draws(replace(wide, choice=chosen), noise)
+        assert found == (
+            Draw(vector_reach((narrow, wide)[place]), Fraction(1)),
+            Draw(Reach(49, 81), Fraction(5)),
+        )
+    with pytest.raises(InvariantBroken):
+        draws(replace(wide, choice=chosen), Noise(1.0))
+
+
+def test_a_candidate_that_is_dearer_in_one_account_alone_stops_the_question() -> None:
+    """A vector of one entry lies C apart in a table, one of two √2·C: the dearest everywhere need not be it there."""
+    one, two = bounds_of((), CountRows()), bounds_of(TWO_CELLS, CountRows())
+    square = two.norm / one.norm
+    chosen = choice(one, two)
+    # Everywhere the first costs a little more; in one table the second nearly twice as much.
+    settled = (Noise(1.0), Noise(square * 1.01))
+    with pytest.raises(InvariantBroken):
+        draws(replace(two, choice=chosen), replace(settled[1], choice=ChoiceNoise(5.0, 0, settled)))
+
+
+def test_draws_are_compared_in_every_account_to_the_last_step() -> None:
+    dear = Draw(Reach(9, 18), Fraction(3), Fraction(1, 1000), Fraction(1, 500))
+    cheap = Draw(Reach(8, 16), Fraction(3), Fraction(1, 1000), Fraction(1, 500))
+    twice = Draw(Reach(36, 72), Fraction(6), Fraction(1, 1001), Fraction(1, 501))
+    for alike in ((dear, cheap), (cheap, dear), (dear, twice), (dear,), (dear, dear)):
+        assert _dearest(alike).loss == dear.loss
+    # The same loss everywhere: the first of them is the dearest, if it is so in a table and in delta.
+    for other in (
+        replace(cheap, reach=Reach(8, 19)),
+        replace(twice, reach=Reach(35, 73)),
+        replace(cheap, delta_everywhere=Fraction(1, 999)),
+        replace(cheap, delta_in_one_table=Fraction(1, 499)),
+    ):
+        for alike in ((dear, other), (other, dear)):
+            with pytest.raises(InvariantBroken):
+                _dearest(alike)
+
+
+def test_a_choice_settles_the_noise_where_there_is_one_to_make() -> None:
+    settled = (Noise(1.0), Noise(2.0))
+    waiting = replace(settled[1], choice=ChoiceNoise(5.0, 0, settled))
+    assert [settled_noise(waiting, at) for at in range(2)] == list(settled)
+    assert settled_noise(settled[0], None) is settled[0]
+    for noise, picked in ((waiting, None), (settled[0], 0)):
+        with pytest.raises(InvariantBroken):
+            settled_noise(noise, picked)
