@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -20,13 +21,16 @@ from cleanroom.query.mechanisms import (
     _dearest,
     choice_reach,
     draws,
+    grained_scale,
     keys_reach,
     quantile_reaches,
     settled_noise,
     shape_of,
     vector_reach,
+    widest_scale,
 )
-from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Quantile, Sum, UnknownKey
+from cleanroom.query.noise import LAPLACE_MOSTLY_NONE, largest_laplace_scale, largest_scale
+from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Quantile, Sum, UnknownKey
 
 ONE = Fraction(1)
 TWO_CELLS = (CategoryKey(0, ("a", "b"), nullable=False),)
@@ -175,3 +179,34 @@ def test_a_choice_settles_the_noise_where_there_is_one_to_make() -> None:
     for noise, picked in ((waiting, None), (settled[0], 0)):
         with pytest.raises(InvariantBroken):
             settled_noise(noise, picked)
+
+
+def test_the_grain_is_a_step_of_whole_numbers_where_nobody_is_shortened() -> None:
+    """S11, S31: of means, of coarser units, and where a person is shortened or noise is Gaussian, there is none."""
+    count, persons, total = CountRows(), CountPersons(), Sum(1, 0, 5, ONE)
+    for listed in ((count,), (persons,), (total,), (count, persons), (count, persons, total)):
+        bounds = bounds_of(TWO_CELLS, *listed, groups=2, pure=True)
+        assert bounds.grain == math.gcd(*(each.steps for each in bounds.components)) >= 1 << 10
+        # One cell of two counts in full: who has both is shortened.
+        assert bounds_of(TWO_CELLS, *listed, pure=True).grain == 1
+        assert bounds_of(TWO_CELLS, *listed, groups=2).grain == 1
+        assert bounds_of((), *listed).grain == 1
+        assert replace(bounds, norm=bounds.norm - 1).grain == 1
+    assert bounds_of((), Mean(1, 0, 5, ONE), pure=True).grain == 1
+    wide = bounds_of((), Sum(1, 0, 1 << 40, ONE), pure=True)
+    assert (wide.components[0].shift > 0, wide.grain) == (True, 1)
+
+
+def test_the_widest_scale_is_that_of_the_grain() -> None:
+    plain, pure = bounds_of(TWO_CELLS, CountRows()), bounds_of(TWO_CELLS, CountRows(), groups=2, pure=True)
+    shortened = bounds_of(TWO_CELLS, CountRows(), pure=True)
+    most = Fraction(123_456_789, 7)
+    assert widest_scale(plain, most) == largest_scale(most)
+    off = 1 - 2.0**-40
+    for each in (most, Fraction(1), Fraction(1, 2)):
+        assert widest_scale(shortened, each) == largest_laplace_scale(each) * off
+    for each in (most, Fraction(pure.grain)):
+        assert widest_scale(pure, each) == largest_laplace_scale(each / pure.grain) * pure.grain * off
+    assert widest_scale(pure, Fraction(pure.grain) - 1) == pure.grain * LAPLACE_MOSTLY_NONE
+    assert grained_scale(pure, 3.0 * pure.grain) == 3.0
+    assert Fraction(grained_scale(pure, 0.1)) * pure.grain >= Fraction(0.1)
