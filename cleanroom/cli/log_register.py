@@ -84,6 +84,14 @@ def check(console: Console, arguments: argparse.Namespace) -> int:
             "that touch its members are counted there without a gap.",
         )
     )
+    for giver, scope in found.mandates:
+        kinds = ", ".join(each.value for each in scope.events) or console.words("tout genre", "every kind")
+        since = moment(scope.since).strftime("%Y-%m-%d %H:%M:%S") if scope.since else "…"
+        until = "…" if scope.until is None else moment(scope.until).strftime("%Y-%m-%d %H:%M:%S")
+        console.say(
+            f"  il porte sur le mandat de {giver} : {kinds}, {since} – {until}",
+            f"  it covers the mandate of {giver}: {kinds}, {since} – {until}",
+        )
     return ExitCode.DONE
 
 

@@ -88,7 +88,8 @@ def log_reuse(
         EventType.QUERY_REUSED,
         at=at,
         actor=validated.party,
-        ordinals=ordinals_of(room, validated),
+        # No `key.used` follows that would say whose data is in it: the bits are those of the owners alone.
+        ordinals=owners_of(room, validated),
         policy=validated.policy_digest,
         purpose=validated.purpose,
         details={
@@ -181,6 +182,10 @@ def encoded_lines(lines: Sequence[object]) -> str:
 
 def ordinals_of(room: Room, validated: ValidatedPlan) -> set[int]:
     """Return the log's ordinals of the asker and of every owner touched."""
+    return {registry.parties(room.connection)[validated.party].ordinal} | owners_of(room, validated)
+
+
+def owners_of(room: Room, validated: ValidatedPlan) -> set[int]:
+    """Return the log's ordinals of the owners whose tables are read."""
     known = registry.parties(room.connection)
-    owners = {table.owner for table in validated.plan.tables} | {validated.party}
-    return {known[owner].ordinal for owner in owners}
+    return {known[table.owner].ordinal for table in validated.plan.tables}

@@ -55,6 +55,11 @@ class Scope:
     since: int = 0
     until: int | None = None
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether it covers all that its giver reads, of every kind and time."""
+        return not self.events and self.since == 0 and self.until is None
+
     def covers(self, event: Event) -> bool:
         """Say whether an entry's details are within it."""
         reached = self.giver.ordinal == OPERATOR_ORDINAL or self.giver.reads(event)

@@ -2,8 +2,8 @@
 
 It needs the log's public part only: every entry is verified, each member's are counted again, and each charge and each
 reuse of a stored answer that the register's own words cover must be a row of it. What a question said lies in the
-sealed details; those are the reader's. So does whether a member that asks again reads its own table too, beside
-others': such a row, of a member's reuse of its own data, is held against the log if it is there, but not missed.
+sealed details; those are the reader's. So do the draws that a question is answered from: of a reuse, a reader who may
+know its first charges must be told of one at least; that all are named, its details tell.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from audit_log import Source
+    from cleanroom.room.reading_rights import Scope
 
 MOST_DIFFERENCES: Final = 20
 _LEAF: Final = re.compile(
@@ -61,12 +62,14 @@ class Checked:
         differences: where register and log differ, the first ones.
         rows: how many rows the register has.
         counted: how many entries were counted for its members.
+        mandates: of an auditor's register what it covers, each with its giver's name.
     """
 
     verdict: Verdict
     differences: tuple[Bilingual, ...]
     rows: int
     counted: int
+    mandates: tuple[tuple[str, Scope], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -99,7 +102,14 @@ def check(
     if not verdict.ok:
         return Checked(verdict, (), 0, 0)
     different = tuple(islice(_differences(said, leaves, verifier), MOST_DIFFERENCES))
-    return Checked(verdict, different, len(said.rows), sum(len(each) for _, each in said.completeness.values()))
+    named = {ordinal: name for name, (ordinal, _, _) in said.parties.items()}
+    return Checked(
+        verdict,
+        different,
+        len(said.rows),
+        sum(len(each) for _, each in said.completeness.values()),
+        tuple((named[each.giver.ordinal], each) for each in said.mandates),
+    )
 
 
 class _Leaves:
@@ -207,7 +217,8 @@ def _row_differences(
         "member": ordinal in event.parties,
         "counter": counted in leaves.found.get(row.member, []),
         "cost": not reused or row.cost in _FREE,
-        "charged_by": all(_charged(each, row, ordinal, leaves) for each in row.charged_by),
+        "charged_by": all(_charged(each, row, ordinal, leaves) for each in row.charged_by)
+        and bool(row.charged_by or not reused or not register.knows_charges(row.member)),
         "key_entry": row.key_entry == leaves.key_entry(row.entry, ordinal),
         "outcome": row.outcome == _outcome(ended, leaves),
         "outcome_entry": row.outcome_entry == ended,

@@ -10,7 +10,7 @@ from audit_log import MAX_PARTIES, Event, EventType
 from cleanroom.errors import Bilingual, UsageError
 from cleanroom.identifiers import Purpose, Role
 from cleanroom.room.journal import Journal
-from cleanroom.room.reading_rights import Known, Scope
+from cleanroom.room.reading_rights import OPERATOR_ORDINAL, Known, Scope
 from cleanroom.room.register_document import VERSION
 
 if TYPE_CHECKING:
@@ -91,18 +91,29 @@ class ReadRegister:
 
         Args:
             opened: whether the keys of its data were opened for it: a party's own question touches it also where it
-                reads none of its tables. For a reuse no key is opened; one that touches the asker alone reads its data.
+                reads none of its tables. A reuse opens no key, and touches none but those whose data it tells of.
         """
         _, _, pseudonym = self.parties[member]
         _, role, reader = self.parties[self.reader]
         own = event.actor == pseudonym
-        opened = opened or (event.type is EventType.QUERY_REUSED and len(event.parties) == 1)
+        opened = opened or event.type is EventType.QUERY_REUSED
         return (
             (opened or not own)
             and (self.asked is None or event.actor == self.parties[self.asked][2])
             and (self.purpose is None or event.purpose == Journal.purpose_code(Purpose(self.purpose)))
             and (role == Role.OPERATOR or self.reader == member or event.actor == reader or self._mandated(event, role))
         )
+
+    def knows_charges(self, member: str) -> bool:
+        """Say whether the register's reader may read every charge that touches a member, whoever asked.
+
+        Then a reused answer from that member's data has a first charge that its row must name.
+        """
+        _, role, _ = self.parties[self.reader]
+        if role == Role.OPERATOR or self.reader == member:
+            return True
+        givers = {OPERATOR_ORDINAL, self.parties[member][0]}
+        return role == Role.AUDITOR and any(each.unlimited and each.giver.ordinal in givers for each in self.mandates)
 
     def _mandated(self, event: Event, role: str) -> bool:
         """Say whether one of an auditor's mandates, as the register names them, covers an access."""
