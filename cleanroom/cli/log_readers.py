@@ -22,7 +22,7 @@ from cleanroom.room.sealed_reading import open_details, read_own
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cleanroom.cli.console import Console
     from cleanroom.room.log_reading import LogLine, Wanted
@@ -118,12 +118,13 @@ def read_own_entries(console: Console, arguments: argparse.Namespace, wanted: Wa
             f"{mandates}), each held against the entry that commits to it.",
         )
         if reading.missing:
-            console.error(_missing(reading.missing), "details_missing")
+            console.error(missing_details(reading.missing), "details_missing")
             return ExitCode.NOT_VERIFIED
     return ExitCode.DONE
 
 
-def _missing(entries: list[int]) -> Bilingual:
+def missing_details(entries: Sequence[int]) -> Bilingual:
+    """Say that details are left out that are the reader's, and where."""
     shown = ", ".join(str(each) for each in entries[:20]) + (", …" if len(entries) > 20 else "")
     return Bilingual(
         f"{len(entries)} entrée(s) sont à vous, et leurs détails manquent ou ne s'ouvrent pas avec votre clé, sans "

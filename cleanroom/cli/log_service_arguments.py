@@ -153,9 +153,9 @@ def _add_watch(adder: Adder) -> None:
         "tell a member of each use of its data, numbered without a gap",
         Bilingual(
             "ne montre que ce qui est nouveau sur cette machine ; un fil Atom montre toujours les derniers\n"
-            "avec la salle et ses clés, les détails ; d'une URL ou d'un export, la partie publique de chaque entrée",
+            "avec la salle et ses clés, ou un export scellé et une clé de lecture, les détails ; sinon, l'enveloppe",
             "shows only what is new on this machine; an Atom feed always shows the last ones\n"
-            "with the room and its keys, the details; from a URL or an export, the public part of each entry",
+            "with the room and its keys, or a sealed export and a reading key, the details; else the public part",
         ),
     )
     watch.places.add_argument("target", metavar="ROOM|DIR|URL", type=read.log_place, help=words.say(ANY_LOG))
@@ -178,6 +178,15 @@ def _add_watch(adder: Adder) -> None:
         ),
     )
     options.add_argument("--vkey", metavar="FILE", type=read.path, help=words.say(VKEY))
+    options.add_argument(
+        "--key",
+        metavar="FILE",
+        type=read.path,
+        help=words.of(
+            "d'un export fait avec --details, les détails aussi, avec cette clé de lecture",
+            "of an export made with --details, the details too, with this reading key",
+        ),
+    )
     options.add_argument(
         "--format",
         choices=("text", "jsonl", "atom"),

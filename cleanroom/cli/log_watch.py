@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from audit_log import DatabaseSource, explain
+from audit_log import DatabaseSource, DirectorySource, explain
 from cleanroom.cli import figures
 from cleanroom.cli.formats import as_json
 from cleanroom.cli.log_places import source_of
+from cleanroom.cli.log_readers import missing_details
 from cleanroom.cli.log_verification import READING
 from cleanroom.cli.log_words import EVENTS, OUTCOMES, moment, purpose_of, subject
 from cleanroom.cli.progress_line import ProgressLine
-from cleanroom.errors import Bilingual, ExitCode, Fault
+from cleanroom.errors import Bilingual, ExitCode, Fault, NotVerified, UsageError
 from cleanroom.room import Home, Room, registry
 from cleanroom.room.creation import DATABASE
 from cleanroom.room.database import connect
-from cleanroom.room.log_reading import LogLine, details_for, sign_watching
+from cleanroom.room.log_reading import LogLine, Wanted, details_for, sign_watching
+from cleanroom.room.reading_key import read_reading_key
+from cleanroom.room.sealed_reading import open_details, read_own
 from cleanroom.room.watching import Watcher
 
 if TYPE_CHECKING:
@@ -30,9 +33,10 @@ if TYPE_CHECKING:
 
     from audit_log import Source, Verifier
     from cleanroom.cli.console import Console
-    from cleanroom.room.watching import Touch, Watched
+    from cleanroom.room.watching import Watched
+    from key_management import TransportKey
 
-    Details = Callable[[Touch], LogLine]
+    Details = Callable[[Watched], list[LogLine]]
 
 MOST_IN_FEED: Final = 200
 _ATOM: Final = "http://www.w3.org/2005/Atom"
@@ -52,7 +56,7 @@ def watch(console: Console, arguments: argparse.Namespace) -> int:
                 sentence = explain(found.verdict, console.language.value)
                 console.error(Bilingual(sentence, sentence), found.verdict.code.value)
                 return ExitCode.NOT_VERIFIED
-            _tell(console, arguments, found, [lines(each) for each in found.touches])
+            _tell(console, arguments, found, lines(found))
             sys.stdout.flush()
             watcher.told(found)
             if arguments.every is None:
@@ -64,10 +68,21 @@ def watch(console: Console, arguments: argparse.Namespace) -> int:
 def _opened(
     home: Home, arguments: argparse.Namespace, opened: ExitStack
 ) -> tuple[Source, Verifier, int | None, Details]:
-    """Open the log wherever it is; details are read where the room's root key and the member's key are at hand."""
+    """Open the log wherever it is.
+
+    Details are read where the room's root key and the member's key are at hand, or of an export with a reading key.
+    """
     source, log = source_of(home, arguments.target, arguments.vkey, opened)
+    if arguments.key is not None:
+        if not isinstance(source, DirectorySource):
+            raise UsageError(
+                Bilingual("--key lit un export (log export --details)", "--key reads an export (log export --details)"),
+                code="no_sealed_details",
+            )
+        key = read_reading_key(arguments.key)
+        return source, log, arguments.ordinal, lambda found: _unsealed(arguments, found, key)
     if not isinstance(source, DatabaseSource):
-        return source, log, arguments.ordinal, _envelope
+        return source, log, arguments.ordinal, _envelopes
     place = Path(arguments.target)
     with closing(connect(place / DATABASE)) as connection:
         member = registry.party_named(connection, arguments.party)
@@ -79,13 +94,35 @@ def _details(place: Path, arguments: argparse.Namespace, opened: ExitStack) -> D
         room = opened.enter_context(Room.open(place))
         request = sign_watching(room, arguments.party)
     except Fault:  # without the room's root key or the member's, envelopes are what there is to see
-        return _envelope
+        return _envelopes
     read = details_for(room, request)
-    return lambda touch: read(touch.index, touch.envelope)
+    return lambda found: [read(touch.index, touch.envelope) for touch in found.touches]
 
 
-def _envelope(touch: Touch) -> LogLine:
-    return LogLine(touch.index, touch.envelope, None, None, withheld=True)
+def _envelopes(found: Watched) -> list[LogLine]:
+    return [LogLine(touch.index, touch.envelope, None, None, withheld=True) for touch in found.touches]
+
+
+def _unsealed(arguments: argparse.Namespace, found: Watched, key: TransportKey) -> list[LogLine]:
+    """Return what a member's own key opens of the entries that it is told of; one that is left out ends it."""
+    if found.verdict.checkpoint is None or not found.touches:
+        return []
+    place, touched = Path(arguments.target), {touch.index for touch in found.touches}
+    with open_details(place) as file:
+        reading = read_own(place, found.verdict.checkpoint, file, key)
+        if reading.party != arguments.party:
+            raise UsageError(
+                Bilingual(
+                    f"cette clé est celle de {reading.party}, non de {arguments.party}",
+                    f"this key is that of {reading.party}, not of {arguments.party}",
+                ),
+                code="another_reading_key",
+            )
+        lines = {line.index: line for line in reading.lines(Wanted(first=min(touched))) if line.index in touched}
+    missing = sorted(touched & set(reading.missing))
+    if missing:
+        raise NotVerified(missing_details(missing), code="details_missing")
+    return [lines[touch.index] for touch in found.touches]
 
 
 def _tell(console: Console, arguments: argparse.Namespace, found: Watched, lines: Sequence[LogLine]) -> None:

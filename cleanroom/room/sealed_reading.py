@@ -96,6 +96,7 @@ def read_own(directory: Path, checkpoint: Checkpoint, file: BinaryIO, key: Trans
     found: OwnReading | None = None
     given: dict[int, tuple[str, Scope]] = {}
     erasures = []
+    actors: dict[str, str] = {}
     for index, envelope, sealed in reading.read():
         event = envelope.event
         if event.type in {EventType.DETAILS_ERASED, EventType.RETENTION_EXECUTED}:
@@ -103,6 +104,7 @@ def read_own(directory: Path, checkpoint: Checkpoint, file: BinaryIO, key: Trans
         details = reading.opened(index, envelope, sealed)
         if details is None:
             continue
+        actors[event.actor] = str(details.get("actor"))
         if event.type in _REGISTRATIONS and details.get("reading_key") == public and len(event.parties) == 1:
             known = Known(str(details["pseudonym"]), next(iter(event.parties)))
             found = OwnReading(PartyId(str(details["party"])), known, ())
@@ -118,6 +120,15 @@ def read_own(directory: Path, checkpoint: Checkpoint, file: BinaryIO, key: Trans
                 "this key opens details, but the registration that says whose it is is not among them",
             ),
             code="reading_key_unregistered",
+        )
+    # Told another pseudonym, the reader would not miss its own acts; any one of them that opens says the true one.
+    if any((pseudonym == found.known.pseudonym) != (actor == found.party) for pseudonym, actor in actors.items()):
+        raise NotVerified(
+            Bilingual(
+                f"l'inscription de {found.party} dit un autre pseudonyme que ses propres actes",
+                f"the registration of {found.party} says another pseudonym than its own acts do",
+            ),
+            code="pseudonym_differs",
         )
     scopes = tuple(scope for auditor, scope in given.values() if auditor == found.party)
     return OwnReading(found.party, found.known, scopes, [], reading, tuple(erasures))

@@ -103,3 +103,21 @@ def test_what_is_wrong_is_said(own: Cooperative) -> None:
     assert (ran.code, "Do not rely on this log" in ran.err) == (4, True)
     sealed_path(log).unlink()
     assert at_home(own, log, key).code == 2
+
+
+def test_a_member_watches_from_home_with_details(own: Cooperative) -> None:
+    log = own.files / "log"
+    assert own("log", "export", own.room, log, "--details").code == 0
+    home = Cooperative(own.room, own.files / "elsewhere", own.files, {})
+    watch = ("log", "watch", log, "--as", MEMBER, "--ordinal", "1", "--vkey", vkey(own), "--format", "jsonl")
+    told = [json.loads(line) for line in home(*watch, "--key", key_file(own)).out.splitlines()]
+    through = json.loads(own("log", "read", own.room, "--member", MEMBER, "--format", "json").out)
+    assert [each["details"] for each in told] == [each["details"] for each in through][: len(told)]
+    assert told[0]["details"]["party"] == MEMBER
+    assert home(*watch, "--key", key_file(own)).out == ""  # told once
+    another = home(*watch, "--all", "--key", key_file(own, "nuits_claires"), lang="en")
+    assert (another.code, "that of nuits_claires" in another.err) == (2, True)
+    assert home(*watch[:2], own.room, *watch[3:], "--key", key_file(own)).code == 2
+    sealed_path(log).unlink()
+    assert home(*watch, "--all", "--key", key_file(own)).code == 2
+    assert home(*watch, "--all").code == 0  # envelopes need nothing of it

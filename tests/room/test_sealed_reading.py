@@ -15,7 +15,16 @@ from audit_log import RETENTION_SECONDS, EventType, Retention, SealedFile, open_
 from audit_log import details as sealing
 from cleanroom.errors import Fault, NotVerified, UsageError
 from cleanroom.identifiers import PartyId, Role
-from cleanroom.room import log_reading, log_retention, logbook, own_uploads, question, registry, sealed_export
+from cleanroom.room import (
+    log_reading,
+    log_retention,
+    logbook,
+    own_uploads,
+    question,
+    reading_key,
+    registry,
+    sealed_export,
+)
 from cleanroom.room.log_reading import Wanted, sign_log_reading
 from cleanroom.room.mandates import Terms, give_mandate, sign_mandate, sign_mandate_withdrawal, withdraw_mandates
 from cleanroom.room.reading_key import (
@@ -310,6 +319,22 @@ def test_a_commitment_to_something_else_is_told(room: Room, place: Place, tmp_pa
     out = exported(room, tmp_path / "out")
     with pytest.raises(NotVerified, match=f"entry {victim}: the details are not those that"):
         reading(out, key_of(place.home, M), room)
+
+
+def test_a_false_pseudonym_is_told_by_the_readers_own_acts(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told another's pseudonym, a reader would miss none of its own acts that are left out."""
+    with place.open() as room:
+        public = make_reading_key(place.home, M)
+        whole = reading_key.key_facts
+        monkeypatch.setattr(
+            reading_key, "key_facts", lambda room, party, key: whole(room, party, key) | {"pseudonym": "p:0"}
+        )
+        register_reading_key(room, public, sign_reading_key(room, M, public))
+        out = exported(room, tmp_path / "out")
+        with pytest.raises(NotVerified, match="another pseudonym"):
+            reading(out, key_of(place.home, M), room)
 
 
 def test_details_of_another_export_or_damaged_are_refused(room: Room, place: Place, tmp_path: Path) -> None:
