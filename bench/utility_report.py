@@ -27,7 +27,7 @@ class Measured:
     load: str
     seed: int
     errors: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
-    pure: set[tuple[str, str]] = field(default_factory=lambda: {("room", "pure")})
+    pure: set[tuple[str, str]] = field(default_factory=lambda: {("room", "pure"), ("room", "pure, auto")})
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     tried: list[tuple[str, str, float]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Arm:
 
 
 APPROXIMATE: Final = Arm(False, (("defaults", "room, defaults"), ("auto", "room, `auto`")))
-PURE: Final = Arm(True, (("pure", "room, pure table"),))
+PURE: Final = Arm(True, (("pure", "room, pure table"), ("pure, auto", "room, pure table, `auto`")))
 SINGLE: Final = {"Q1", "Q2", "Q6", "Q7"}
 """Questions for one number, whose error is as uncertain as it is large."""
 
@@ -113,7 +113,7 @@ scale 1/ε errs by 1 at ε 1, a Gaussian that is (1, 1e-7) by 4. But Laplace noi
 PURELY: Final = """\
 A count that nobody is shortened in gets noise on whole persons, whose mean error is 2q/(1 − q²) with q = e^−ε: 0.85 at ε 1, 0.96 if it were rounded from finer noise, 1 on the room's
 lattice. That is the geometric mechanism, the least error that pure ε allows for one count: who has it too is level. Keys that shorten a person are clipped in L1, which keeps
-as much of a person as dropping all but two regions does; that, not noise, is the error of Q3. `auto` and medians are not there with pure ε. A question for one number in a room that
+as much of a person as dropping all but two regions does; that, not noise, is the error of Q3. `auto` draws discrete Laplace noise on persons by size; medians are not there with pure ε. A question for one number in a room that
 counts ρ is not drawn with Laplace noise at its exact ρ: at equal ρ its mean error is 1/√(2ρ), a Gaussian's √(2/π) = 0.8 of that.
 """
 

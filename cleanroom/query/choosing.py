@@ -3,11 +3,17 @@
 A bound that is too wide costs noise, one that is too narrow cuts heavy persons; which it is depends on how much persons
 have, so it is learnt from them and paid for. The candidates are public: for rows whole numbers up to sixteen times the
 tables' default, for totals fractions of the widest total. Each person has a *size*: of their numbers of rows by cell,
-or of their totals, the L2 norm, at which clipping looks; for means the largest number. Candidate t has the score
+or of their totals, the L2 norm (L1 if pure), at which clipping looks; for means the largest number. Candidate t has
+the score
 
     −|p·#{persons of size > t} − q·#{persons of size ≤ t} − r|,   p, q, r public,
 
 and the candidate is chosen by OpenDP's noisy max.
+
+In a pure question, which admits discrete Laplace noise alone (S11), the persons by size are noised instead, a number
+for each candidate and one for those beyond, and the best score of the noised numbers is post-processing. Each person is
+in one of these numbers or in none: who goes moves them by at most 1 in L1, whose size changes by at most 2. The
+accounts add its epsilon to that of the vector.
 
 *Claim.* A person who goes moves every score by at most max(p, q); one whose rows in some tables go, and whose size
 becomes another one, by at most p + q.
@@ -25,7 +31,8 @@ adaptive composition the loss is at most that of the choice and the largest of t
 
 *Which candidate is best* is a question of accuracy alone. Counts and sums: cutting at t loses what #{size > t} persons
 have above it, so widening t by one wins as much as there are such persons and costs the noise of one more in every
-cell: best is where #{size > t} is the noise in persons, √(2/π) of its standard deviation, over all cells (p, q = 1, 0).
+cell: best is where #{size > t} is the noise in persons, its mean size, over all cells (p, q = 1, 0): √(2/π) of the
+standard deviation of Gaussian noise, the scale of Laplace's.
 To r is added how far a noisy choice may stray, twice its scale, lest the widest candidates, which nobody reaches, win
 by chance: that errs to the narrow side, since bias and noise, of different kind, add up in squares. Means and
 variances, which cut no total but weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and
@@ -125,5 +132,6 @@ def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
         return 0
     sized = {Measured.TOTAL} if choice.sized is Sized.TOTAL else {Measured.ROWS, Measured.TOTAL}
     reach = next((each.reach for each in bounds.components if each.measured in sized), None)
-    noise = 0.0 if scale is None or reach is None else scale / reach * math.sqrt(2 / math.pi) * bounds.cells
+    mean = 1.0 if bounds.pure else math.sqrt(2 / math.pi)
+    noise = 0.0 if scale is None or reach is None else scale / reach * mean * bounds.cells
     return math.ceil(noise + 2 * stray)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from cleanroom.accounting.accountant import Draw
 from cleanroom.accounting.privacy_loss import PureEpsilon, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.contribution import streamed
 from cleanroom.query.drawn import Drawn
-from cleanroom.query.mechanisms import choice_reach, draws, grained_scale
+from cleanroom.query.mechanisms import choice_draw, draws, grained_scale
 from cleanroom.query.noise import add_laplace, add_noise, noisy_max
 from cleanroom.query.quantiles import scores
 from cleanroom.query.sizes import persons_by_size, size_columns
@@ -65,12 +64,18 @@ def picked_bound(
     if choice is None or noise.choice is None:
         return None
     counts = persons_by_size(plan, streamed(plan, backend, size_columns(plan, choice)), surviving)
-    loss = Draw(choice_reach(choice), Fraction(noise.choice.scale)).loss
+    due = choice_draw(choice, noise.choice)
+    if due.pure:
+        epsilon = PureEpsilon.at_least(due.epsilon_at(due.reach.everywhere))
+        noised = add_laplace(counts, norm=due.reach.everywhere, scale=noise.choice.scale, charged=epsilon)
+        # The rest is computed from released numbers.
+        found = choice.scores(noised, noise.choice.target)
+        return found.index(max(found))
     (picked,) = noisy_max(
         (choice.scores(counts, noise.choice.target),),
         reach=choice.factor,
         scale=noise.choice.scale,
-        charged=Rho.at_least(loss),
+        charged=Rho.at_least(due.loss),
     )
     return picked
 

@@ -40,7 +40,7 @@ class ChoiceNoise:
     """How a bound is chosen, and the noise of the release for each outcome (`query.choosing`).
 
     Args:
-        scale: of the noisy max, in persons.
+        scale: of the noisy max, or of the noise on persons by size if it is pure; in persons.
         target: r, what the scores aim at.
         settled: for each candidate.
     """
@@ -148,8 +148,18 @@ def keys_reach(bounds: Bounds) -> Reach:
 
 
 def choice_reach(choice: BoundChoice) -> Reach:
-    """Return how far one person moves the scores of a bound's candidates (proof: `query.choosing`)."""
+    """Return how far one person moves the scores of a bound's candidates, or if pure, persons by size.
+
+    Proof: `query.choosing`.
+    """
+    if choice.bounds[0].pure:
+        return Reach(1, 2)
     return Reach(choice.factor**2, choice.span**2)
+
+
+def choice_draw(choice: BoundChoice, noise: ChoiceNoise) -> Draw:
+    """Return the draw that chooses a bound: a noisy max, or if pure, discrete Laplace noise on persons by size."""
+    return Draw(choice_reach(choice), Fraction(noise.scale), pure=choice.bounds[0].pure)
 
 
 def draws(bounds: Bounds, noise: Noise) -> tuple[Draw, ...]:
@@ -163,7 +173,7 @@ def draws(bounds: Bounds, noise: Noise) -> tuple[Draw, ...]:
         return _settled_draws(bounds, noise)
     each = [_settled_draws(*pair) for pair in zip(bounds.choice.bounds, noise.choice.settled, strict=True)]
     dearest = tuple(_dearest(alike) for alike in zip(*each, strict=True))
-    return (*dearest, Draw(choice_reach(bounds.choice), Fraction(noise.choice.scale)))
+    return (*dearest, choice_draw(bounds.choice, noise.choice))
 
 
 def _dearest(alike: tuple[Draw, ...]) -> Draw:
@@ -171,7 +181,7 @@ def _dearest(alike: tuple[Draw, ...]) -> Draw:
     found = max(alike, key=lambda draw: draw.loss)
     for draw in alike:
         if (
-            draw.reach.in_one_table * found.scale**2 > found.reach.in_one_table * draw.scale**2
+            draw.loss_at(draw.reach.in_one_table) > found.loss_at(found.reach.in_one_table)
             or draw.delta_everywhere > found.delta_everywhere
             or draw.delta_in_one_table > found.delta_in_one_table
         ):

@@ -89,17 +89,12 @@ def planned(
     Args:
         threshold: the largest of the owners' rules, in persons; 0 for none.
         shares: the weight of each statistic; none for equal ones.
-        pure: whether a table's budget is pure; then no bound is chosen by noisy max (S11).
+        pure: whether a table's budget is pure (S11).
 
     Raises:
         Refused: it nests too deep, has too many cells, or sums that are not exact.
     """
     require_depth(release.relation)
-    if pure and Auto.AUTO in {asked.max_rows, asked.max_sum}:
-        raise not_precise(
-            "avec un budget pur (delta 0), « auto » n'est pas admis ; donnez un nombre",
-            'with a pure budget (delta 0) "auto" is not admitted; give a number',
-        )
     defaults = [catalogs[table].contribution for table in sorted({scan.table for scan in scans(release.relation)})]
     summed = next((each for each in release.statistics if isinstance(each, Sum)), None)
 

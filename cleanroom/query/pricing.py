@@ -134,24 +134,13 @@ def _price_purely(
     An epsilon with delta 0 is one at every delta, so it bounds what the zCDP accounts lose as well; they are charged
     epsilon²/2 for each release.
     """
-    parts = sum((_vector_share(plan) for plan in plans), Fraction(0))
-    scales = []
-    for plan in plans:
-        alone, reach = len(plan.tables) == 1, vector_reach(plan.bounds)
-        match wanted:
-            case Margin(value=margin):
-                scale = _scale_for_margin(plan, Fraction(margin))
-            case Epsilon(value=epsilon):
-                scale = least_pure_scale(
-                    reach, tables_alone=alone, epsilon=_pure_share(epsilon, len(plans)) * _vector_share(plan) / parts
-                )
-            case Default():
-                epsilon = min(rule.default_epsilon for rule in rules.values())
-                scale = least_pure_scale(
-                    reach, tables_alone=alone, epsilon=_pure_share(epsilon, len(plans)) * _vector_share(plan) / parts
-                )
-        scales.append(scale)
-    noises = tuple(Noise(scale) for scale in scales)
+    match wanted:
+        case Margin(value=margin):
+            noises = tuple(_pure_noise_for_margin(plan, Fraction(margin)) for plan in plans)
+        case Epsilon(value=epsilon):
+            noises = _pure_noises(plans, epsilon)
+        case Default():
+            noises = _pure_noises(plans, min(rule.default_epsilon for rule in rules.values()))
     try:
         drawn = [draws(plan.bounds, noise) for plan, noise in zip(plans, noises, strict=True)]
         each = tuple(charges_of(due, frozenset(plan.tables), pure) for plan, due in zip(plans, drawn, strict=True))
@@ -167,6 +156,42 @@ def _price_purely(
     largest = max(charge.loss.pico for charge in all_pure)
     _require_limits(rules, lambda limit: largest > PureEpsilon.at_most(Fraction(limit)).pico)
     return Priced(noises, each, paid, shown_epsilon(PureEpsilon(largest), Fraction(0)))
+
+
+def _pure_noises(plans: tuple[Plan, ...], epsilon: Decimal) -> tuple[Noise, ...]:
+    """Return the scales at which an epsilon is shared out over the parts of all releases."""
+    part = _pure_share(epsilon, len(plans)) / sum((_parts(plan) for plan in plans), Fraction(0))
+    return tuple(_pure_noise(plan, _pure_scale(vector_reach(plan.bounds), plan, part), part) for plan in plans)
+
+
+def _pure_noise_for_margin(plan: Plan, margin: Fraction) -> Noise:
+    """Return the scales of the greatest noise on the vector that keeps a margin, and what a part costs then."""
+    scale = _scale_for_margin(plan, margin)
+    loss = Fraction(vector_reach(plan.bounds).largest(tables_alone=len(plan.tables) == 1)) / Fraction(scale)
+    return _pure_noise(plan, scale, loss / _vector_share(plan))
+
+
+def _pure_scale(reach: Reach, plan: Plan, part: Fraction) -> float:
+    """Return the least scale of a vector with this reach that costs the parts of its statistics."""
+    return least_pure_scale(reach, tables_alone=len(plan.tables) == 1, epsilon=part * _vector_share(plan))
+
+
+def _pure_noise(plan: Plan, scale: float, part: Fraction) -> Noise:
+    """Return the scales of a pure release, whatever bound is chosen.
+
+    Args:
+        scale: of the widest vector.
+        part: the epsilon of one part.
+    """
+    widest, choice = Noise(scale), plan.bounds.choice
+    if choice is None:
+        return widest
+    alone = len(plan.tables) == 1
+    choosing = least_pure_scale(choice_reach(choice), tables_alone=alone, epsilon=part * CHOICE_SHARE)
+    narrower = tuple(Noise(_pure_scale(vector_reach(each), plan, part)) for each in choice.bounds[:-1])
+    # Noise of this scale on one number strays by the root of two of it.
+    target = aim(plan.bounds, scale, math.sqrt(2) * choosing)
+    return replace(widest, choice=ChoiceNoise(choosing, target, (*narrower, widest)))
 
 
 def _pure_share(epsilon: Decimal, plans: int) -> Fraction:

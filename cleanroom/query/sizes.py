@@ -46,12 +46,12 @@ def persons_by_size(plan: Plan, slices: Iterable[PersonRows], surviving: Survivi
             values = np.where(column.present, np.clip(column.values, choice.least, choice.most), 0)
         else:
             values = np.ones(len(rows.units), dtype=np.int64)
-        _count_sizes(rows.units, cells, values, count, edges, choice.below == 0, found)
+        _count_sizes(rows.units, cells, values, count, edges, choice.below == 0, plan.bounds.pure, found)
     return tuple(int(each) for each in found)
 
 
 @njit(cache=True, nogil=True)
-def _count_sizes(units, cells, values, cell_count, edges, together, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _count_sizes(units, cells, values, cell_count, edges, together, pure, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     sets, rows = cells.shape
     totals = np.zeros(cell_count, dtype=np.int64)
     counts = np.zeros(cell_count, dtype=np.int64)
@@ -72,16 +72,17 @@ def _count_sizes(units, cells, values, cell_count, edges, together, found):  # t
                     count += 1
                 counts[cell] += 1
                 totals[cell] += values[row]
-        size, square = np.int64(0), 0.0
+        size, square, length = np.int64(0), 0.0, 0.0
         for at in range(count):
             cell = touched[at]
             size = max(size, abs(totals[cell]))
             square += float(totals[cell]) * float(totals[cell])
+            length += abs(float(totals[cell]))
             totals[cell] = 0
             counts[cell] = 0
         if together:
             # Nearly the length; it decides on nothing but accuracy, and is each person's own.
-            size = np.int64(min(np.sqrt(square), 2.0**62))
+            size = np.int64(min(length if pure else np.sqrt(square), 2.0**62))
         if count > 0:
             found[np.searchsorted(edges, size)] += 1
         start = end

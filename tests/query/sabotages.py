@@ -208,7 +208,7 @@ SABOTAGES = (
         "test_choosing:check_scores", ("means", 2)),
     Sabotage("a person counted in each of their cells", "cleanroom.query.sizes", "found[np.searchsorted(edges, size)] += 1", "found[np.searchsorted(edges, size)] += count",
         "test_choosing:check_scores", ("counts", 2)),
-    Sabotage("the choice of a bound for nothing", MECHANISMS, "return (*dearest, Draw(choice_reach(bounds.choice), Fraction(noise.choice.scale)))", "return dearest",
+    Sabotage("the choice of a bound for nothing", MECHANISMS, "return (*dearest, choice_draw(bounds.choice, noise.choice))", "return dearest",
         "test_choosing:test_what_is_charged_covers_the_choice_and_whatever_it_leads_to", ("counts", None)),
     Sabotage("entries rounded up to whole rows", CLIPPING, "            vector[at] = np.int64(float(original[at]) * factor)\n        high, low = sum_of_squares(vector, entries)",
         "            vector[at] = original[at] if factor > 0 else 0\n        high, low = square_high, square_low",
@@ -378,6 +378,13 @@ SABOTAGES = (
     Sabotage(
         "half the noise on a grain", "cleanroom.query.drawing", "scale=grained_scale(bounds, scale),", "scale=grained_scale(bounds, scale) / 2,",
         "test_pure:test_a_single_count_errs_as_little_as_whole_noise_can", ("1",),
+    ),
+    Sabotage(
+        "a changed size priced as one that is gone, purely", MECHANISMS, "return Reach(1, 2)", "return Reach(1, 1)", "test_pure:check_sizes", ("rows", 4),
+    ),
+    Sabotage(
+        "the noise on persons by size unseen", "cleanroom.query.drawing", "norm=due.reach.everywhere, scale=noise.choice.scale", "norm=due.reach.everywhere, scale=noise.choice.scale / 8",
+        "test_pure:test_the_best_bound_is_picked_where_its_noise_is_small",
     ),
     Sabotage(
         "cells add up though one is withheld", CONSISTENT, " or release.withheld():", ":",

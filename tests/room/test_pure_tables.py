@@ -55,6 +55,23 @@ def test_epsilons_add_up_where_delta_is_zero(place: Place) -> None:
     assert logbook.verify(place.path, place.home).ok
 
 
+def test_a_bound_is_chosen_purely_and_its_epsilon_is_in_the_price(place: Place) -> None:
+    purified(place)
+    with place.open() as room:
+        answer = ask(room, COUNT, epsilon=0.5, max_rows_contributed="auto")
+        (note,) = [each.en for each in answer.notes if each.en.startswith("auto: ")]
+        assert "chosen among" in note
+        spent = balance(room, TABLE).spent_lifetime
+        assert isinstance(spent, PureEpsilon)
+        assert 0.499_99e12 < spent.pico <= 0.5e12
+        # Eight of nine parts for the count, one for the choice: half the sum of their squares in rho.
+        assert balance(room, ROOM).spent_lifetime.pico == pytest.approx((0.5 / 9) ** 2 * 65 / 2 * 1e12, rel=1e-5)
+        assert not any(float(each.epsilon) for each in ask(room, COUNT, epsilon=0.5, max_rows_contributed="auto").cost)
+    audit(place)
+    assert balances.checked(place.path, place.home).ok
+    assert logbook.verify(place.path, place.home).ok
+
+
 def test_one_pure_table_makes_the_question_pure(place: Place) -> None:
     purified(place)
     with place.open() as room:
