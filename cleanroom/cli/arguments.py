@@ -19,7 +19,10 @@ from cleanroom.errors import Bilingual, Language
 from cleanroom.identifiers import Role
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
+    from typing import Any
+
+    Arguments = argparse._ActionsContainer
 
 FORMATS: Final = ("table", "csv", "json", "parquet")
 
@@ -115,6 +118,34 @@ class Adder:
         _common(parser, self.words)
         return parser
 
+    def valued(
+        self,
+        arguments: Arguments,
+        name: str,
+        metavar: str,
+        read: Callable[[str], object],
+        fr: str,
+        en: str,
+        **more: Any,
+    ) -> None:
+        """Add an argument that has a value.
+
+        Args:
+            arguments: a parser's places or choices, or a group of them.
+            name: with dashes for an option.
+            read: turns what is written into the value, or says why not.
+            more: as argparse takes it.
+        """
+        arguments.add_argument(name, metavar=metavar, type=read, help=self.words.of(fr, en), **more)
+
+    def flag(self, arguments: Arguments, name: str, fr: str, en: str, **more: Any) -> None:
+        """Add an option that is there or not."""
+        arguments.add_argument(name, action="store_true", help=self.words.of(fr, en), **more)
+
+    def party(self, arguments: Arguments, fr: str, en: str, *, dest: str = "party", required: bool = True) -> None:
+        """Add `--as`: whose key signs, or whose affair it is."""
+        self.valued(arguments, "--as", "ID", self.read.party, fr, en, dest=dest, required=required)
+
     def in_room(self, name: str, fr: str, en: str, epilog: Bilingual | None = None) -> Parser:
         """Add a command about a room."""
         parser = self.command(name, fr, en, epilog)
@@ -131,38 +162,37 @@ def _common(parser: Parser, words: Words) -> None:
 def _add_rooms(adder: Adder) -> None:
     words, read = adder.words, adder.read
     init = adder.in_room("init", "crée une salle : clés, journal, opérateur", "make a room: keys, log, operator")
-    init.choices.add_argument(
+    adder.valued(
+        init.choices,
         "--settings",
-        metavar="FILE",
-        type=read.path,
-        help=words.of("room.yaml : les buts et le budget de la salle", "room.yaml: the room's purposes and budget"),
+        "FILE",
+        read.path,
+        "room.yaml : les buts et le budget de la salle",
+        "room.yaml: the room's purposes and budget",
     )
-    init.choices.add_argument(
+    adder.valued(
+        init.choices,
         "--shares",
-        metavar="K/N",
-        type=read.shares,
-        help=words.of(
-            "écrit la clé racine en N parts, dont K ouvrent la salle, au lieu d'un fichier",
-            "write the root key as N shares, of which K open the room, instead of one file",
-        ),
+        "K/N",
+        read.shares,
+        "écrit la clé racine en N parts, dont K ouvrent la salle, au lieu d'un fichier",
+        "write the root key as N shares, of which K open the room, instead of one file",
     )
     party = adder.in_room("party add", "inscrit une partie", "register a party")
-    party.places.add_argument("party", metavar="ID", type=read.new_party, help=words.of("son nom", "its name"))
+    adder.valued(party.places, "party", "ID", read.new_party, "son nom", "its name")
     party.choices.add_argument(
         "--role",
         required=True,
         choices=[role.value for role in Role],
         help=words.of("ce qu'elle est dans la salle", "what it is in the room"),
     )
-    party.choices.add_argument(
+    adder.valued(
+        party.choices,
         "--key",
-        metavar="PUB",
-        type=read.text,
-        help=words.of(
-            "sa clé publique Ed25519 : 64 chiffres hexadécimaux, ou un fichier ; sinon, des clés d'essai sont créées "
-            "ici",
-            "its Ed25519 public key: 64 hexadecimal digits or a file; without it, its keys for trials are made here",
-        ),
+        "PUB",
+        read.text,
+        "sa clé publique Ed25519 : 64 chiffres hexadécimaux, ou un fichier ; sinon, des clés d'essai sont créées ici",
+        "its Ed25519 public key: 64 hexadecimal digits or a file; without it, its keys for trials are made here",
     )
     reading_key(adder, party)
     declare = adder.in_room(
@@ -176,16 +206,12 @@ def _add_rooms(adder: Adder) -> None:
             "from your data, for your eyes only: cleanroom declare ROOM --draft FILE",
         ),
     )
-    declare.places.add_argument(
-        "file", metavar="FILE.yaml", type=read.path, help=words.of("le fichier de la table", "the table's file")
-    )
-    declare.choices.add_argument(
+    adder.valued(declare.places, "file", "FILE.yaml", read.path, "le fichier de la table", "the table's file")
+    adder.flag(
+        declare.choices,
         "--reviewed",
-        action="store_true",
-        help=words.of(
-            "ce brouillon est relu : ses lignes « #~ », qui parlent de vos données, sont ôtées avant de signer",
-            "this draft is reviewed: its lines '#~', which speak of your data, are struck out before signing",
-        ),
+        "ce brouillon est relu : ses lignes « #~ », qui parlent de vos données, sont ôtées avant de signer",
+        "this draft is reviewed: its lines '#~', which speak of your data, are struck out before signing",
     )
 
 
@@ -217,23 +243,21 @@ def _add_questions(adder: Adder) -> None:
     )
     for parser in (query, preview):
         _question(adder, parser)
-    query.choices.add_argument(
+    adder.valued(
+        query.choices,
         "--plot",
-        metavar="FILE.svg",
-        type=read.path,
-        help=words.of(
-            "dessine la réponse, ses marges en barres d'erreur (.svg, .png, .pdf)",
-            "draw the answer, its margins as error bars (.svg, .png, .pdf)",
-        ),
+        "FILE.svg",
+        read.path,
+        "dessine la réponse, ses marges en barres d'erreur (.svg, .png, .pdf)",
+        "draw the answer, its margins as error bars (.svg, .png, .pdf)",
     )
-    query.choices.add_argument(
+    adder.valued(
+        query.choices,
         "--sheet",
-        metavar="FILE.md|.html",
-        type=read.path,
-        help=words.of(
-            "écrit la fiche de publication : question, méthode, bornes, marges, versions, coût, reçu",
-            "write the publication sheet: question, method, bounds, margins, versions, cost, receipt",
-        ),
+        "FILE.md|.html",
+        read.path,
+        "écrit la fiche de publication : question, méthode, bornes, marges, versions, coût, reçu",
+        "write the publication sheet: question, method, bounds, margins, versions, cost, receipt",
     )
     check = adder.in_room(
         "check",
@@ -259,90 +283,85 @@ def _add_questions(adder: Adder) -> None:
 
 def asker(adder: Adder, parser: Parser) -> None:
     """Add `--as`."""
-    parser.choices.add_argument(
-        "--as", dest="party", required=True, metavar="ID", type=adder.read.party, help=adder.words.say(_AS)
-    )
+    adder.party(parser.choices, _AS.fr, _AS.en)
 
 
 def _question(adder: Adder, parser: Parser) -> None:
     words, read = adder.words, adder.read
     asker(adder, parser)
     options = parser.choices
-    parser.places.add_argument(
+    adder.valued(
+        parser.places,
         "sql",
-        metavar="SQL",
-        type=read.text,
-        help=words.of("la question, ou - pour l'entrée standard", "the question, or - for standard input"),
+        "SQL",
+        read.text,
+        "la question, ou - pour l'entrée standard",
+        "the question, or - for standard input",
     )
     options.add_argument("--purpose", required=True, metavar="P", type=read.text, help=words.say(_PURPOSE))
     precision = options.add_mutually_exclusive_group()
-    precision.add_argument(
+    adder.valued(
+        precision,
         "--epsilon",
-        metavar="E",
-        type=read.exact,
-        help=words.of(
-            "le plus que la question peut coûter à un compte", "the most that the question may cost an account"
-        ),
+        "E",
+        read.exact,
+        "le plus que la question peut coûter à un compte",
+        "the most that the question may cost an account",
     )
-    precision.add_argument(
+    adder.valued(
+        precision,
         "--margin",
-        metavar="M",
-        type=read.exact,
-        help=words.of(
-            "la marge voulue, 19 fois sur 20, dans l'unité des valeurs",
-            "the margin wanted, 19 times out of 20, in the values' unit",
-        ),
+        "M",
+        read.exact,
+        "la marge voulue, 19 fois sur 20, dans l'unité des valeurs",
+        "the margin wanted, 19 times out of 20, in the values' unit",
     )
-    options.add_argument(
+    adder.valued(
+        options,
         "--weights",
-        metavar="JSON",
-        type=read.weights,
-        help=words.of(
-            'la part du prix de chaque valeur, par son nom : {"persons": 2, "revenue": 1} ; sinon, parts égales',
-            'the part of the price that each value gets, by its name: {"persons": 2, "revenue": 1}; else equal parts',
-        ),
+        "JSON",
+        read.weights,
+        'la part du prix de chaque valeur, par son nom : {"persons": 2, "revenue": 1} ; sinon, parts égales',
+        'the part of the price that each value gets, by its name: {"persons": 2, "revenue": 1}; else equal parts',
     )
-    options.add_argument(
+    adder.valued(
+        options,
         "--params",
-        metavar="JSON",
-        type=read.parameters,
-        help=words.of("une liste pour ?, un objet pour $nom", "a list for ?, an object for $name"),
+        "JSON",
+        read.parameters,
+        "une liste pour ?, un objet pour $nom",
+        "a list for ?, an object for $name",
     )
-    options.add_argument(
+    adder.valued(
+        options,
         "--max-rows",
-        metavar="N|auto",
-        type=read.count_or_auto,
-        help=words.of(
-            "lignes d'une personne qui comptent dans une case (sinon, celles de la table) ; auto : choisies, contre "
-            "une petite part du prix",
-            "rows of a person that count in a cell (default: the table's); auto: chosen, for a small part of the price",
-        ),
+        "N|auto",
+        read.count_or_auto,
+        "lignes d'une personne qui comptent dans une case (sinon, celles de la table) ; auto : choisies, contre "
+        "une petite part du prix",
+        "rows of a person that count in a cell (default: the table's); auto: chosen, for a small part of the price",
     )
-    options.add_argument(
+    adder.valued(
+        options,
         "--max-sum",
-        metavar="X|auto",
-        type=read.exact_or_auto,
-        help=words.of(
-            "le plus grand total d'une personne dans une case, dans l'unité de la somme ; auto : choisi de même",
-            "the greatest total of a person in a cell, in the sum's unit; auto: chosen likewise",
-        ),
+        "X|auto",
+        read.exact_or_auto,
+        "le plus grand total d'une personne dans une case, dans l'unité de la somme ; auto : choisi de même",
+        "the greatest total of a person in a cell, in the sum's unit; auto: chosen likewise",
     )
-    options.add_argument(
+    adder.valued(
+        options,
         "--max-groups",
-        metavar="N",
-        type=read.count,
-        help=words.of(
-            "cases d'une personne qui comptent en entier (sinon, celles de la table)",
-            "cells of a person that count in full (default: the table's)",
-        ),
+        "N",
+        read.count,
+        "cases d'une personne qui comptent en entier (sinon, celles de la table)",
+        "cells of a person that count in full (default: the table's)",
     )
-    options.add_argument(
+    adder.flag(
+        options,
         "--consistent",
-        action="store_true",
-        help=words.of(
-            "avec ROLLUP, CUBE ou GROUPING SETS : cases ajustées pour s'additionner à leurs totaux ; gratuit",
-            "with ROLLUP, CUBE or GROUPING SETS: cells adjusted to add up to their totals; free",
-        ),
+        "avec ROLLUP, CUBE ou GROUPING SETS : cases ajustées pour s'additionner à leurs totaux ; gratuit",
+        "with ROLLUP, CUBE or GROUPING SETS: cells adjusted to add up to their totals; free",
     )
     options.add_argument(
         "--format",
@@ -350,11 +369,8 @@ def _question(adder: Adder, parser: Parser) -> None:
         default="table",
         help=words.of("la forme du résultat (par défaut, table)", "the form of the result (default: table)"),
     )
-    options.add_argument(
-        "--output",
-        metavar="FILE",
-        type=read.path,
-        help=words.of("écrit le résultat dans ce fichier", "write the result to this file"),
+    adder.valued(
+        options, "--output", "FILE", read.path, "écrit le résultat dans ce fichier", "write the result to this file"
     )
 
 

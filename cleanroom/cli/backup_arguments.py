@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def add_backups(adder: Adder) -> None:
     """Add the commands and their arguments."""
-    words, read = adder.words, adder.read
+    read = adder.read
     backup = adder.in_room(
         "backup",
         "enregistre la salle dans un fichier, pendant qu'elle sert",
@@ -22,9 +22,7 @@ def add_backups(adder: Adder) -> None:
             "the root key is not in it: without it, the file opens nothing; keep it elsewhere",
         ),
     )
-    backup.places.add_argument(
-        "file", metavar="FILE", type=read.path, help=words.of("le fichier à écrire", "the file to write")
-    )
+    adder.valued(backup.places, "file", "FILE", read.path, "le fichier à écrire", "the file to write")
     restore = adder.command(
         "restore",
         "remet une salle sauvegardée en place, si nul ne tient la preuve d'un journal plus long",
@@ -34,21 +32,17 @@ def add_backups(adder: Adder) -> None:
             "a backup older than what somebody else can prove is refused: it would give budget back",
         ),
     )
-    restore.places.add_argument("file", metavar="FILE", type=read.path, help=words.of("la sauvegarde", "the backup"))
-    restore.places.add_argument(
-        "room",
-        metavar="ROOM",
-        type=read.path,
-        help=words.of("un répertoire nouveau ou vide", "a directory, new or empty"),
+    adder.valued(restore.places, "file", "FILE", read.path, "la sauvegarde", "the backup")
+    adder.valued(
+        restore.places, "room", "ROOM", read.path, "un répertoire nouveau ou vide", "a directory, new or empty"
     )
-    restore.choices.add_argument(
+    adder.valued(
+        restore.choices,
         "--checkpoint",
-        metavar="FILE",
+        "FILE",
+        read.path,
+        "le point de contrôle, ou le dernier reçu, d'un membre ; peut se répéter",
+        "a member's checkpoint, or its last receipt; may be repeated",
         action="append",
         default=[],
-        type=read.path,
-        help=words.of(
-            "le point de contrôle, ou le dernier reçu, d'un membre ; peut se répéter",
-            "a member's checkpoint, or its last receipt; may be repeated",
-        ),
     )

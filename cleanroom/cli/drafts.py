@@ -22,7 +22,7 @@ _MEMBER: Final = PartyId("membre")
 
 def add_drafts(adder: Adder) -> None:
     """Add the command and its arguments."""
-    words, read = adder.words, adder.read
+    read = adder.read
     parser = adder.in_room(
         "declare --draft",
         "propose un fichier de table d'après un échantillon, pour vos yeux seulement ; ne déclare rien",
@@ -32,27 +32,30 @@ def add_drafts(adder: Adder) -> None:
             "then: review and change every line, and cleanroom declare ROOM FILE.yaml --reviewed",
         ),
     )
-    parser.choices.add_argument(
+    adder.valued(
+        parser.choices,
         "--draft",
-        metavar="SAMPLE",
+        "SAMPLE",
+        read.path,
+        "l'échantillon : CSV, Excel ou Parquet",
+        "the sample: CSV, Excel or Parquet",
         required=True,
-        type=read.path,
-        help=words.of("l'échantillon : CSV, Excel ou Parquet", "the sample: CSV, Excel or Parquet"),
     )
-    parser.choices.add_argument(
+    adder.valued(
+        parser.choices,
         "--table",
-        metavar="TABLE",
-        type=read.table,
-        help=words.of("membre.table, le nom de la table à venir", "member.table, the name of the table to be"),
+        "TABLE",
+        read.table,
+        "membre.table, le nom de la table à venir",
+        "member.table, the name of the table to be",
     )
-    parser.choices.add_argument(
+    adder.valued(
+        parser.choices,
         "--output",
-        metavar="FILE",
-        type=read.path,
-        help=words.of(
-            "écrit ce fichier, qui ne doit pas exister, lisible de vous seul, au lieu de l'afficher",
-            "write this file, which must not exist, readable by you alone, instead of printing it",
-        ),
+        "FILE",
+        read.path,
+        "écrit ce fichier, qui ne doit pas exister, lisible de vous seul, au lieu de l'afficher",
+        "write this file, which must not exist, readable by you alone, instead of printing it",
     )
     add_reading_options(adder, parser)
 

@@ -36,66 +36,60 @@ def add_log(adder: Adder) -> None:
 
 
 def _reader(adder: Adder, parser: Parser) -> None:
-    parser.choices.add_argument(
-        "--as",
+    adder.party(
+        parser.choices,
+        "qui lit, avec sa clé : un auditeur ce que ses mandats couvrent, un membre ce qui le touche ; sinon, "
+        "l'opérateur",
+        "who reads, with its key: an auditor what its mandates cover, a member what touches it; without it, the "
+        "operator",
         dest="reader",
-        metavar="ID",
-        type=adder.read.party,
-        help=adder.words.of(
-            "qui lit, avec sa clé : un auditeur ce que ses mandats couvrent, un membre ce qui le touche ; sinon, "
-            "l'opérateur",
-            "who reads, with its key: an auditor what its mandates cover, a member what touches it; without it, the "
-            "operator",
-        ),
+        required=False,
     )
 
 
 def _kinds(adder: Adder, parser: Parser) -> None:
     kinds_of_events(adder, parser)
-    parser.choices.add_argument(
-        "--refused",
-        action="store_true",
-        help=adder.words.of("ce qui fut refusé ou tomba en panne, seulement", "only what was refused or failed"),
+    adder.flag(
+        parser.choices, "--refused", "ce qui fut refusé ou tomba en panne, seulement", "only what was refused or failed"
     )
 
 
 def _offline(adder: Adder, parser: Parser) -> None:
-    parser.choices.add_argument(
+    adder.valued(
+        parser.choices,
         "--key",
-        metavar="FILE",
-        type=adder.read.path,
-        help=adder.words.of(
-            "lit un export et ses détails scellés (log export --details) avec cette clé de lecture, hors ligne : les "
-            "siens en entier, les autres comme enveloppes",
-            "read an export and its sealed details (log export --details) with this reading key, offline: one's own "
-            "whole, the others as envelopes",
-        ),
+        "FILE",
+        adder.read.path,
+        "lit un export et ses détails scellés (log export --details) avec cette clé de lecture, hors ligne : les "
+        "siens en entier, les autres comme enveloppes",
+        "read an export and its sealed details (log export --details) with this reading key, offline: one's own "
+        "whole, the others as envelopes",
     )
     parser.choices.add_argument("--vkey", metavar="FILE", type=adder.read.path, help=adder.words.say(VKEY))
 
 
 def _filters(adder: Adder, parser: Parser) -> None:
     """Add what entries are chosen by."""
-    words, read, options = adder.words, adder.read, parser.choices
-    options.add_argument(
-        "--party", metavar="ID", type=read.party, help=words.of("ce que cette partie a fait", "what this party did")
-    )
-    options.add_argument(
+    read, options = adder.read, parser.choices
+    adder.valued(options, "--party", "ID", read.party, "ce que cette partie a fait", "what this party did")
+    adder.valued(
+        options,
         "--member",
-        metavar="ID",
-        type=read.party,
-        help=words.of("ce qui touche ses données ou ses droits", "what touches its data or its rights"),
+        "ID",
+        read.party,
+        "ce qui touche ses données ou ses droits",
+        "what touches its data or its rights",
     )
-    options.add_argument("--purpose", metavar="P", type=read.text, help=words.of("pour ce but", "for this purpose"))
+    adder.valued(options, "--purpose", "P", read.text, "pour ce but", "for this purpose")
     period(adder, parser)
-    options.add_argument(
+    adder.valued(
+        options,
         "--entries",
-        metavar="A-B",
-        type=read.entries,
+        "A-B",
+        read.entries,
+        "de l'entrée A à l'entrée B comprise ; A-, ou A seule",
+        "from entry A to entry B inclusive; A-, or A alone",
         default=(0, None),
-        help=words.of(
-            "de l'entrée A à l'entrée B comprise ; A-, ou A seule", "from entry A to entry B inclusive; A-, or A alone"
-        ),
     )
 
 
@@ -115,26 +109,24 @@ def _add_verify(adder: Adder) -> None:
     verify.places.add_argument("target", metavar="ROOM|DIR|URL", type=read.log_place, help=words.say(ANY_LOG))
     options = verify.choices
     options.add_argument("--vkey", metavar="FILE", type=read.path, help=words.say(VKEY))
-    options.add_argument(
+    adder.valued(
+        options,
         "--policy",
-        metavar="FILE",
-        type=read.path,
-        help=words.of(
-            "quels témoins doivent avoir contresigné (c2sp.org/tlog-policy)",
-            "which witnesses must have cosigned (c2sp.org/tlog-policy)",
-        ),
+        "FILE",
+        read.path,
+        "quels témoins doivent avoir contresigné (c2sp.org/tlog-policy)",
+        "which witnesses must have cosigned (c2sp.org/tlog-policy)",
     )
-    options.add_argument(
+    adder.valued(
+        options,
         "--receipt",
+        "FILE",
+        read.path,
+        "un reçu que le journal doit honorer ; peut se répéter",
+        "a receipt that the log must honour; may be repeated",
         dest="receipts",
-        metavar="FILE",
         action="append",
         default=[],
-        type=read.path,
-        help=words.of(
-            "un reçu que le journal doit honorer ; peut se répéter",
-            "a receipt that the log must honour; may be repeated",
-        ),
     )
     amount = options.add_mutually_exclusive_group()
     amount.add_argument(
@@ -156,45 +148,41 @@ def _add_verify(adder: Adder) -> None:
             "read new entries only, and prove that the old ones did not change (usual for a URL)",
         ),
     )
-    options.add_argument(
+    adder.flag(
+        options,
         "--balances",
-        action="store_true",
-        help=words.of(
-            "recalcule aussi chaque solde depuis le journal ; il y faut la clé racine de la salle",
-            "also recompute every balance from the log; needs the room's root key",
-        ),
+        "recalcule aussi chaque solde depuis le journal ; il y faut la clé racine de la salle",
+        "also recompute every balance from the log; needs the room's root key",
     )
 
 
 def _add_export(adder: Adder) -> None:
-    words, read = adder.words, adder.read
+    read = adder.read
     export = adder.in_room(
         "log export",
         "écrit le journal en répertoire C2SP tlog-tiles",
         "write the log as a C2SP tlog-tiles directory",
     )
-    export.places.add_argument(
+    adder.valued(
+        export.places,
         "directory",
-        metavar="DIR",
-        type=read.path,
-        help=words.of("un répertoire nouveau, ou d'un export antérieur", "a directory, new or of an earlier export"),
+        "DIR",
+        read.path,
+        "un répertoire nouveau, ou d'un export antérieur",
+        "a directory, new or of an earlier export",
     )
     which = export.choices.add_mutually_exclusive_group()
-    which.add_argument(
+    adder.flag(
+        which,
         "--details",
-        action="store_true",
-        help=words.of(
-            "écrit aussi, à côté (DIR.details), les détails, scellés pour chaque partie qui a une clé de lecture",
-            "also write, beside it (DIR.details), the details, sealed to each party that has a reading key",
-        ),
+        "écrit aussi, à côté (DIR.details), les détails, scellés pour chaque partie qui a une clé de lecture",
+        "also write, beside it (DIR.details), the details, sealed to each party that has a reading key",
     )
-    which.add_argument(
+    adder.flag(
+        which,
         "--cosigned",
-        action="store_true",
-        help=words.of(
-            "jusqu'au dernier état qu'un quorum de témoins a contresigné, au lieu du plus récent",
-            "up to the last state that a quorum of witnesses cosigned, instead of the newest",
-        ),
+        "jusqu'au dernier état qu'un quorum de témoins a contresigné, au lieu du plus récent",
+        "up to the last state that a quorum of witnesses cosigned, instead of the newest",
     )
 
 
@@ -204,10 +192,11 @@ def _add_retention(adder: Adder) -> None:
         "efface les détails du journal dont le délai de conservation est échu",
         "erase the log's details whose time is over",
     )
-    retention.choices.add_argument(
+    adder.flag(
+        retention.choices,
         "--dry-run",
-        action="store_true",
-        help=adder.words.of("dit ce qui serait effacé, sans rien effacer", "say what would be erased, erasing nothing"),
+        "dit ce qui serait effacé, sans rien effacer",
+        "say what would be erased, erasing nothing",
     )
 
 
@@ -230,19 +219,19 @@ def _add_register(adder: Adder) -> None:
             "CSV, or JSON with its proof of completeness (default: csv)",
         ),
     )
-    access.choices.add_argument(
+    adder.valued(
+        access.choices,
         "--output",
-        metavar="DIR",
-        type=read.path,
-        help=words.of("écrit les deux dans ce répertoire", "write both to this directory"),
+        "DIR",
+        read.path,
+        "écrit les deux dans ce répertoire",
+        "write both to this directory",
     )
     check = adder.command(
         "log register check",
         "vérifie un registre contre le journal : rien n'y manque, rien n'y est ajouté",
         "verify a register against the log: nothing is missing from it, nothing added",
     )
-    check.places.add_argument(
-        "register", metavar="REGISTER.json", type=read.path, help=words.of("le registre", "the register")
-    )
+    adder.valued(check.places, "register", "REGISTER.json", read.path, "le registre", "the register")
     check.places.add_argument("target", metavar="ROOM|DIR|URL", type=read.log_place, help=words.say(ANY_LOG))
     check.choices.add_argument("--vkey", metavar="FILE", type=read.path, help=words.say(VKEY))

@@ -19,57 +19,46 @@ def add_readers(adder: Adder) -> None:
 
 def reading_key(adder: Adder, parser: Parser) -> None:
     """Add the public half of a reading key."""
-    parser.choices.add_argument(
+    adder.valued(
+        parser.choices,
         "--reading-key",
-        metavar="FILE.pub",
-        type=adder.read.path,
-        help=adder.words.of(
-            "sa clé publique de lecture, que log key écrit : les détails du journal qui sont à elle sont scellés pour "
-            "cette clé quand ils sortent",
-            "its public reading key, which log key writes: the details of the log that are its own are sealed to this "
-            "key when they leave",
-        ),
+        "FILE.pub",
+        adder.read.path,
+        "sa clé publique de lecture, que log key écrit : les détails du journal qui sont à elle sont scellés pour "
+        "cette clé quand ils sortent",
+        "its public reading key, which log key writes: the details of the log that are its own are sealed to this "
+        "key when they leave",
     )
 
 
 def kinds_of_events(adder: Adder, parser: Parser) -> None:
     """Add which kinds of events."""
-    parser.choices.add_argument(
+    adder.valued(
+        parser.choices,
         "--event",
+        "TYPE",
+        adder.read.event,
+        "ce genre d'événement (query.released, …) ; peut se répéter",
+        "this kind of event (query.released, …); may be repeated",
         dest="events",
-        metavar="TYPE",
         action="append",
         default=[],
-        type=adder.read.event,
-        help=adder.words.of(
-            "ce genre d'événement (query.released, …) ; peut se répéter",
-            "this kind of event (query.released, …); may be repeated",
-        ),
     )
 
 
 def period(adder: Adder, parser: Parser) -> None:
     """Add from when until when."""
-    words, read, options = adder.words, adder.read, parser.choices
-    options.add_argument(
+    read, options = adder.read, parser.choices
+    adder.valued(
+        options,
         "--since",
-        metavar="T",
-        type=read.since,
+        "T",
+        read.since,
+        "à partir d'une date, d'un moment ISO 8601 (UTC) ou de secondes Unix",
+        "from a date, an ISO 8601 moment (UTC) or Unix seconds on",
         default=0,
-        help=words.of(
-            "à partir d'une date, d'un moment ISO 8601 (UTC) ou de secondes Unix",
-            "from a date, an ISO 8601 moment (UTC) or Unix seconds on",
-        ),
     )
-    options.add_argument(
-        "--until", metavar="T", type=read.since, help=words.of("avant ce moment", "before this moment")
-    )
-
-
-def _signer(adder: Adder, parser: Parser, fr: str, en: str) -> None:
-    parser.choices.add_argument(
-        "--as", dest="party", required=True, metavar="ID", type=adder.read.party, help=adder.words.of(fr, en)
-    )
+    adder.valued(options, "--until", "T", read.since, "avant ce moment", "before this moment")
 
 
 def _add_keys(adder: Adder) -> None:
@@ -82,22 +71,23 @@ def _add_keys(adder: Adder) -> None:
             "hand the file to the operator (party add --reading-key, or party key); the key itself stays here",
         ),
     )
-    _signer(adder, make, "la partie dont c'est la clé", "the party whose key it is")
-    make.choices.add_argument(
+    adder.party(make.choices, "la partie dont c'est la clé", "the party whose key it is")
+    adder.valued(
+        make.choices,
         "--output",
+        "FILE.pub",
+        adder.read.path,
+        "où écrire la clé publique",
+        "where to write the public key",
         required=True,
-        metavar="FILE.pub",
-        type=adder.read.path,
-        help=adder.words.of("où écrire la clé publique", "where to write the public key"),
     )
     register = adder.in_room(
         "party key",
         "inscrit la clé de lecture d'une partie, à la place de celle d'avant",
         "register a party's reading key, in the place of the one before",
     )
-    _signer(
-        adder,
-        register,
+    adder.party(
+        register.choices,
         "la partie ; sa clé de signature est sur cette machine",
         "the party; its signing key is on this machine",
     )
@@ -120,12 +110,9 @@ def _add_mandates(adder: Adder) -> None:
         "withdraw the mandates that a party gave an auditor",
     )
     for parser in (give, withdraw):
-        parser.places.add_argument(
-            "auditor", metavar="AUDITOR", type=adder.read.party, help=adder.words.of("l'auditeur", "the auditor")
-        )
-        _signer(
-            adder,
-            parser,
+        adder.valued(parser.places, "auditor", "AUDITOR", adder.read.party, "l'auditeur", "the auditor")
+        adder.party(
+            parser.choices,
             "qui donne le mandat ; sa clé de signature est sur cette machine",
             "who gives the mandate; its signing key is on this machine",
         )

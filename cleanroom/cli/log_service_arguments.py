@@ -38,31 +38,30 @@ def _add_serve(adder: Adder) -> None:
 
 
 def _listen(adder: Adder, parser: Parser, port: int) -> None:
-    parser.choices.add_argument(
+    adder.valued(
+        parser.choices,
         "--listen",
-        metavar="HOST:PORT",
-        type=adder.read.address,
+        "HOST:PORT",
+        adder.read.address,
+        f"où écouter (par défaut 127.0.0.1:{port} ; port 0 : un port libre)",
+        f"where to listen (default: 127.0.0.1:{port}; port 0: a free one)",
         default=("127.0.0.1", port),
-        help=adder.words.of(
-            f"où écouter (par défaut 127.0.0.1:{port} ; port 0 : un port libre)",
-            f"where to listen (default: 127.0.0.1:{port}; port 0: a free one)",
-        ),
     )
 
 
 def _every(adder: Adder, parser: Parser) -> None:
-    parser.choices.add_argument(
+    adder.valued(
+        parser.choices,
         "--every",
-        metavar="SECONDS",
-        type=adder.read.count,
-        help=adder.words.of(
-            "recommence toutes les tant de secondes ; sinon, une fois", "again every so many seconds; without it, once"
-        ),
+        "SECONDS",
+        adder.read.count,
+        "recommence toutes les tant de secondes ; sinon, une fois",
+        "again every so many seconds; without it, once",
     )
 
 
 def _add_witness(adder: Adder) -> None:
-    words, read = adder.words, adder.read
+    read = adder.read
     witness = adder.command(
         "log witness",
         "le témoin d'un membre : contresigne un journal tant qu'il ne fait que croître",
@@ -77,67 +76,53 @@ def _add_witness(adder: Adder) -> None:
         ),
     )
     options = witness.choices
-    options.add_argument(
-        "--as",
-        dest="party",
-        required=True,
-        metavar="ID",
-        type=read.party,
-        help=words.of("le membre dont c'est le témoin", "the member whose witness it is"),
-    )
-    options.add_argument(
-        "--new",
-        action="store_true",
-        help=words.of("crée la clé et l'état du témoin, une fois", "make the witness's key and state, once"),
-    )
-    options.add_argument(
+    adder.party(options, "le membre dont c'est le témoin", "the member whose witness it is")
+    adder.flag(options, "--new", "crée la clé et l'état du témoin, une fois", "make the witness's key and state, once")
+    adder.valued(
+        options,
         "--log",
+        "FILE",
+        read.path,
+        "la clé publique d'un journal à contresigner désormais, reçue d'ailleurs que de l'opérateur",
+        "the public key of a log to cosign from now on, had from elsewhere than the operator",
         dest="logs",
-        metavar="FILE",
         action="append",
         default=[],
-        type=read.path,
-        help=words.of(
-            "la clé publique d'un journal à contresigner désormais, reçue d'ailleurs que de l'opérateur",
-            "the public key of a log to cosign from now on, had from elsewhere than the operator",
-        ),
     )
-    options.add_argument(
+    adder.valued(
+        options,
         "--follow",
-        metavar="URL",
-        type=read.text,
-        help=words.of(
-            "va lire ce journal, vérifie chaque entrée nouvelle, contresigne et remet",
-            "go and read this log, verify each new entry, cosign and hand in",
-        ),
+        "URL",
+        read.text,
+        "va lire ce journal, vérifie chaque entrée nouvelle, contresigne et remet",
+        "go and read this log, verify each new entry, cosign and hand in",
     )
     _listen(adder, witness, 8471)
     _every(adder, witness)
 
 
 def _add_witnesses(adder: Adder) -> None:
-    words, read = adder.words, adder.read
+    read = adder.read
     witnesses = adder.in_room(
         "log witnesses",
         "fixe ou montre les témoins que la salle sollicite",
         "set or show the witnesses that the room asks",
     )
-    witnesses.choices.add_argument(
+    adder.valued(
+        witnesses.choices,
         "--policy",
-        metavar="FILE",
-        type=read.path,
-        help=words.of(
-            "les témoins et leur quorum (c2sp.org/tlog-policy)", "the witnesses and their quorum (c2sp.org/tlog-policy)"
-        ),
+        "FILE",
+        read.path,
+        "les témoins et leur quorum (c2sp.org/tlog-policy)",
+        "the witnesses and their quorum (c2sp.org/tlog-policy)",
     )
-    witnesses.choices.add_argument(
+    adder.valued(
+        witnesses.choices,
         "--limit",
-        metavar="HOURS",
-        type=read.count,
-        help=words.of(
-            "avec --policy : sans quorum depuis tant d'heures, aucune question n'est répondue",
-            "with --policy: without a quorum for so many hours, no question is answered",
-        ),
+        "HOURS",
+        read.count,
+        "avec --policy : sans quorum depuis tant d'heures, aucune question n'est répondue",
+        "with --policy: without a quorum for so many hours, no question is answered",
     )
     cosign = adder.in_room(
         "log cosign", "demande aux témoins de contresigner le journal", "ask the witnesses to cosign the log"
@@ -160,32 +145,23 @@ def _add_watch(adder: Adder) -> None:
     )
     watch.places.add_argument("target", metavar="ROOM|DIR|URL", type=read.log_place, help=words.say(ANY_LOG))
     options = watch.choices
-    options.add_argument(
-        "--as",
-        dest="party",
-        required=True,
-        metavar="ID",
-        type=read.party,
-        help=words.of("le membre dont ce sont les données", "the member whose data it is"),
-    )
-    options.add_argument(
+    adder.party(options, "le membre dont ce sont les données", "the member whose data it is")
+    adder.valued(
+        options,
         "--ordinal",
-        metavar="N",
-        type=read.ordinal,
-        help=words.of(
-            "son numéro dans le journal, dit à son inscription ; la première fois, hors de la salle",
-            "its number in the log, told when it was registered; the first time, away from the room",
-        ),
+        "N",
+        read.ordinal,
+        "son numéro dans le journal, dit à son inscription ; la première fois, hors de la salle",
+        "its number in the log, told when it was registered; the first time, away from the room",
     )
     options.add_argument("--vkey", metavar="FILE", type=read.path, help=words.say(VKEY))
-    options.add_argument(
+    adder.valued(
+        options,
         "--key",
-        metavar="FILE",
-        type=read.path,
-        help=words.of(
-            "d'un export fait avec --details, les détails aussi, avec cette clé de lecture",
-            "of an export made with --details, the details too, with this reading key",
-        ),
+        "FILE",
+        read.path,
+        "d'un export fait avec --details, les détails aussi, avec cette clé de lecture",
+        "of an export made with --details, the details too, with this reading key",
     )
     options.add_argument(
         "--format",
@@ -196,10 +172,11 @@ def _add_watch(adder: Adder) -> None:
             "text, a JSON line for each entry, or an Atom feed (default: text)",
         ),
     )
-    options.add_argument(
+    adder.flag(
+        options,
         "--all",
+        "relit tout, depuis la première entrée",
+        "read everything again, from the first entry on",
         dest="everything",
-        action="store_true",
-        help=words.of("relit tout, depuis la première entrée", "read everything again, from the first entry on"),
     )
     _every(adder, watch)

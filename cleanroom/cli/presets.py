@@ -36,21 +36,22 @@ def add_presets(adder: Adder) -> None:
             "what the table holds: ticketing, web visits, membership, a survey",
         ),
     )
-    preset.choices.add_argument(
+    adder.valued(
+        preset.choices,
         "--table",
-        metavar="TABLE",
+        "TABLE",
+        read.table,
+        "membre.table, le nom de la table à venir",
+        "member.table, the name of the table to be",
         required=True,
-        type=read.table,
-        help=words.of("membre.table, le nom de la table à venir", "member.table, the name of the table to be"),
     )
-    preset.choices.add_argument(
+    adder.valued(
+        preset.choices,
         "--output",
-        metavar="FILE",
-        type=read.path,
-        help=words.of(
-            "écrit ce fichier, qui ne doit pas exister, au lieu de l'afficher",
-            "write this file, which must not exist, instead of printing it",
-        ),
+        "FILE",
+        read.path,
+        "écrit ce fichier, qui ne doit pas exister, au lieu de l'afficher",
+        "write this file, which must not exist, instead of printing it",
     )
 
 

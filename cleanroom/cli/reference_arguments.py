@@ -27,29 +27,25 @@ def add_references(adder: Adder) -> None:
         ),
     )
     _name(adder, add)
-    add.places.add_argument(
-        "file", metavar="FILE", type=read.path, help=words.of("CSV, Excel ou Parquet", "CSV, Excel or Parquet")
-    )
-    add.choices.add_argument(
+    adder.valued(add.places, "file", "FILE", read.path, "CSV, Excel ou Parquet", "CSV, Excel or Parquet")
+    adder.valued(
+        add.choices,
         "--source",
-        metavar="TEXT",
+        "TEXT",
+        read.text,
+        "d'où viennent ses valeurs : qui les a publiées, quand, où",
+        "where its values come from: who published them, when, where",
         required=True,
-        type=read.text,
-        help=words.of(
-            "d'où viennent ses valeurs : qui les a publiées, quand, où",
-            "where its values come from: who published them, when, where",
-        ),
     )
-    add.choices.add_argument(
+    adder.valued(
+        add.choices,
         "--text",
-        metavar="COLUMN",
+        "COLUMN",
+        read.text,
+        "cette colonne est un texte, même si tout y est nombre ou date ; peut se répéter",
+        "this column is text, even if all of it is numbers or dates; may be repeated",
         action="append",
         default=[],
-        type=read.text,
-        help=words.of(
-            "cette colonne est un texte, même si tout y est nombre ou date ; peut se répéter",
-            "this column is text, even if all of it is numbers or dates; may be repeated",
-        ),
     )
     add_reading_options(adder, add)
     adder.in_room("reference list", "montre les tables publiques de la salle", "show the room's public tables")
@@ -66,9 +62,6 @@ def add_references(adder: Adder) -> None:
 
 
 def _name(adder: Adder, parser: Parser) -> None:
-    parser.places.add_argument(
-        "name",
-        metavar="NAME",
-        type=adder.read.text,
-        help=adder.words.of("son nom, sans « public. »", "its name, without 'public.'"),
+    adder.valued(
+        parser.places, "name", "NAME", adder.read.text, "son nom, sans « public. »", "its name, without 'public.'"
     )

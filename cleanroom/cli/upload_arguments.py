@@ -36,23 +36,22 @@ def add_uploads(adder: Adder) -> None:
         "fait un paquet chez un membre, sans la salle ni aucune de ses clés",
         "make a package at a member's, without the room or any of its keys",
     )
-    at_home.choices.add_argument(
+    adder.valued(
+        at_home.choices,
         "--facts",
-        metavar="FILE",
+        "FILE",
+        read.path,
+        "le fichier de cleanroom facts, reçu de l'opérateur",
+        "the file of cleanroom facts, had from the operator",
         required=True,
-        type=read.path,
-        help=words.of(
-            "le fichier de cleanroom facts, reçu de l'opérateur", "the file of cleanroom facts, had from the operator"
-        ),
     )
-    at_home.choices.add_argument(
+    adder.valued(
+        at_home.choices,
         "--operator-key",
-        metavar="PUB",
-        type=read.text,
-        help=words.of(
-            "la clé publique de l'opérateur, telle qu'il l'a dite autrement que par ce fichier ; la première fois",
-            "the operator's public key, as it was told by another way than that file; the first time",
-        ),
+        "PUB",
+        read.text,
+        "la clé publique de l'opérateur, telle qu'il l'a dite autrement que par ce fichier ; la première fois",
+        "the operator's public key, as it was told by another way than that file; the first time",
     )
     _rows(adder, at_home)
     adder.in_room(
@@ -62,11 +61,8 @@ def add_uploads(adder: Adder) -> None:
     )
     _add_opt_out(adder)
     intake = adder.in_room("intake", "prend un paquet dans la salle", "take a package into the room")
-    intake.places.add_argument(
-        "file",
-        metavar="FILE",
-        type=read.path,
-        help=words.of("un paquet d'upload --package", "a package of upload --package"),
+    adder.valued(
+        intake.places, "file", "FILE", read.path, "un paquet d'upload --package", "a package of upload --package"
     )
     facts = adder.in_room(
         "facts",
@@ -80,12 +76,14 @@ def add_uploads(adder: Adder) -> None:
         "show a member its uploads, their versions and receipts, and hold them against the log",
     )
     _owner(adder, uploads)
-    uploads.places.add_argument(
+    adder.valued(
+        uploads.places,
         "table",
-        metavar="TABLE",
+        "TABLE",
+        read.table,
+        "une de ses tables ; sinon, toutes",
+        "one of its tables; else all",
         nargs="?",
-        type=read.table,
-        help=words.of("une de ses tables ; sinon, toutes", "one of its tables; else all"),
     )
     uploads.choices.add_argument(
         "--format",
@@ -103,7 +101,7 @@ def add_uploads(adder: Adder) -> None:
 
 
 def _add_opt_out(adder: Adder) -> None:
-    words, read = adder.words, adder.read
+    read = adder.read
     opt_out = adder.in_room(
         "opt-out",
         "tient la liste d'un membre de qui a dit non : leurs lignes ne partent plus dans aucun dépôt",
@@ -116,97 +114,74 @@ def _add_opt_out(adder: Adder) -> None:
         ),
     )
     _owner(adder, opt_out)
-    opt_out.choices.add_argument(
+    adder.valued(
+        opt_out.choices,
         "--table",
-        metavar="TABLE",
-        type=read.table,
-        help=words.of(
-            "une table du membre, si les siennes ont plusieurs sortes d'identifiants",
-            "a table of the member, if its tables have several kinds of identifiers",
-        ),
+        "TABLE",
+        read.table,
+        "une table du membre, si les siennes ont plusieurs sortes d'identifiants",
+        "a table of the member, if its tables have several kinds of identifiers",
     )
     what = opt_out.choices.add_mutually_exclusive_group()
-    what.add_argument(
-        "--add", metavar="FILE", type=read.path, help=words.of("ces personnes disent non", "these people say no")
+    adder.valued(what, "--add", "FILE", read.path, "ces personnes disent non", "these people say no")
+    adder.valued(
+        what, "--remove", "FILE", read.path, "ces personnes ont changé d'avis", "these people changed their minds"
     )
-    what.add_argument(
-        "--remove",
-        metavar="FILE",
-        type=read.path,
-        help=words.of("ces personnes ont changé d'avis", "these people changed their minds"),
-    )
-    what.add_argument(
-        "--count",
-        action="store_true",
-        help=words.of("combien sont sur la liste (par défaut)", "how many are on the list (default)"),
-    )
+    adder.flag(what, "--count", "combien sont sur la liste (par défaut)", "how many are on the list (default)")
 
 
 def _table(adder: Adder, parser: Parser) -> None:
-    parser.places.add_argument(
-        "table", metavar="TABLE", type=adder.read.table, help=adder.words.of("membre.table", "member.table")
-    )
+    adder.valued(parser.places, "table", "TABLE", adder.read.table, "membre.table", "member.table")
 
 
 def _owner(adder: Adder, parser: Parser) -> None:
-    parser.choices.add_argument(
-        "--as",
-        dest="party",
-        required=True,
-        metavar="ID",
-        type=adder.read.party,
-        help=adder.words.of(
-            "le propriétaire ; sa clé de signature est sur cette machine",
-            "the owner; its signing key is on this machine",
-        ),
+    adder.party(
+        parser.choices,
+        "le propriétaire ; sa clé de signature est sur cette machine",
+        "the owner; its signing key is on this machine",
     )
 
 
 def _rows(adder: Adder, parser: Parser) -> None:
-    words, read = adder.words, adder.read
+    read = adder.read
     _table(adder, parser)
-    parser.places.add_argument(
+    adder.valued(
+        parser.places,
         "files",
-        metavar="FILE",
+        "FILE",
+        read.path,
+        "CSV, Excel ou Parquet ; plusieurs font un seul dépôt",
+        "CSV, Excel or Parquet; several make one upload",
         nargs="+",
-        type=read.path,
-        help=words.of(
-            "CSV, Excel ou Parquet ; plusieurs font un seul dépôt", "CSV, Excel or Parquet; several make one upload"
-        ),
     )
     intent = parser.choices.add_mutually_exclusive_group()
-    intent.add_argument(
+    adder.flag(
+        intent,
         "--replace",
-        action="store_true",
-        help=words.of(
-            "ce dépôt prend la place de tous les dépôts de la table",
-            "this upload takes the place of all uploads of the table",
-        ),
+        "ce dépôt prend la place de tous les dépôts de la table",
+        "this upload takes the place of all uploads of the table",
     )
-    intent.add_argument(
+    adder.valued(
+        intent,
         "--correct",
-        metavar="UPLOAD",
-        type=read.upload,
-        help=words.of(
-            "ce dépôt prend la place de celui-là (cleanroom uploads les montre)",
-            "this upload takes the place of that one (cleanroom uploads shows them)",
-        ),
+        "UPLOAD",
+        read.upload,
+        "ce dépôt prend la place de celui-là (cleanroom uploads les montre)",
+        "this upload takes the place of that one (cleanroom uploads shows them)",
     )
     kept = parser.choices.add_mutually_exclusive_group()
-    kept.add_argument(
+    adder.valued(
+        kept,
         "--package",
-        metavar="FILE",
-        type=read.path,
-        help=words.of(
-            "écrit le paquet chiffré ici au lieu de le déposer", "write the encrypted package here, hand nothing in"
-        ),
+        "FILE",
+        read.path,
+        "écrit le paquet chiffré ici au lieu de le déposer",
+        "write the encrypted package here, hand nothing in",
     )
-    kept.add_argument(
+    adder.flag(
+        kept,
         "--dry-run",
-        action="store_true",
-        help=words.of(
-            "montre ce qui voyagerait, et ne garde ni ne dépose rien",
-            "show what would travel; keep and hand in nothing",
-        ),
+        "montre ce qui voyagerait, et ne garde ni ne dépose rien",
+        "show what would travel; keep and hand in nothing",
     )
     add_upload_options(adder, parser)
