@@ -11,6 +11,7 @@ from cleanroom.room.answer_store import take_away
 from cleanroom.room.database import transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bench.data import BenchData
@@ -54,6 +55,14 @@ rules:
     min_parties: 2
     threshold: 20
     default_epsilon: 1
+  - name: the matrix of overlaps between members, which tells them apart
+    parties: [{asker}]
+    purposes: [{purpose}]
+    analyses: [overlap, sector]
+    functions: [count_persons]
+    dimensions: [region]
+    threshold: 20
+    default_epsilon: 1
 """
 
 
@@ -81,12 +90,17 @@ def declaration(member: str) -> bytes:
 
 
 def empty_room(directory: Path) -> Room:
+    """Make the room of the two members under `directory`, with declarations and no data."""
+    return room_of(directory, MEMBERS)
+
+
+def room_of(directory: Path, members: Sequence[str]) -> Room:
     """Make a room under `directory`, its keys beside it, with parties and declarations and no data."""
     room = Room.create(directory / "room", home=Home(directory / "home"), settings=SETTINGS)
-    for member in MEMBERS:
+    for member in members:
         room.add_party(member, Role.MEMBER)
     room.add_party(ASKER, Role.OBSERVATOIRE)
-    for member in MEMBERS:
+    for member in members:
         room.declare(declaration(member))
     return room
 

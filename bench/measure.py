@@ -73,8 +73,13 @@ def repeated(call: Callable[[], object], times: int, *, warm_up: int = 1) -> Ser
     return Series.of([timed(call)[1] for _ in range(times)])
 
 
+def begin_peak() -> None:
+    """Let `peak_mebibytes` begin again from what is held now (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
 def peak_mebibytes() -> float:
-    """Return the most memory that this process ever held, in MiB.
+    """Return the most memory that this process ever held, or since `begin_peak`, in MiB.
 
     Read from /proc, since `ru_maxrss` of a new process begins with its parent's.
     """

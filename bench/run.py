@@ -108,18 +108,18 @@ def run(plan: Plan) -> Found:
         room = {"room": str(Path(place) / "measured")}
         Path(room["room"]).mkdir()
         _note("room")
-        _worker("prepare", **room, **where)
+        worker("prepare", **room, **where)
         _questions(found, plan, room, where)
         _note("profile")
-        found.profile = _worker("profile", **room, ids=list(plan.profiled), repeat=plan.repeat)
+        found.profile = worker("profile", **room, ids=list(plan.profiled), repeat=plan.repeat)
         _note("admission")
-        found.admission = _worker("admission", **room, repeat=plan.repeat)
+        found.admission = worker("admission", **room, repeat=plan.repeat)
         _note("charges and log")
         tiny = Path(place) / "tiny"
         tiny.mkdir()
-        found.durable = _worker("durable", directory=str(tiny), count=plan.durable)
+        found.durable = worker("durable", directory=str(tiny), count=plan.durable)
         _note("the log by itself")
-        found.log = _worker("log", directory=str(tiny), seconds=plan.append_seconds, entries=plan.log)
+        found.log = worker("log", directory=str(tiny), seconds=plan.append_seconds, entries=plan.log)
     _uploads(found, plan, data)
     found.load_after = load()
     return found
@@ -135,7 +135,7 @@ def run_uploads(plan: Plan) -> Found:
 
 def _uploads(found: Found, plan: Plan, data: BenchData) -> None:
     _note("uploads")
-    found.uploads = _worker("uploads", directory=str(data.directory), rows=plan.rows, repeat=plan.uploads)
+    found.uploads = worker("uploads", directory=str(data.directory), rows=plan.rows, repeat=plan.uploads)
     found.large = _large(plan, data)
 
 
@@ -145,7 +145,7 @@ def _large(plan: Plan, data: BenchData) -> dict[str, Any]:
     large = large_data(data, plan.large, plan.seed)
     forms = {"one CSV, as above": [data.csv(MEMBERS[0])], **large.forms()}
     return {
-        form: _worker("large_upload", directory=str(large.directory.parent), sources=[str(path) for path in paths])
+        form: worker("large_upload", directory=str(large.directory.parent), sources=[str(path) for path in paths])
         for form, paths in forms.items()
     }
 
@@ -153,14 +153,14 @@ def _large(plan: Plan, data: BenchData) -> dict[str, Any]:
 def _questions(found: Found, plan: Plan, room: dict[str, str], where: dict[str, Any]) -> None:
     names = [question.id for question in QUESTIONS]
     _note("numbers equal")
-    exact = _worker("exact", **room, ids=names)
+    exact = worker("exact", **room, ids=names)
     private: dict[str, Any] = {}
     raw: dict[str, dict[str, Any]] = {"uuid": {}, "hex": {}}
     for ids in [[name] for name in names] if plan.fresh_processes else [names]:
         _note(" ".join(ids))
-        raw["uuid"] |= _worker("raw", **where, ids=ids, token="uuid", repeat=plan.repeat)  # noqa: S106
-        private |= _worker("questions", **room, ids=ids, repeat=plan.repeat)
-        raw["hex"] |= _worker("raw", **where, ids=ids, token="hex", repeat=plan.repeat)  # noqa: S106
+        raw["uuid"] |= worker("raw", **where, ids=ids, token="uuid", repeat=plan.repeat)  # noqa: S106
+        private |= worker("questions", **room, ids=ids, repeat=plan.repeat)
+        raw["hex"] |= worker("raw", **where, ids=ids, token="hex", repeat=plan.repeat)  # noqa: S106
     for question in QUESTIONS:
         name = question.id
         truth = raw["uuid"][name]["answer"]
@@ -184,7 +184,7 @@ def _questions(found: Found, plan: Plan, room: dict[str, str], where: dict[str, 
         )
 
 
-def _worker(kind: str, **arguments: object) -> dict[str, Any]:
+def worker(kind: str, **arguments: object) -> dict[str, Any]:
     """Run one measurement in a new process of this interpreter."""
     ended = subprocess.run(
         [sys.executable, "-m", "bench.worker", kind, json.dumps(arguments)],

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.data import MEMBERS, BenchData
 from bench.measure import Series, peak_mebibytes, repeated, timed
 from bench.questions import BY_ID
+from bench.sales_worker import sales_prepare, sales_questions, sales_raw
+from bench.scale import linear_ask, linear_prepare, scale_ask, scale_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -358,7 +360,11 @@ def log(directory: str, seconds: float, entries: int) -> dict[str, Any]:
 
 KINDS: Final = {
     each.__name__: each
-    for each in (prepare, questions, raw, exact, profile, uploads, large_upload, admission, durable, log)
+    for each in (
+        *(prepare, questions, raw, exact, profile, uploads, large_upload, admission, durable, log),
+        *(sales_prepare, sales_questions, sales_raw),
+        *(scale_members, scale_ask, linear_prepare, linear_ask),
+    )
 }
 
 
