@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import statistics
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,23 +17,51 @@ from bench.data import MEMBERS, MOST_ROWS, bench_data
 from bench.house import MAX_GROUPS, MAX_ROWS
 from bench.log_report import log_section
 from bench.measure import Series
+from bench.scale_report import scale_section
 from bench.stages import TICK
+from bench.versus_report import versus_section
 
 if TYPE_CHECKING:
-    from bench.run import Asked, Found
+    from bench.run import Asked, Found, Sized
 
 NOTES: Final = Path(__file__).parent / "notes.md"
 LIBRARIES: Final = ("duckdb", "pyarrow", "polars", "polars-hash", "numpy", "numba", "opendp", "sqlglot", "cryptography")
-SHOWN_SHARE: Final = 0.01
+SHOWN_SHARE: Final = 0.02
 MANY_ROWS: Final = 1_000_000
 
 
-def render(found: Found) -> str:
-    """Return the whole report."""
-    parts = [_head(found), _questions(found), _uploads(found), _small(found), log_section(found.log), _profile(found)]
+def render(found: Found, before: str = "") -> str:
+    """Return the whole report.
+
+    Args:
+        before: the report until now: sections that were not measured are kept from it.
+    """
+    parts = [
+        _head(found),
+        *(_questions(found, each) for each in found.sized),
+        versus_section(found) if found.versus else _kept(before, "Beside other libraries"),
+        scale_section(found) if found.linear else _kept(before, "Scale"),
+        _uploads(found) if found.uploads else _kept(before, "Upload"),
+        _small(found) if found.durable else _kept(before, "Admission, charges, log"),
+        log_section(found.log) if found.log else _kept(before, "The log"),
+        _profile(found),
+    ]
     if NOTES.exists():
         parts.append(NOTES.read_text("utf-8"))
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _kept(before: str, title: str) -> str:
+    """Return a section of an earlier report."""
+    found = re.search(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", before, re.MULTILINE | re.DOTALL)
+    when = re.search(r"^Written by .* on (\d{4}-\d\d-\d\d)", before, re.MULTILINE)
+    if found is None:
+        return ""
+    section = found[0]
+    if when is not None and "not measured again" not in section and "measured by itself" not in section:
+        head, rest = section.split("\n", 1)
+        section = f"{head}\n\nOf {when[1]}; not measured again since.\n{rest}"
+    return section
 
 
 def render_uploads(found: Found) -> str:
@@ -50,22 +79,20 @@ def _head(found: Found) -> str:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
     return f"""# Performance
 
-Written by `python -m bench --write`{"" if plan.rows == 1_000_000 else f" --rows {plan.rows}"} on \
-{datetime.now(tz=UTC):%Y-%m-%d}; to be read as CPU-seconds, since the machine is shared.
+Written by `make bench BENCH=--write` on {datetime.now(tz=UTC):%Y-%m-%d}; compare CPU-seconds and ratios of one run.
 
 - Machine: {_processor()}, {_cores()} cores, {_memory():.0f} GiB; {platform.system()} {platform.release()}, \
 Python {platform.python_version()}.
 - Versions: {versions}.
 - Load (1, 5, 15 minutes) before {found.load_before}, after {found.load_after}, the bench itself included.
-- Data: seed {plan.seed}; {_data(found)}
+- Data: seed {plan.seed}; {" ".join(_data(each.rows, plan.seed) for each in found.sized)}
 - {"Each question in a process of its own" if plan.fresh_processes else "All questions in one process, being quick"} \
-(one run to warm up, then {plan.repeat} measured), raw DuckDB likewise, right before and after it. No peers yet: \
-smartnoise-sql, OpenDP's Polars layer, Qrlew, Tumult and openmined-psi come with a later issue; raw DuckDB without \
-privacy is the limit that everybody is held against."""
+(one run to warm up, then {plan.repeat} measured, 3 above a million rows), raw DuckDB likewise, right before and after \
+it: without privacy, it is the limit that everybody is held against."""
 
 
-def _data(found: Found) -> str:
-    data = bench_data(found.plan.rows, found.plan.seed)
+def _data(size: int, seed: int) -> str:
+    data = bench_data(size, seed)
     counts = {}
     for member in MEMBERS:
         frame = pl.read_parquet(data.parquet(member, "hex"), columns=["u"])
@@ -74,15 +101,18 @@ def _data(found: Found) -> str:
     shared = counts[MEMBERS[0]].join(counts[MEMBERS[1]], on="u", how="semi").height
     p50, p90, p99 = np.percentile(rows, [50, 90, 99])
     return (
-        f"two members of {found.plan.rows:,} rows and {len(rows):,} persons each, {shared:,} of them in both; rows a "
+        f"two members of {size:,} rows and {len(rows):,} persons each, {shared:,} of them in both; rows a "
         f"person: mean {rows.mean():.2f}, median {p50:.0f}, 90 % {p90:.0f}, 99 % {p99:.0f}, at most {rows.max()} "
         f"(cut at {MOST_ROWS}); {np.mean(rows > MAX_ROWS):.1%} of persons above {MAX_ROWS}."
     )
 
 
-def _questions(found: Found) -> str:
+def _questions(found: Found, sized: Sized) -> str:
+    if sized is not found.sized[0]:
+        tables = _tables(sized)
+        return "\n\n".join([f"## Questions of {sized.rows:,} rows", *tables])
     lines = [
-        "## Questions",
+        f"## Questions of {sized.rows:,} rows",
         (
             "Through `session.query` with everything: signature, gate, charge, keys, decryption, slices, bounds, "
             f"noise, log, answer; epsilon 1, {MAX_ROWS} rows a person and cell, {MAX_GROUPS} groups, threshold 20. "
@@ -90,12 +120,24 @@ def _questions(found: Found) -> str:
             "room's wall time is without the wait for the next tick, on which answers leave (S42)."
         ),
         (
+            "*First*: the first question of a process (loads libraries' caches). *Error*: mean relative error over the "
+            "released cells of all runs, against the whole truth; *noise alone*: against the answer with the same "
+            "bounds and no noise, so the difference is what the bounds cut off. *Equal*: numbers found equal to raw "
+            "DuckDB's by assertion, with bounds that never bind. The capped question of raw DuckDB runs once, cold."
+        ),
+    ]
+    return "\n\n".join([*lines, *_tables(sized)])
+
+
+def _tables(sized: Sized) -> list[str]:
+    lines = [
+        (
             "| question | room, CPU s | min–max | wall s | raw UUID, CPU s | raw hex, CPU s | room ÷ UUID | room ÷ hex"
             " | room ÷ raw with a 10-row cap |\n|---|---|---|---|---|---|---|---|---|"
         ),
     ]
     table = []
-    for asked in found.asked:
+    for asked in sized.asked:
         room, uuid, text = asked.room.median_cpu, asked.uuid.median_cpu, asked.hex.median_cpu
         capped = "–" if asked.capped is None else f"{room / asked.capped.median_cpu:.2f}"
         table.append(
@@ -104,19 +146,13 @@ def _questions(found: Found) -> str:
         )
     lines[-1] += "\n" + "\n".join(table)
     lines.append(
-        "Memory and error. *First*: the first question of a process (loads libraries' caches). *Error*: mean relative "
-        "error over the released cells of all runs, against the whole truth; *noise alone*: against the answer with "
-        "the same bounds and no noise, so the difference is what the bounds cut off. *Equal*: numbers found equal to "
-        "raw DuckDB's by assertion, with bounds that never bind."
-    )
-    lines.append(
         "| question | first, CPU s | peak MiB: room | raw UUID | raw hex | error | noise alone | equal |\n"
-        "|---|---|---|---|---|---|---|---|\n" + "\n".join(_second(asked) for asked in found.asked)
+        "|---|---|---|---|---|---|---|---|\n" + "\n".join(_second(asked) for asked in sized.asked)
     )
     lines.append(
-        f"An idle process with the room open holds {found.idle[0]:.0f} MiB, one with raw DuckDB {found.idle[1]:.0f}."
+        f"An idle process with the room open holds {sized.idle[0]:.0f} MiB, one with raw DuckDB {sized.idle[1]:.0f}."
     )
-    return "\n\n".join(lines)
+    return lines
 
 
 def _second(asked: Asked) -> str:
@@ -246,8 +282,14 @@ What a question costs whatever its data, by stage:
 
 
 def _profile(found: Found) -> str:
-    parts = ["## Profile", "CPU seconds of each stage by itself (perf counters around the stage, mean of the runs)."]
-    titles = {asked.question.id: asked.question.title for asked in found.asked}
+    parts = [
+        "## Profile",
+        (
+            f"At {found.sized[-1].rows:,} rows a member. CPU seconds of each stage by itself (perf counters around the "
+            "stage, mean of the runs)."
+        ),
+    ]
+    titles = {asked.question.id: asked.question.title for asked in found.sized[-1].asked}
     for name, stages in found.profile.items():
         top = "; ".join(f"`{function}` {seconds:.3f}" for function, seconds in stages["functions"][:6])
         parts += [f"### {titles[name]}", _stages(stages), f"By function (cProfile, own CPU seconds): {top}."]

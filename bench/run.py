@@ -6,18 +6,25 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.data import MEMBERS, BenchData, bench_data
+from bench.data import MEMBERS, ROOT, BenchData, bench_data
 from bench.exact import compare, relative_error
 from bench.large import large_data
 from bench.measure import Series, load
 from bench.questions import QUESTIONS, BenchQuestion
+from bench.scale import PART_ROWS, parts
+from bench.utility import environment
+from bench.utility_data import sales
+from bench.versus import SCRIPTS, Versus, versus
 
 CHECKOUT: Final = Path(__file__).parent.parent
-PROFILED: Final = ("persons_by_region", "sum", "overlap_by_region", "overlap_in_by_region", "sector")
+PROFILED: Final = tuple(question.id for question in QUESTIONS)
+MANY_ROWS: Final = 1_000_000
+"""Above this, things are measured less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +32,25 @@ class Plan:
     """How much to measure.
 
     Args:
-        rows: of each member.
-        repeat: measured runs of each question.
+        sizes: rows of each of the two members: each size is a room of its own, the profile is the last one's.
+        repeat: measured runs of each question, at most three where there are more than a million rows.
         uploads: measured uploads.
-        large: rows of the large uploads, a multiple of `rows`.
+        large: rows of the large uploads, a multiple of the first size.
         durable: questions to the tiny table.
         log: entries of the large log.
         append_seconds: that each way of appending to a log is given.
         fresh_processes: one process for each question, so that its memory is its own; else one for all.
         profiled: the questions whose stages are reported.
+        members: of the room of many members; its persons and rows follow.
+        linear: millions of rows of the tables that are asked to see how cost grows.
+        part: rows of a part of these tables.
+        peers: rows of the table that peers are asked of.
+        seconds: that a peer is given for a question.
+        environments: where peers are installed.
+        without: sections that are not measured; the report keeps what it has of them.
     """
 
-    rows: int
+    sizes: tuple[int, ...]
     seed: int
     repeat: int = 5
     uploads: int = 3
@@ -46,6 +60,20 @@ class Plan:
     append_seconds: float = 5.0
     fresh_processes: bool = True
     profiled: tuple[str, ...] = PROFILED
+    members: int = 150
+    persons: int = 10_000_000
+    member_rows: int = 20_000_000
+    linear: tuple[int, ...] = (1, 3, 10, 30)
+    part: int = PART_ROWS
+    peers: tuple[int, ...] = (1_000_000, 10_000_000)
+    seconds: int = 45
+    environments: Path = ROOT / "peers"
+    without: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows of a member of the first size."""
+        return self.sizes[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +102,24 @@ class Asked:
 
 
 @dataclass(slots=True)
+class Sized:
+    """What questions took at one size; `rows` is of each member, `idle` the MiB before the first one."""
+
+    rows: int
+    idle: tuple[float, float] = (0.0, 0.0)
+    asked: list[Asked] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Found:
     """Everything that was measured."""
 
     plan: Plan
     load_before: str
-    idle: tuple[float, float] = (0.0, 0.0)
-    asked: list[Asked] = field(default_factory=list)
+    sized: list[Sized] = field(default_factory=list)
+    versus: list[Versus] = field(default_factory=list)
+    members: dict[str, Any] = field(default_factory=dict)
+    linear: dict[int, dict[str, Any]] = field(default_factory=dict)
     uploads: dict[str, Any] = field(default_factory=dict)
     large: dict[str, Any] = field(default_factory=dict)
     admission: dict[str, Any] = field(default_factory=dict)
@@ -94,6 +133,18 @@ class WorkerFailed(RuntimeError):
     """A measuring process ended with an error."""
 
 
+def prepare(plan: Plan) -> None:
+    """Write all data and make the peers' environments; measure nothing."""
+    for size in plan.sizes:
+        bench_data(size, plan.seed)
+    for size in plan.peers:
+        sales(size, plan.seed)
+    large_data(bench_data(plan.rows, plan.seed), plan.large, plan.seed)
+    parts(bench_data(plan.part, plan.seed), max(plan.linear), plan.seed)
+    for name in SCRIPTS if plan.peers else ():
+        environment(name, plan.environments)
+
+
 def run(plan: Plan) -> Found:
     """Measure everything.
 
@@ -101,28 +152,78 @@ def run(plan: Plan) -> Found:
         NumbersDiffer: the room's exact numbers are not raw DuckDB's.
         WorkerFailed: a measurement could not be made.
     """
+    prepare(plan)
     found = Found(plan, load())
-    data = bench_data(plan.rows, plan.seed)
-    where = {"directory": str(data.directory), "rows": plan.rows}
+    for size in plan.sizes:
+        _at_size(found, plan, bench_data(size, plan.seed))
+    if "scale" not in plan.without:
+        _members(found, plan)
+        _linear(found, plan)
+    for size in plan.peers if "peers" not in plan.without else ():
+        _note(f"peers, {size:,} rows")
+        found.versus.append(
+            versus(
+                size,
+                plan.seed,
+                runs=2 if size <= MANY_ROWS else 1,
+                seconds=plan.seconds,
+                environments=plan.environments,
+                worker=worker,
+                smaller=found.versus[-1] if found.versus else None,
+            )
+        )
+    with tempfile.TemporaryDirectory(prefix=".tiny-", dir=ROOT) as tiny:
+        if "charges" not in plan.without:
+            _note("charges and log")
+            found.durable = worker("durable", directory=tiny, count=plan.durable)
+        if "log" not in plan.without:
+            _note("the log by itself")
+            found.log = worker("log", directory=tiny, seconds=plan.append_seconds, entries=plan.log)
+    if "uploads" not in plan.without:
+        _uploads(found, plan, bench_data(plan.rows, plan.seed))
+    found.load_after = load()
+    _note("done")
+    return found
+
+
+def _at_size(found: Found, plan: Plan, data: BenchData) -> None:
+    """Ask the questions of a room of one size; admission is measured in the first, the profile in the last."""
+    where = {"directory": str(data.directory), "rows": data.rows}
     with tempfile.TemporaryDirectory(prefix=".room-", dir=data.directory.parent) as place:
-        room = {"room": str(Path(place) / "measured")}
-        Path(room["room"]).mkdir()
-        _note("room")
+        room = {"room": place}
+        _note(f"room, {data.rows:,} rows")
         worker("prepare", **room, **where)
         _questions(found, plan, room, where)
-        _note("profile")
-        found.profile = worker("profile", **room, ids=list(plan.profiled), repeat=plan.repeat)
-        _note("admission")
-        found.admission = worker("admission", **room, repeat=plan.repeat)
-        _note("charges and log")
-        tiny = Path(place) / "tiny"
-        tiny.mkdir()
-        found.durable = worker("durable", directory=str(tiny), count=plan.durable)
-        _note("the log by itself")
-        found.log = worker("log", directory=str(tiny), seconds=plan.append_seconds, entries=plan.log)
-    _uploads(found, plan, data)
-    found.load_after = load()
-    return found
+        if data.rows == plan.sizes[-1]:
+            _note("profile")
+            repeat = _repeat(plan, data.rows)
+            found.profile = worker("profile", **room, ids=list(plan.profiled), repeat=repeat)
+        if data.rows == plan.rows and "charges" not in plan.without:
+            _note("admission")
+            found.admission = worker("admission", **room, repeat=plan.repeat)
+
+
+def _members(found: Found, plan: Plan) -> None:
+    with tempfile.TemporaryDirectory(prefix=".members-", dir=ROOT) as place:
+        _note(f"room of {plan.members} members")
+        shape = {"persons": plan.persons, "rows": plan.member_rows, "seed": plan.seed}
+        filled = worker("scale_members", room=place, count=plan.members, **shape)
+        _note("sector totals and matrix of overlaps")
+        found.members = {"filled": filled, **worker("scale_ask", room=place, count=plan.members)}
+
+
+def _linear(found: Found, plan: Plan) -> None:
+    sources = [str(path) for path in parts(bench_data(plan.part, plan.seed), max(plan.linear), plan.seed)]
+    with tempfile.TemporaryDirectory(prefix=".linear-", dir=ROOT) as place:
+        _note(f"tables of {', '.join(map(str, plan.linear))} parts")
+        filled = worker("linear_prepare", room=place, sources=sources, sizes=list(plan.linear))
+        for size in plan.linear:
+            asked = worker("linear_ask", room=place, size=size, other=plan.linear[0])
+            found.linear[filled[str(size)]["rows"]] = {"upload": filled[str(size)], "asked": asked}
+
+
+def _repeat(plan: Plan, rows: int) -> int:
+    return plan.repeat if rows <= MANY_ROWS else min(3, plan.repeat)
 
 
 def run_uploads(plan: Plan) -> Found:
@@ -152,23 +253,26 @@ def _large(plan: Plan, data: BenchData) -> dict[str, Any]:
 
 def _questions(found: Found, plan: Plan, room: dict[str, str], where: dict[str, Any]) -> None:
     names = [question.id for question in QUESTIONS]
+    sized = Sized(where["rows"])
+    found.sized.append(sized)
     _note("numbers equal")
     exact = worker("exact", **room, ids=names)
     private: dict[str, Any] = {}
     raw: dict[str, dict[str, Any]] = {"uuid": {}, "hex": {}}
+    repeat = _repeat(plan, sized.rows)
     for ids in [[name] for name in names] if plan.fresh_processes else [names]:
         _note(" ".join(ids))
-        raw["uuid"] |= worker("raw", **where, ids=ids, token="uuid", repeat=plan.repeat)  # noqa: S106
-        private |= worker("questions", **room, ids=ids, repeat=plan.repeat)
-        raw["hex"] |= worker("raw", **where, ids=ids, token="hex", repeat=plan.repeat)  # noqa: S106
+        raw["uuid"] |= worker("raw", **where, ids=ids, token="uuid", repeat=repeat)  # noqa: S106
+        private |= worker("questions", **room, ids=ids, repeat=repeat)
+        raw["hex"] |= worker("raw", **where, ids=ids, token="hex", repeat=repeat)  # noqa: S106
     for question in QUESTIONS:
         name = question.id
         truth = raw["uuid"][name]["answer"]
         compared = compare(exact[name]["unbounded"], truth, mean=name == "mean")
         compare(exact[name]["unbounded"], raw["hex"][name]["answer"], mean=name == "mean")
         capped = raw["uuid"][name]["capped"]
-        found.idle = (private[name]["idle"], raw["uuid"][name]["idle"])
-        found.asked.append(
+        sized.idle = (private[name]["idle"], raw["uuid"][name]["idle"])
+        sized.asked.append(
             Asked(
                 question,
                 Series.read(private[name]["series"]),
@@ -200,4 +304,4 @@ def worker(kind: str, **arguments: object) -> dict[str, Any]:
 
 
 def _note(what: str) -> None:
-    print(f"bench: {what}", file=sys.stderr, flush=True)
+    print(f"bench: {time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)

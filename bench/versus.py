@@ -1,7 +1,7 @@
 """Ask the room, raw DuckDB and other libraries the questions Q1 to Q8 of one table of sales, and say what each took.
 
-All read the same rows: the peers and raw DuckDB a plain Parquet file with hexadecimal tokens, the room its own encrypted
-file. Each peer runs in its own environment (`bench/peers/*.txt`), and is given so many seconds a question; one that is
+All read the same rows: the peers and raw DuckDB a plain Parquet file with hexadecimal tokens, the room its own
+encrypted file. Each peer runs in its own environment (`bench/peers/*.txt`), and is given so many seconds a question; one that is
 not done is ended, and asked the rest. Where a peer took long for few rows, it is not asked for many.
 """
 
@@ -35,6 +35,9 @@ SCRIPTS: Final = {
 }
 LOADING_SECONDS: Final = 60
 """That a peer is given beyond a question's, to start and to read."""
+
+PEER_SECONDS: Final = 300
+"""That a peer is given for all questions of one size."""
 
 _LOOK_SECONDS: Final = 0.05
 
@@ -117,9 +120,10 @@ def _ask_peer(
     if python is None:
         found.why_not |= {(name, question): "does not install" for question in waiting}
         return
+    end = time.monotonic() + PEER_SECONDS
     while waiting:
         first = waiting[0]
-        for line in _said(python, name, data, waiting, runs, seconds):
+        for line in _said(python, name, data, waiting, runs, seconds, end):
             question = line["q"]
             if "cpu" in line:
                 took = Took(line["cpu"], line["wall"], line["peak"], line.get("factor", 1.0))
@@ -130,6 +134,9 @@ def _ask_peer(
                 found.why_not.setdefault((name, question), line["unsupported"].splitlines()[0][:90])
         answered = {question for who, question in (*found.took, *found.why_not) if who == name}
         waiting = [question for question in waiting if question not in answered]
+        if time.monotonic() >= end:
+            found.why_not |= {(name, question): f"not reached in {PEER_SECONDS} s" for question in waiting}
+            return
         if waiting and waiting[0] == first:
             # Not even the first one of those that were left.
             found.why_not[name, first] = f"not done after {seconds} s"
@@ -149,8 +156,10 @@ def _no_use(found: Versus, name: str, question: str, seconds: int, smaller: Vers
     return None
 
 
-def _said(python: Path, name: str, data: Sales, questions: list[str], runs: int, seconds: int) -> list[dict[str, Any]]:
-    """Return what a peer says until it ends, or until nothing came for too long."""
+def _said(
+    python: Path, name: str, data: Sales, questions: list[str], runs: int, seconds: int, end: float
+) -> list[dict[str, Any]]:
+    """Return what a peer says until it ends, until nothing came for too long, or until `end`."""
     with tempfile.TemporaryDirectory() as directory:
         said = Path(directory) / "said.jsonl"
         with said.open("wb") as out, (Path(directory) / "log").open("wb") as log:
@@ -167,7 +176,7 @@ def _said(python: Path, name: str, data: Sales, questions: list[str], runs: int,
                 time.sleep(_LOOK_SECONDS)
                 if said.stat().st_size > size:
                     size, since, allowed = said.stat().st_size, time.monotonic(), seconds
-                if time.monotonic() - since > allowed:
+                if time.monotonic() > min(since + allowed, end):
                     # What it started goes with it.
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
