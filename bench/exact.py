@@ -59,7 +59,9 @@ def without_noise(room: Room, question: BenchQuestion, *, bounded: bool) -> Line
     """
     plan = validated(room, question.sql)
     if not bounded:
-        plan = validated(room, question.sql, max_rows=EVERYTHING_ROWS, max_groups=plan.plan.bounds.cells)
+        cells = plan.plan.releases[0].bounds.cells
+        plan = validated(room, question.sql, max_rows=EVERYTHING_ROWS, max_groups=cells)
+    (release,) = plan.plan.releases
     uploads = [upload for table in plan.plan.tables for upload in registry.uploads(room.connection, table)]
     declarations = registry.declarations(room.connection)
     readers = {
@@ -71,11 +73,11 @@ def without_noise(room: Room, question: BenchQuestion, *, bounded: bool) -> Line
     try:
         tables = {table: (declarations[table].catalog, [reader]) for table, reader in readers.items()}
         rows = sum(upload.manifest.row_count for upload in uploads)
-        exact = exact_vector(plan.plan, MergeBackend(tables, rows))
+        exact = exact_vector(release, MergeBackend(tables, rows))
     finally:
         for reader in readers.values():
             reader.close()
-    table, _ = answer_table(NoisedRelease(plan.plan, plan.scale, exact.values))
+    table, _ = answer_table(plan.plan, (NoisedRelease(release, 1.0, exact.values),), {})
     return lines_of_frame(table, question.keys)
 
 

@@ -78,9 +78,9 @@ peak MiB |
 ### Memory
 
 A question reads slices of about a million rows of all its tables; of each upload the row group last read is kept \
-decoded, 131,072 rows at most on the mean, so memory grows with the number of tables, not with their rows. The engine is \
-given 2 GiB at most (`query.duckdb_backend.DEFAULT_MEMORY`), and a slice that does not fit is halved. The most that a \
-process held in this section, libraries and all, was {_most(found):.0f} MiB."""
+decoded, 131,072 rows at most on the mean, so memory grows with the number of tables, not with their rows. The \
+engine is given 2 GiB at most (`query.duckdb_backend.DEFAULT_MEMORY`), and a slice that does not fit is halved. The \
+most that a process held in this section, libraries and all, was {_most(found):.0f} MiB."""
 
 
 def plot(linear: Mapping[int, dict[str, Any]]) -> str:
@@ -149,7 +149,7 @@ def _growth(linear: Mapping[int, dict[str, Any]]) -> str:
 
 
 def _slopes(points: Sequence[tuple[float, float]]) -> list[float]:
-    return [(after[1] - before[1]) / (after[0] - before[0]) for before, after in zip(points, points[1:], strict=False)]
+    return [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(points)]
 
 
 def _most(found: Found) -> float:

@@ -43,6 +43,8 @@ QUESTION_DOORS: Final[tuple[Door, ...]] = (
     ("read printed SQL again", _DUCKDB, "read_again"),
     ("DuckDB and Arrow out", _DUCKDB, "DuckDBBackend._run"),
     ("DuckDB: open", _DUCKDB, "DuckDBBackend.__init__"),
+    ("print the SQL", _DUCKDB, "statement"),
+    ("hand tables to DuckDB", _DUCKDB, "DuckDBBackend._register"),
     ("DuckDB: rest", _DUCKDB, "DuckDBBackend.rows"),
     ("backend: rest", "cleanroom.query.merge_backend", "MergeBackend.rows"),
     ("contribution: cells", "cleanroom.query.contribution", "cells_of_rows"),

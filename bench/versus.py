@@ -1,8 +1,8 @@
 """Ask the room, raw DuckDB and other libraries the questions Q1 to Q8 of one table of sales, and say what each took.
 
 All read the same rows: the peers and raw DuckDB a plain Parquet file with hexadecimal tokens, the room its own
-encrypted file. Each peer runs in its own environment (`bench/peers/*.txt`), and is given so many seconds a question; one that is
-not done is ended, and asked the rest. Where a peer took long for few rows, it is not asked for many.
+encrypted file. Each peer runs in its own environment (`bench/peers/*.txt`), and is given so many seconds a question;
+one that is not done is ended, and asked the rest. Where a peer took long for few rows, it is not asked for many.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class DuckDBBackend:
         self._tables = tables
         self._references = references or {}
         self._rows = rows
-        self._read_again: set[str] = set()
+        self._printed: dict[tuple[algebra.Relation, tuple[int, ...]], Statement] = {}
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -75,11 +75,7 @@ class DuckDBBackend:
 
     def rows(self, relation: algebra.Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
         """Run `relation` in one slice."""
-        printed = statement(relation, columns, ordered=not keeps_order(relation))
-        # Before anything is registered: DuckDB then reports the names as written.
-        if printed.sql not in self._read_again:
-            read_again(printed, self._connection)
-            self._read_again.add(printed.sql)
+        printed = self._statement(relation, columns)
         try:
             self._register(printed, part)
             return self._run(printed, columns)
@@ -90,6 +86,16 @@ class DuckDBBackend:
                 self._connection.unregister(f"s{number}")
             for number in range(len(printed.public)):
                 self._connection.unregister(f"r{number}")
+
+    def _statement(self, relation: algebra.Relation, columns: tuple[int, ...]) -> Statement:
+        """Return a relation as it is printed, and read again, once for all slices."""
+        printed = self._printed.get((relation, columns))
+        if printed is None:
+            printed = statement(relation, columns, ordered=not keeps_order(relation))
+            # Before anything is registered: DuckDB then reports the names as written.
+            read_again(printed, self._connection)
+            self._printed[relation, columns] = printed
+        return printed
 
     def _register(self, printed: Statement, part: Slice) -> None:
         """Scan the tables of a statement in one slice and hand them to DuckDB, persons numbered."""
