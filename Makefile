@@ -30,6 +30,7 @@ lint: setup
 soak: setup
 	HYPOTHESIS_PROFILE=explore $(RUN)/python -m pytest -n 2 --dist worksteal
 
+# Beside raw DuckDB and peers, whose environments it makes under bench/data (some gigabytes, Java for one of them).
 bench: setup
 	$(RUN)/python -m bench $(BENCH)
 
