@@ -56,6 +56,7 @@ DOUBLING: list[tuple[str, set[str]]] = [
     (chain(NUMBER, "SELECT x.n FROM {p} AS x, {p} AS y", 60, "SELECT n FROM {p}"), {"statement_too_long"}),
     (chain(NUMBER, "SELECT n FROM {p} UNION ALL SELECT n FROM {p}", 60, "SELECT n FROM {p}"), {"statement_too_long"}),
     (chain(NUMBER, "SELECT *, * FROM {p}", 40, "SELECT COUNT(*) AS n FROM {p}"), {"too_many_columns"}),
+    (f"SELECT {nested('COUNT(*)', 'CAST({p} AS INTEGER) + 1', 28)} AS n FROM tnm.visits", set()),
     (f"SELECT {nested('COUNT(*)', 'SQRT({p})', 28)} AS n FROM tnm.visits", {"statement_too_long"}),
     (f"SELECT {nested('COUNT(*)', 'CASE {p} WHEN 1 THEN 1 WHEN 2 THEN 2 WHEN 3 THEN 3 END', 14)} AS n FROM tnm.visits", {"term_too_large"}),
     (f"SELECT {nested('x', 'DECIMAL({p})', 28)} AS n FROM tnm.visits", {"nested_too_deep"}),

@@ -63,7 +63,8 @@ def cast(scope: PublicScope, node: exp.Cast) -> Bound | None:
     same = {Kind.TEXT: _TEXT_TYPES, Kind.DATE: {exp.DataType.Type.DATE}, Kind.TRUTH: {exp.DataType.Type.BOOLEAN}}
     if item is not None and node.to.this in same.get(item[1].kind, ()):
         return item
-    item = scope.of_kind(node.this, Kind.NUMBER)
+    # Not bound again: CAST within CAST would double the work each time.
+    item = scope.fitted(item, node.this, Kind.NUMBER)
     if item is None:
         return None
     whole = {exp.DataType.Type.INT, exp.DataType.Type.BIGINT}

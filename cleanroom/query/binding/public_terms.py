@@ -249,7 +249,10 @@ class PublicScope:
 
     def of_kind(self, node: exp.Expr, wanted: Kind) -> Bound | None:
         """Bind a term of one kind; NULL and ISO texts take the kind that is asked for."""
-        found = self.bind(node)
+        return self.fitted(self.bind(node), node, wanted)
+
+    def fitted(self, found: Bound | None, node: exp.Expr, wanted: Kind) -> Bound | None:
+        """Return what a term was bound to as one kind; None if it is refused, now or before."""
         if found is None:
             return None
         fitting = as_kind(found, wanted)
