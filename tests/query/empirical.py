@@ -48,7 +48,7 @@ columns:
   channel: {{type: text, nullable: false}}
 limits: {{max_rows_per_person: 1000}}
 defaults: {{max_rows_contributed: 4, max_groups_contributed: 2}}
-budget: {{epsilon: 100000, delta: 1e-4, window: never}}
+budget: {{epsilon: 100000, delta: {delta}, window: never}}
 rules:
   - name: all
     parties: {{role: member}}
@@ -59,18 +59,18 @@ rules:
     threshold: 0
     default_epsilon: 1
 """
-OWNERS = ("tnm", "francos")
-TNM, FRANCOS = (TableName(PartyId(owner), "visits") for owner in OWNERS)
+OWNERS = ("tnm", "francos", "musee")
+TNM, FRANCOS, MUSEE = (TableName(PartyId(owner), "visits") for owner in OWNERS)
 
 
 def declared(owner: str) -> Declaration:
-    """Return an owner's declaration."""
-    return read_declaration(TABLE.format(owner=owner).encode())
+    """Return an owner's declaration; the museum's budget is pure."""
+    return read_declaration(TABLE.format(owner=owner, delta="0" if owner == "musee" else "1e-4").encode())
 
 
 RULES = Rulebook(
     {each.catalog.table: each for each in map(declared, OWNERS)},
-    dict.fromkeys((TNM, FRANCOS), Epoch("1")),
+    dict.fromkeys((TNM, FRANCOS, MUSEE), Epoch("1")),
     (Purpose("audit"),),
     (),
 )
@@ -316,6 +316,12 @@ def everywhere(name: str, sql: str, epsilon: str = "2.9", mine: Sequence[Row] = 
     return Case(name, sql, epsilon, room_of(tnm=[*others, *mine]), room_of(tnm=others), None, tuple(asked.items()))
 
 
+def purely(name: str, sql: str, **asked: Any) -> Case:
+    """Return a case of a person who goes everywhere, of noise that is pure; an epsilon implies rho = epsilon²/2."""
+    others = crowd(60)
+    return Case(name, sql, "0.7", room_of(musee=[*others, *HEAVY]), room_of(musee=others), None, tuple(asked.items()))
+
+
 def at_one(name: str, sql: str, tnm: Sequence[Row], francos: Sequence[Row], **asked: Any) -> Case:
     """Return a case of a person whose rows at francos go, and whose rows at tnm stay."""
     whole = room_of(tnm=[*crowd(40), *tnm], francos=[*crowd(20), *francos])
@@ -346,6 +352,9 @@ CASES = {
         everywhere("total chosen", "SELECT region, SUM(seats) AS s FROM tnm.visits GROUP BY region", max_sum=Auto.AUTO),
         everywhere("a person spread thin", "SELECT day, COUNT(*) AS n FROM tnm.visits GROUP BY day", mine=SPREAD,
                    max_rows_contributed=1, max_groups_contributed=1),
+        purely("pure count", "SELECT COUNT(*) AS n FROM musee.visits"),
+        purely("pure sums", "SELECT region, SUM(seats) AS s FROM musee.visits GROUP BY region"),
+        purely("pure rows chosen", "SELECT COUNT(*) AS n FROM musee.visits", max_rows_contributed=Auto.AUTO),
         at_one("moved between cells", ALONE, rows(1, ("nord", 1, 1, "web")), rows(1, ("nord", 1, 1, "web")),
                max_groups_contributed=1),
         at_one("signed", SIGNED, rows(1, *[("nord", 100, 1, "web")]), rows(1, *[("nord", 0, 1, "web")] * 400)),

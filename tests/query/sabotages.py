@@ -387,6 +387,11 @@ SABOTAGES = (
         "test_pure:test_the_best_bound_is_picked_where_its_noise_is_small",
     ),
     Sabotage(
+        "Laplace noise sixteen times too small, seen from outside", "cleanroom.query.noise", "noised = measurement([min(max(value",
+        "noised = dp.m.make_laplace(dp.vector_domain(dp.atom_domain(T=\"i64\")), dp.l1_distance(T=\"i64\"), scale=scale / 16)([min(max(value",
+        "test_empirical:check_case", ("pure count", 300),
+    ),
+    Sabotage(
         "cells add up though one is withheld", CONSISTENT, " or release.withheld():", ":",
         "test_consistent:test_nothing_is_adjusted_where_a_cell_is_withheld",
     ),

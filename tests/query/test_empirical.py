@@ -18,6 +18,8 @@ QUICK = (
     "a person spread thin",
     "moved between cells",
     "total chosen",
+    "pure count",
+    "pure rows chosen",
 )
 
 
