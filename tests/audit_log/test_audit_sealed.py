@@ -1,19 +1,30 @@
 """Details on their way out: only their readers' keys open them, and the file tells nobody else whose they are."""
 
+import base64
+import contextlib
+import hashlib
+import hmac
 import io
+import json
 import secrets
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from audit_samples import KEK, READERS, event, new_log
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit_log import (
     DirectorySource,
     EntryReader,
+    Envelope,
     EventType,
     MalformedEntry,
     NotVerified,
@@ -225,3 +236,40 @@ def test_entries_that_are_not_the_checkpoints_are_refused(exported):
     bundle.unlink()
     with pytest.raises(NotVerified, match="missing"):
         list(EntryReader(source, checkpoint).entries())
+
+
+def test_the_committed_file_opens_as_the_specification_says():
+    """Read by hand from docs/spec/log.md, without the library; and by the library: so the form stays what it is."""
+    vector = json.loads((Path(__file__).parent / "sealed_vector.json").read_text("utf-8"))
+    content, leaf, key = base64.b64decode(vector["file"]), vector["leaf"].encode(), bytes.fromhex(vector["key"])
+    rest = io.BytesIO(content)
+    take = rest.read
+    number = lambda length: int.from_bytes(take(length), "big")  # noqa: E731
+    assert take(20) == b"dcr-audit-sealed-v1\n"
+    assert take(number(4)).decode() == vector["note"]
+    count, length = number(2), number(2)
+    assert [take(length) for _ in range(count)] == [b"box"]
+    veiled_bytes, count = number(4), number(2)
+    veiled, held = take(veiled_bytes), [take(60) for _ in range(count)]
+    assert rest.read() == b""
+
+    values = json.loads(leaf)
+    unsealed = json.dumps(values | {"sealed": "0" * 64}, sort_keys=True, separators=(",", ":")).encode()
+    binding = hashlib.sha256(unsealed).digest()
+    opened = []
+    for slot in held:
+        with contextlib.suppress(InvalidTag):
+            opened.append(AESGCM(key).decrypt(slot[:12], slot[12:], b"dcr-audit-wrap-v1\0" + binding + b"slot"))
+    (entry_key,) = opened
+    derive = lambda info, length: HKDF(SHA256(), length, None, info).derive(entry_key)  # noqa: E731
+    framed = AESGCM(derive(b"dcr-audit-veil-v1", 32)).decrypt(veiled[:12], veiled[12:], binding)
+    ciphertext = framed[4 : 4 + int.from_bytes(framed[:4], "big")]
+    assert hashlib.sha256(ciphertext).hexdigest() == values["sealed"]
+    stream = derive(b"dcr-audit-details-v1", 44)
+    padded = AESGCM(stream[:32]).decrypt(stream[32:], ciphertext, binding)
+    canonical = padded[4 : 4 + int.from_bytes(padded[:4], "big")]
+    assert hmac.digest(entry_key, b"dcr-audit-commit-v1\0" + canonical, "sha256").hex() == values["commit"]
+    assert json.loads(canonical) == vector["details"]
+
+    (read,) = SealedFile(io.BytesIO(content)).entries(1)
+    assert unveil(Envelope.parse(leaf), read, kek=key) == vector["details"]
