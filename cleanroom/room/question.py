@@ -118,10 +118,10 @@ def ask(room: Room, request: SignedRequest) -> Answer:
             log_refusal(room, request, fault)
         raise
     if charged is None:
-        table, suppressed = answer_table(validated.plan, _shown(validated, releases), read)
+        shown = _shown(validated, releases)
+        table, suppressed = answer_table(validated.plan, shown, read)
     else:
-        releases, table, suppressed, index = _paid_answer(room, charged, read)
-    shown = _shown(validated, releases)
+        shown, table, suppressed, index = _paid_answer(room, charged, read)
     # The answer is paid and logged; that this machine could not note the checkpoint must not lose it.
     with suppress(OSError):
         room.remember_log()
@@ -130,10 +130,10 @@ def ask(room: Room, request: SignedRequest) -> Answer:
         suppressed,
         due_epsilon(room, validated, due),
         noise_scales(validated.plan, shown),
-        question_notes(validated.plan, [each.plan for each in releases])
+        question_notes(validated.plan, [each.plan for each in shown])
         + (consistency_notes(shown) if validated.consistent else ()),
         costs(room, validated, due, entered=True),
-        provenance(validated, due, releases, versions, at=now),
+        provenance(validated, due, shown, versions, at=now),
         receipt_of(room, index),
         tuple(source_of(each.due) for each in due.releases),
     )
@@ -142,15 +142,16 @@ def ask(room: Room, request: SignedRequest) -> Answer:
 def _paid_answer(
     room: Room, charged: Charged, read: Mapping[Digest, ReferenceTable]
 ) -> tuple[tuple[NoisedRelease, ...], DataFrame, int, int]:
-    """Return what a charged question answers: its releases, table, number of withheld cells, and log entry."""
+    """Return what a charged question answers: its releases as shown, table, number of withheld cells, log entry."""
     started = time.monotonic()
     try:
         room.remember_log()
         keys = open_data_keys(room.connection, room.keyring, room.journal, charged, at=room.now())
         releases, drawn = _releases(room, charged, keys, read)
-        table, suppressed = answer_table(charged.validated.plan, _shown(charged.validated, releases), read)
+        shown = _shown(charged.validated, releases)
+        table, suppressed = answer_table(charged.validated.plan, shown, read)
         wait_for_tick(started)
-        return releases, table, suppressed, log_release(room, charged, releases, drawn)
+        return shown, table, suppressed, log_release(room, charged, releases, drawn)
     except BaseException as error:
         wait_for_tick(started)
         # If even this cannot be entered, the reservation stays open and the next opening enters it as failed.

@@ -19,7 +19,10 @@ from slow_vector import planned
 from cleanroom.accounting.privacy_loss import Rho
 from cleanroom.errors import Refused
 from cleanroom.query.bound import Measured
+from cleanroom.query.combining import answered
 from cleanroom.query.consistent import consistent, variance_factor
+from cleanroom.query.drawn import Drawn
+from cleanroom.query.mechanisms import Noise
 from cleanroom.query.noise import add_noise
 from cleanroom.query.plan import Plan, QuestionPlan
 from cleanroom.query.release import NoisedRelease
@@ -130,6 +133,18 @@ def test_what_adds_up_already_is_left_as_it_is() -> None:
     table = np.arange(12).reshape(3, 4) * 16_384
     exact = (int(table.sum()), *table.sum(axis=1).tolist(), *table.ravel().tolist(), *table.sum(axis=0).tolist())
     assert consistent(NoisedRelease(plan, 1.0, exact)).steps == exact
+
+
+def test_combined_draws_add_up_with_margins_of_their_own() -> None:
+    plan = plan_of((3, 4), CUBE, (CountRows(),))
+    draws = [Drawn(Noise(scale), release_of(plan, Random(seed)).steps) for seed, scale in ((1, 9_000.0), (2, 6_000.0))]
+    combined = answered(plan, draws)
+    adjusted = consistent(combined)
+    inner = [at for at, (number, _) in enumerate(cells_of(plan)) if plan.sets[number] == (0, 1)]
+    assert adjusted.steps[0] == sum(adjusted.steps[at] for at in inner)
+    (before, *_), (after, *_) = ([cell.values[0].margin95 for cell in each.cells()] for each in (combined, adjusted))
+    assert before is not None
+    assert after == pytest.approx(before * math.sqrt(variance_factor(plan, ())), rel=1e-3)
 
 
 @pytest.mark.parametrize("sets", [ROLLUP, CUBE])
