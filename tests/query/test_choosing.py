@@ -154,6 +154,13 @@ def test_heavy_persons_are_kept_where_noise_is_small_and_cut_where_it_is_not() -
         assert least <= choice.candidates[scores.index(max(scores))] <= most
 
 
+def test_a_choice_costs_an_eighth_of_a_statistic() -> None:
+    validated = admitted(COUNTS, ROWS)
+    (plan,), (noise,) = validated.plan.releases, validated.noises
+    vector, choice = (draw.loss_at(draw.reach.in_one_table) for draw in draws(plan.bounds, noise))
+    assert float(choice / vector) == pytest.approx(1 / 8, rel=1e-6)
+
+
 def test_the_bound_that_is_picked_is_one_of_the_best_scores() -> None:
     """At a price where the noise of a choice is far below one person: nobody else is ever picked."""
     room = room_of(tnm=[*crowd(60), *rows(1, *[("nord", 1, 1, "web")] * 50)])

@@ -21,6 +21,7 @@ from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query.algebra import Scan, Semi
 from cleanroom.query.estimates import units_of
+from cleanroom.query.key_threshold import delta_of
 from cleanroom.query.mechanisms import draws
 from cleanroom.query.noise import largest_scale, margin95
 from cleanroom.query.plan import Plan
@@ -54,6 +55,12 @@ KEYS: tuple[tuple[Any, ...], ...] = (
 def priced(
     a_plan: Plan, wanted: Epsilon | Margin | Default, *, delta: Fraction = DELTA, limit: str | None = None
 ) -> Priced:
+    return prices([a_plan], wanted, delta=delta, limit=limit)
+
+
+def prices(
+    plans: list[Plan], wanted: Epsilon | Margin | Default, *, delta: Fraction = DELTA, limit: str | None = None
+) -> Priced:
     rule = AnalysisRule(
         "r",
         frozenset({PartyId("tnm")}),
@@ -69,8 +76,8 @@ def priced(
         None,
     )
     budget = BudgetTerms(Decimal(20), delta, SpendingWindow.NEVER)
-    tables = a_plan.tables
-    return price((a_plan,), wanted, dict.fromkeys(tables, rule), dict.fromkeys(tables, budget))
+    tables = {table for a_plan in plans for table in a_plan.tables}
+    return price(tuple(plans), wanted, dict.fromkeys(tables, rule), dict.fromkeys(tables, budget))
 
 
 def asked(
@@ -236,3 +243,17 @@ def test_the_split_shown_is_the_weights_and_sums_to_one(
     for place in quantiles[1:]:
         ratio = split.statistics[0, place] / split.statistics[0, quantiles[0]]
         assert float(ratio) == pytest.approx(float(shares[place] / shares[quantiles[0]]), rel=1e-6)
+
+
+def test_a_threshold_takes_a_256th_of_what_a_table_grants_for_thresholds() -> None:
+    """Of half the delta, the least threshold for that; of several releases each takes its part."""
+    plan = asked((CountPersons(),), (UnknownKey(2, nullable=True),), two=False)
+    for count in (1, 2):
+        noises = prices([plan] * count, Epsilon(Decimal("0.0005"))).noises
+        for noise in noises:
+            keys, most = noise.keys, plan.bounds.distinct_keys
+            assert keys is not None
+            granted = DELTA / 2 / 256 / count
+            assert (
+                delta_of(keys.scale, keys.threshold, most) <= granted < delta_of(keys.scale, keys.threshold - 1, most)
+            )
