@@ -1,0 +1,174 @@
+"""How a precision is shared out over releases and their parts, to the step; too much and too little are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from slow_vector import TNM, planned
+
+from cleanroom.accounting.account import ROOM, AccountId
+from cleanroom.accounting.privacy_loss import PureEpsilon, Rho, rho_for
+from cleanroom.accounting.steps import MAX_STEPS
+from cleanroom.errors import Refused
+from cleanroom.identifiers import PartyId, Purpose, TableName
+from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
+from cleanroom.policies.rule import SpendingWindow
+from cleanroom.query import pricing
+from cleanroom.query.algebra import Scan, Semi
+from cleanroom.query.mechanisms import draws, keys_reach, vector_reach
+from cleanroom.query.plan import Plan
+from cleanroom.query.precision import Default, Epsilon, Margin, Precision
+from cleanroom.query.pricing import Priced, _pure_share, _share_for_epsilon, _share_for_margin, price
+from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Quantile, Sum, UnknownKey
+
+ONE = Fraction(1)
+DELTA = Fraction(1, 10**7)
+FRANCOS = TableName.parse("francos.visits")
+KEYS = (CategoryKey(0, ("a", "b"), nullable=False),)
+OPEN = (UnknownKey(0, nullable=True),)
+MEDIAN = Quantile(1, 0, 9, ONE, Fraction(1, 2), discrete=True)
+
+
+def rule(default: str, limit: str | None = None) -> AnalysisRule:
+    return AnalysisRule(
+        "r",
+        frozenset({PartyId("tnm")}),
+        frozenset({Purpose("p")}),
+        frozenset(Analysis),
+        frozenset(Function),
+        frozenset(),
+        None,
+        0,
+        0,
+        Decimal(default),
+        None if limit is None else Decimal(limit),
+        None,
+    )
+
+
+def priced(plans: tuple[Plan, ...], wanted: Precision, *, pure: bool = False, limit: str | None = None) -> Priced:
+    """Price releases over a table with the default 0.4 and delta 1e-7, and one with 0.2 and 3e-7; or both pure."""
+    rules = {TNM: rule("0.4", limit), FRANCOS: rule("0.2")}
+    deltas = (Fraction(0), Fraction(0)) if pure else (DELTA, 3 * DELTA)
+    budgets = {
+        table: BudgetTerms(Decimal(20), delta, SpendingWindow.NEVER) for table, delta in zip(rules, deltas, strict=True)
+    }
+    return price(plans, wanted, rules, budgets)
+
+
+def asked(*statistics: Any, keys: tuple[Any, ...] = KEYS, two: bool = True, **more: Any) -> Plan:
+    plan = planned(keys, statistics, 3, 2, **more)
+    both = Semi(Scan(TNM, ("c0", "c1")), Scan(FRANCOS, ()))
+    return replace(plan, relation=both) if two else plan
+
+
+def refused(*arguments: Any, **more: Any) -> Any:
+    with pytest.raises(Refused) as caught:
+        priced(*arguments, **more)
+    (reason,) = caught.value.refusals
+    return reason
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_the_strictest_default_of_the_rules_is_the_default(pure: bool) -> None:
+    plans = (asked(CountRows(), pure=pure), asked(CountPersons(), pure=pure))
+    assert priced(plans, Default(), pure=pure) == priced(plans, Epsilon(Decimal("0.2")), pure=pure)
+
+
+def test_releases_share_an_epsilon_so_that_each_may_be_rounded_up() -> None:
+    assert _pure_share(Decimal(1), 1) == ONE
+    assert _pure_share(Decimal(1), 3) == PureEpsilon(PureEpsilon.at_most(ONE).pico - 2).as_fraction()
+    least = PureEpsilon(3).as_fraction()
+    step = Decimal(least.numerator) / Decimal(least.denominator)
+    assert _pure_share(step, 3) == PureEpsilon(1).as_fraction()
+    plans = (asked(CountRows()), asked(MEDIAN), asked(CountPersons(), keys=OPEN))
+    whole = rho_for(Decimal(1), DELTA).pico
+    assert _share_for_epsilon(plans[:1], Decimal(1), DELTA).rho == Rho(whole).as_fraction()
+    assert _share_for_epsilon(plans, Decimal(1), DELTA).rho == Rho(whole - 2).as_fraction() / 3
+    small = next(
+        epsilon for epsilon in (Decimal(at) / 10**7 for at in range(1, 1_000)) if rho_for(epsilon, DELTA).pico == 3
+    )
+    assert _share_for_epsilon(plans, small, DELTA).rho == Rho(1).as_fraction() / 3
+    for share in (lambda: _pure_share(step, 4), lambda: _share_for_epsilon((*plans, plans[0]), small, DELTA)):
+        with pytest.raises(Refused) as caught:
+            share()
+        assert caught.value.code == "precision"
+        assert "too small for any answer" in caught.value.refusals[0].message.en
+
+
+def test_the_smallest_delta_of_the_tables_is_that_of_an_epsilon() -> None:
+    plans = (asked(CountRows()),)
+    found = priced(plans, Epsilon(Decimal(1)))
+    most = rho_for(Decimal(1), DELTA / 2)
+    largest = max(charge.rho for charge in found.charges)
+    assert most.pico * 0.999_999 <= largest.pico <= most.pico
+    assert found.epsilon == pytest.approx(1, rel=1e-5)
+    pure = priced((asked(CountRows(), pure=True),), Epsilon(Decimal(1)), pure=True)
+    assert pure.epsilon == pytest.approx(1, rel=1e-6)
+    assert {charge.account for charge in pure.charges} == {ROOM, AccountId(TNM), AccountId(FRANCOS)}
+
+
+def test_weights_share_out_the_loss_of_a_release() -> None:
+    """Vector, quantiles and threshold; the vector has the parts of its statistics, half a one for the owners' alone."""
+    statistics = (CountRows(), MEDIAN, replace(MEDIAN, fraction=Fraction(1, 4)), Sum(1, 0, 9, ONE))
+    for shares, parts in (((), (2, 1, 1)), ((ONE, Fraction(4), Fraction(2), Fraction(3)), (4, 4, 2))):
+        plan = asked(*statistics, two=False, shares=shares)
+        (noise,) = priced((plan,), Epsilon(Decimal(1))).noises
+        losses = [float(draw.loss) for draw in draws(plan.bounds, noise)]
+        assert [loss / losses[-1] * parts[-1] for loss in losses] == pytest.approx(parts, rel=1e-6)
+    plan = asked(MEDIAN, two=False, threshold=20)
+    (noise,) = priced((plan,), Epsilon(Decimal(1))).noises
+    vector, quantile = (float(draw.loss) for draw in draws(plan.bounds, noise))
+    assert vector / quantile == pytest.approx(1 / 2, rel=1e-6)
+    plan = asked(CountRows(), MEDIAN, two=False, keys=OPEN)
+    (noise,) = priced((plan,), Epsilon(Decimal(1))).noises
+    losses = [float(draw.loss) for draw in draws(plan.bounds, noise)]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_a_margin_fixes_the_scale_and_what_a_part_costs_then(two: bool) -> None:
+    plan = asked(CountRows(), Sum(1, 0, 9, ONE), MEDIAN, two=two)
+    share = _share_for_margin(plan, Fraction(50))
+    assert share.vector is not None
+    assert share.keys is None
+    reach = vector_reach(plan.bounds)
+    moved = reach.in_one_table if two else reach.everywhere
+    assert share.rho == Fraction(moved) / (2 * Fraction(share.vector) ** 2) / 2
+    counted = asked(CountPersons(), keys=OPEN, two=two)
+    share = _share_for_margin(counted, Fraction(50))
+    assert share.keys is not None
+    assert share.vector is None
+    moved = keys_reach(counted.bounds).in_one_table if two else keys_reach(counted.bounds).everywhere
+    assert share.rho == Fraction(moved) / (2 * Fraction(share.keys) ** 2)
+    (noise,) = priced((plan,), Margin(Decimal(50))).noises
+    assert noise.vector == _share_for_margin(plan, Fraction(50)).vector
+
+
+def test_what_is_too_much_or_says_nothing_is_refused_with_why() -> None:
+    count, mean = asked(CountRows()), asked(Mean(1, 0, 9, ONE))
+    assert "depends on the rows" in refused((mean,), Margin(Decimal(5))).message.en
+    assert "too small" in refused((count,), Margin(Decimal("1e-12"))).message.en
+    pure = asked(CountRows(), pure=True)
+    for plan, is_pure in ((count, False), (pure, True)):
+        reason = refused((plan,), Epsilon(Decimal("0.6")), pure=is_pure, limit="0.5")
+        assert reason.code == "epsilon_over_limit"
+        assert "tnm" in reason.message.en
+        assert "0.5" in reason.message.en
+        assert reason.hint.en == reason.hint.fr == "--epsilon 0.5"
+        assert priced((plan,), Epsilon(Decimal("0.5")), pure=is_pure, limit="0.5").charges
+
+
+def test_what_no_account_can_hold_is_refused_with_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def overflowing(*_: object) -> None:
+        Rho(MAX_STEPS + 1)
+
+    monkeypatch.setattr(pricing, "charges_of", overflowing)
+    for pure in (False, True):
+        reason = refused((asked(CountRows(), pure=pure),), Epsilon(Decimal(1)), pure=pure)
+        assert reason.code == "precision"
+        assert "exceeds any budget" in reason.message.en
