@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 _QUICK: Final = 60.0
 """A test that takes longer than this, in CPU seconds and plain Python, is for `make soak` in this tool's eyes."""
 
-_NARROW: Final = 120
-"""A test that runs fewer lines than these is about them."""
-
 
 class LineMap:
     """Tests by line. A line is kept as a function and a distance from its start, so that others may move."""
@@ -194,7 +191,9 @@ def _lines_naming(tree: ast.AST, name: str, *, also: bool) -> Iterable[int]:
 
 
 def in_order(tests: Sequence[Test], first: Sequence[str], most_seconds: float) -> list[Test]:
-    """Order tests: known killers, then those of few lines, then the quickest of each test function, the second, and on.
+    """Order tests: known killers, then of each test function the first three, the next, and on.
+
+    Of these the quick ones that run few lines come first: such a test is about the lines it runs.
 
     Args:
         first: names of tests that killed a neighbour, latest first.
@@ -202,13 +201,13 @@ def in_order(tests: Sequence[Test], first: Sequence[str], most_seconds: float) -
     """
     known = {name: place for place, name in enumerate(first)}
     ranks: dict[str, int] = defaultdict(int)
-    ordered: list[tuple[int, bool, int, float, Test]] = []
+    ordered: list[tuple[int, int, float, Test]] = []
     for test in sorted(tests, key=lambda each: (each.seconds, each.name)):
         function = test.name.split("[")[0]
         place = known.get(test.name, len(known))
-        ordered.append((place, test.breadth > _NARROW, ranks[function] // 3, test.seconds, test))
+        ordered.append((place, ranks[function] // 3, test.seconds * test.breadth, test))
         ranks[function] += 1
-    ordered.sort(key=lambda each: each[:4])
+    ordered.sort(key=lambda each: each[:3])
     kept: list[Test] = []
     total = 0.0
     for *_, test in ordered:
