@@ -19,10 +19,11 @@ from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query import pricing
 from cleanroom.query.algebra import Scan, Semi
+from cleanroom.query.bound import BoundChoice, Sized
 from cleanroom.query.mechanisms import draws, keys_reach, vector_reach
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin, Precision
-from cleanroom.query.pricing import Priced, _pure_share, _share_for_epsilon, _share_for_margin, price
+from cleanroom.query.pricing import Priced, _parts, _pure_share, _share_for_epsilon, _share_for_margin, price
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Quantile, Sum, UnknownKey
 
 ONE = Fraction(1)
@@ -172,3 +173,19 @@ def test_what_no_account_can_hold_is_refused_with_why(monkeypatch: pytest.Monkey
         reason = refused((asked(CountRows(), pure=pure),), Epsilon(Decimal(1)), pure=pure)
         assert reason.code == "precision"
         assert "exceeds any budget" in reason.message.en
+
+
+def test_parts_are_the_weights_of_what_is_drawn() -> None:
+    four = Fraction(4)
+    for plan, parts in (
+        (asked(CountRows(), CountPersons()), ONE * 2),
+        (asked(CountRows(), MEDIAN, shares=(ONE, four)), ONE * 5),
+        (asked(MEDIAN, threshold=20), Fraction(3, 2)),
+        (asked(MEDIAN), ONE),
+        # The threshold's own count is the answer; beside it the vector has its part.
+        (asked(CountPersons(), keys=OPEN), ONE),
+        (asked(CountPersons(), CountRows(), MEDIAN, keys=OPEN, shares=(ONE, four, four)), ONE * 10),
+    ):
+        assert _parts(plan) == parts
+        choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 3), (plan.bounds, plan.bounds), 1, 1)
+        assert _parts(replace(plan, bounds=replace(plan.bounds, choice=choice))) == parts + Fraction(1, 8)
