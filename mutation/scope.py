@@ -83,7 +83,7 @@ TESTS: Final = (
     "tests/room/test_room_requests.py",
     "tests/room/test_room_refusals.py",
 )
-OTHER_PROCESSES: Final = {"test_sabotage.py"}
+OTHER_PROCESSES: Final = {"test_admission_worker.py", "test_ledger_processes.py", "test_sabotage.py"}
 """Tests that start processes of their own, in which there is no mutant."""
 
 _LATER: Final = {"test_corpus.py", "test_parse.py", "test_scan.py"}

@@ -90,9 +90,8 @@ def test_releases_share_an_epsilon_so_that_each_may_be_rounded_up() -> None:
     whole = rho_for(Decimal(1), DELTA).pico
     assert _share_for_epsilon(plans[:1], Decimal(1), DELTA).rho == Rho(whole).as_fraction()
     assert _share_for_epsilon(plans, Decimal(1), DELTA).rho == Rho(whole - 2).as_fraction() / 3
-    small = next(
-        epsilon for epsilon in (Decimal(at) / 10**7 for at in range(1, 1_000)) if rho_for(epsilon, DELTA).pico == 3
-    )
+    small = Decimal("0.000005")
+    assert rho_for(small, DELTA).pico == 3
     assert _share_for_epsilon(plans, small, DELTA).rho == Rho(1).as_fraction() / 3
     for share in (lambda: _pure_share(step, 4), lambda: _share_for_epsilon((*plans, plans[0]), small, DELTA)):
         with pytest.raises(Refused) as caught:
