@@ -112,6 +112,9 @@ def test_a_pure_vector_is_drawn_on_its_grain(given: list[Any], groups: int) -> N
         off = replace(exact, values=(*exact.values[:-1], exact.values[-1] + 1))
         with pytest.raises(InvariantBroken):
             draw(plan, noise, off, None, charge)
+        longer = replace(plan, bounds=replace(bounds, norm=bounds.norm + 1))
+        with pytest.raises(InvariantBroken):
+            draw(longer, Noise(bounds.norm * 4.0), exact, None, charge)
 
 
 def test_a_bound_is_picked_by_the_scores_of_its_candidates(given: list[Any]) -> None:

@@ -20,10 +20,20 @@ from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query import pricing
 from cleanroom.query.algebra import Scan, Semi
 from cleanroom.query.bound import BoundChoice, Sized
-from cleanroom.query.mechanisms import draws, keys_reach, vector_reach
+from cleanroom.query.key_threshold import delta_of
+from cleanroom.query.mechanisms import choice_reach, draws, keys_reach, vector_reach
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin, Precision
-from cleanroom.query.pricing import Priced, _parts, _pure_share, _share_for_epsilon, _share_for_margin, price
+from cleanroom.query.pricing import (
+    Priced,
+    _noise,
+    _parts,
+    _pure_share,
+    _Share,
+    _share_for_epsilon,
+    _share_for_margin,
+    price,
+)
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Quantile, Sum, UnknownKey
 
 ONE = Fraction(1)
@@ -188,3 +198,22 @@ def test_parts_are_the_weights_of_what_is_drawn() -> None:
         assert _parts(plan) == parts
         choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 3), (plan.bounds, plan.bounds), 1, 1)
         assert _parts(replace(plan, bounds=replace(plan.bounds, choice=choice))) == parts + Fraction(1, 8)
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_a_threshold_covers_the_keys_that_come_and_go_in_a_table(two: bool) -> None:
+    """S2, S8: where a person's rows in one table go, their keys go and as many others may come."""
+    plan = asked(CountPersons(), keys=OPEN, two=two)
+    share = Fraction(1, 1000)
+    keys = _noise(plan, _Share(share), DELTA).keys
+    assert keys is not None
+    most = plan.bounds.distinct_keys * (2 if two else 1)
+    taken, less = (delta_of(keys.scale, keys.threshold - lower, most) for lower in (0, 1))
+    assert taken <= DELTA < less
+    choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 3), (replace(plan.bounds, max_rows=1), plan.bounds), 7, 2)
+    chosen = _noise(replace(plan, bounds=replace(plan.bounds, choice=choice)), _Share(share), DELTA)
+    assert chosen.choice is not None
+    assert [settled.keys for settled in chosen.choice.settled] == [keys, keys]
+    reach = Fraction(choice_reach(choice).in_one_table if two else choice_reach(choice).everywhere)
+    loss = reach / (2 * Fraction(chosen.choice.scale) ** 2)
+    assert share / 8 * Fraction(999_999, 10**6) <= loss <= share / 8
