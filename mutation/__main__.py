@@ -129,7 +129,7 @@ def _run(
             there = [test for test in covering if test.name in collected.names]
             # What is explained is run too, since a test may notice it after all; but not for long.
             enough = min(most_seconds, _EXPLAINED_SECONDS) if explained(mutant, reasons) else most_seconds
-            tests = [replace(each, spare=arguments.spare) for each in in_order(there, first, enough)]
+            tests = [replace(each, spare=arguments.spare) for each in in_order(there, first, module, enough)]
             if not tests:
                 outcome = Outcome("green")
             else:

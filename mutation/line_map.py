@@ -190,24 +190,27 @@ def _lines_naming(tree: ast.AST, name: str, *, also: bool) -> Iterable[int]:
                 yield from range(line, (end or line) + 1)
 
 
-def in_order(tests: Sequence[Test], first: Sequence[str], most_seconds: float) -> list[Test]:
-    """Order tests: known killers, then of each test function the first three, the next, and on.
+def in_order(tests: Sequence[Test], first: Sequence[str], module: str, most_seconds: float) -> list[Test]:
+    """Order tests: known killers, those of a file named after the module, then of each function three, the next, and on.
 
     Of these the quick ones that run few lines come first: such a test is about the lines it runs.
 
     Args:
         first: names of tests that killed a neighbour, latest first.
+        module: that is mutated.
         most_seconds: usual CPU seconds of all together; the first are kept.
     """
     known = {name: place for place, name in enumerate(first)}
     ranks: dict[str, int] = defaultdict(int)
-    ordered: list[tuple[int, int, float, Test]] = []
+    own = f"test_{module.rpartition('.')[2]}"
+    ordered: list[tuple[int, bool, int, float, Test]] = []
     for test in sorted(tests, key=lambda each: (each.seconds, each.name)):
         function = test.name.split("[")[0]
         place = known.get(test.name, len(known))
-        ordered.append((place, ranks[function] // 3, test.seconds * test.breadth, test))
+        elsewhere = not test.name.rpartition("/")[2].startswith(own)
+        ordered.append((place, elsewhere, ranks[function] // 3, test.seconds * test.breadth, test))
         ranks[function] += 1
-    ordered.sort(key=lambda each: each[:3])
+    ordered.sort(key=lambda each: each[:4])
     kept: list[Test] = []
     total = 0.0
     for *_, test in ordered:
