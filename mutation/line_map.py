@@ -191,7 +191,7 @@ def _lines_naming(tree: ast.AST, name: str, *, also: bool) -> Iterable[int]:
 
 
 def in_order(tests: Sequence[Test], first: Sequence[str], module: str, most_seconds: float) -> list[Test]:
-    """Order tests: known killers, those of a file named after the module, then of each function three, the next, and on.
+    """Order tests: known killers, those of a file named after the module, then of each function three, three more, …
 
     Of these the quick ones that run few lines come first: such a test is about the lines it runs.
 
