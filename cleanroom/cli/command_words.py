@@ -15,6 +15,8 @@ SEVERAL_WORDS: Final = frozenset(
         ("log", "export"),
         ("log", "key"),
         ("log", "mandate", "give"),
+        ("log", "mandate", "sign"),
+        ("log", "mandate", "take"),
         ("log", "mandate", "withdraw"),
         ("log", "read"),
         ("log", "register", "access"),

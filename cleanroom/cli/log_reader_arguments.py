@@ -81,6 +81,14 @@ def _add_keys(adder: Adder) -> None:
         "where to write the public key",
         required=True,
     )
+    adder.valued(
+        make.choices,
+        "--vkey",
+        "FILE",
+        adder.read.path,
+        "la clé publique du journal d'une salle : signe aussi, avec votre clé, que cette salle prenne cette clé",
+        "the public key of a room's log: also sign, with your key, that this room take this key",
+    )
     register = adder.in_room(
         "party key",
         "inscrit la clé de lecture d'une partie, à la place de celle d'avant",
@@ -88,8 +96,9 @@ def _add_keys(adder: Adder) -> None:
     )
     adder.party(
         register.choices,
-        "la partie ; sa clé de signature est sur cette machine",
-        "the party; its signing key is on this machine",
+        "la partie ; sa clé de signature est sur cette machine ; sinon, le fichier est signé (log key --vkey)",
+        "the party; its signing key is on this machine; without it, the file is signed (log key --vkey)",
+        required=False,
     )
     reading_key(adder, register)
 
@@ -109,12 +118,43 @@ def _add_mandates(adder: Adder) -> None:
         "retire à un auditeur les mandats qu'une partie lui a donnés",
         "withdraw the mandates that a party gave an auditor",
     )
-    for parser in (give, withdraw):
+    sign = adder.command(
+        "log mandate sign",
+        "signe chez soi un mandat, ou son retrait, loin de la salle",
+        "sign a mandate, or its withdrawal, at home, away from the room",
+    )
+    take = adder.in_room(
+        "log mandate take",
+        "prend un mandat, ou un retrait, qu'une partie a signé chez elle",
+        "take a mandate, or a withdrawal, that a party signed at home",
+    )
+    adder.valued(take.places, "file", "FILE", adder.read.path, "ce qu'elle a signé", "what it signed")
+    for parser in (give, withdraw, sign):
         adder.valued(parser.places, "auditor", "AUDITOR", adder.read.party, "l'auditeur", "the auditor")
         adder.party(
             parser.choices,
             "qui donne le mandat ; sa clé de signature est sur cette machine",
             "who gives the mandate; its signing key is on this machine",
         )
-    kinds_of_events(adder, give)
-    period(adder, give)
+    for parser in (give, sign):
+        kinds_of_events(adder, parser)
+        period(adder, parser)
+    adder.flag(sign.choices, "--withdraw", "retire les mandats donnés", "withdraw the mandates given")
+    adder.valued(
+        sign.choices,
+        "--vkey",
+        "FILE",
+        adder.read.path,
+        "la clé publique du journal de la salle",
+        "the public key of the room's log",
+        required=True,
+    )
+    adder.valued(
+        sign.choices,
+        "--output",
+        "FILE",
+        adder.read.path,
+        "où écrire ce qui est signé",
+        "where to write what is signed",
+        required=True,
+    )

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 from cleanroom.cli import figures
 from cleanroom.cli.log_verification import READING, complain
 from cleanroom.cli.progress_line import ProgressLine
+from cleanroom.cli.rooms import read_file
 from cleanroom.errors import Bilingual, ExitCode, UsageError
-from cleanroom.room import Home, Room, logbook, registry
-from cleanroom.room.mandates import Terms, give_mandate, sign_mandate, sign_mandate_withdrawal, withdraw_mandates
+from cleanroom.room import Home, Room, logbook, mandates, registry
+from cleanroom.room.log_memory import read_key_file, room_of
+from cleanroom.room.mandates import Terms, give_mandate, sign_mandate, sign_withdrawal, terms_of, withdraw_mandates
 from cleanroom.room.reading_key import (
+    HandedOver,
+    handed_over,
     make_reading_key,
-    public_reading_key,
     read_reading_key,
     reading_key_path,
     register_reading_key,
     sign_reading_key,
 )
 from cleanroom.room.sealed_reading import open_details, read_own
+from cleanroom.room.signed_request import read_request
 
 if TYPE_CHECKING:
     import argparse
@@ -26,15 +30,20 @@ if TYPE_CHECKING:
 
     from cleanroom.cli.console import Console
     from cleanroom.room.log_reading import LogLine, Wanted
+    from cleanroom.room.signed_request import SignedRequest
 
     Shown = Callable[[Console, Iterator[LogLine], Mapping[int, str]], None]
 
 
 def make_key(console: Console, arguments: argparse.Namespace) -> int:
-    """Make a reading key, or write again the public half of the one there is."""
+    """Make a reading key, or write again the public half of the one there is; for a room, signed for that room."""
     home = Home.default()
     public = make_reading_key(home, arguments.party)
-    arguments.output.write_text(f"{public.hex()}\n", "ascii")
+    request = None
+    if arguments.vkey is not None:
+        room = room_of(read_key_file(arguments.vkey))
+        request = sign_reading_key(home, room, arguments.party, public, at=Room.now())
+    arguments.output.write_bytes(HandedOver(public, request).encode())
     console.say(
         f"Clé publique de lecture de {arguments.party} : {arguments.output}, à remettre à l'opérateur.",
         f"Public reading key of {arguments.party}: {arguments.output}, for the operator.",
@@ -45,48 +54,100 @@ def make_key(console: Console, arguments: argparse.Namespace) -> int:
 
 
 def register_key(console: Console, arguments: argparse.Namespace) -> int:
-    """Register a reading key; without one given, the one of this machine."""
+    """Register a reading key: as its party signed it at home, or signed here; without one given, this machine's."""
+    given = None if arguments.reading_key is None else handed_over(arguments.reading_key)
     with Room.open(arguments.room) as room:
-        given = arguments.reading_key
-        public = make_reading_key(room.home, arguments.party) if given is None else public_reading_key(given)
-        index = register_reading_key(room, public, sign_reading_key(room, arguments.party, public))
+        if arguments.party is None:
+            if given is None or given.request is None:
+                raise UsageError(
+                    Bilingual(
+                        "une clé que sa partie a signée chez elle est attendue (log key --vkey), ou --as",
+                        "a key that its party signed at home is expected (log key --vkey), or --as",
+                    ),
+                    code="reading_key_unsigned",
+                )
+            public, request = given.public, given.request
+        else:
+            public = make_reading_key(room.home, arguments.party) if given is None else given.public
+            request = sign_reading_key(room.home, room.room_id, arguments.party, public, at=room.now())
+        index = register_reading_key(room, public, request)
     console.say(
-        f"La clé de lecture de {arguments.party} est inscrite, à l'entrée {index} du journal.",
-        f"The reading key of {arguments.party} is registered, at entry {index} of the log.",
+        f"La clé de lecture de {request.party} est inscrite, à l'entrée {index} du journal.",
+        f"The reading key of {request.party} is registered, at entry {index} of the log.",
     )
     return ExitCode.DONE
 
 
 def give(console: Console, arguments: argparse.Namespace) -> int:
     """Give a mandate."""
-    terms = Terms(arguments.auditor, tuple(arguments.events), arguments.since, arguments.until)
     with Room.open(arguments.room) as room:
-        index = give_mandate(room, terms, sign_mandate(room, arguments.party, terms))
-        keyed = registry.party_named(room.connection, arguments.auditor).reading_key is not None
-    console.say(
-        f"{arguments.auditor} a un mandat de {arguments.party}, à l'entrée {index} du journal.",
-        f"{arguments.auditor} has a mandate from {arguments.party}, at entry {index} of the log.",
-    )
-    if not keyed:
-        console.say(
-            f"  {arguments.auditor} sans clé de lecture : rien n'est scellé pour elle (party key en inscrit une)",
-            f"  {arguments.auditor} has no reading key: nothing will be sealed to it (party key registers one)",
-        )
+        request = sign_mandate(room.home, room.room_id, arguments.party, _terms(arguments), at=room.now())
+        _given(console, room, request)
     return ExitCode.DONE
 
 
 def withdraw(console: Console, arguments: argparse.Namespace) -> int:
     """Withdraw mandates."""
     with Room.open(arguments.room) as room:
-        given = withdraw_mandates(room, sign_mandate_withdrawal(room, arguments.party, arguments.auditor))
-    entries = ", ".join(str(each) for each in given)
+        request = sign_withdrawal(room.home, room.room_id, arguments.party, arguments.auditor, at=room.now())
+        _withdrawn(console, room, request)
+    return ExitCode.DONE
+
+
+def sign(console: Console, arguments: argparse.Namespace) -> int:
+    """Sign a mandate, or its withdrawal, away from the room."""
+    home, room, at = Home.default(), room_of(read_key_file(arguments.vkey)), Room.now()
+    if arguments.withdraw:
+        request = sign_withdrawal(home, room, arguments.party, arguments.auditor, at=at)
+    else:
+        request = sign_mandate(home, room, arguments.party, _terms(arguments), at=at)
+    arguments.output.write_bytes(request.encode())
     console.say(
-        f"Les mandats de {arguments.party} à {arguments.auditor} sont retirés (entrées {entries}). Ce qui fut exporté "
-        "avant reste lisible pour qui l'a.",
-        f"The mandates of {arguments.party} to {arguments.auditor} are withdrawn (entries {entries}). What was "
-        "exported before can still be read by whoever has it.",
+        f"Signé : {arguments.output}, à remettre à l'opérateur (log mandate take).",
+        f"Signed: {arguments.output}, for the operator (log mandate take).",
     )
     return ExitCode.DONE
+
+
+def take(console: Console, arguments: argparse.Namespace) -> int:
+    """Take what a party signed at home."""
+    request = read_request(read_file(arguments.file))
+    with Room.open(arguments.room) as room:
+        match request.action:
+            case mandates.WITHDRAW:
+                _withdrawn(console, room, request)
+            case _:
+                _given(console, room, request)
+    return ExitCode.DONE
+
+
+def _terms(arguments: argparse.Namespace) -> Terms:
+    return Terms(arguments.auditor, tuple(arguments.events), arguments.since, arguments.until)
+
+
+def _given(console: Console, room: Room, request: SignedRequest) -> None:
+    terms = terms_of(request)
+    index = give_mandate(room, terms, request)
+    console.say(
+        f"{terms.auditor} a un mandat de {request.party}, à l'entrée {index} du journal.",
+        f"{terms.auditor} has a mandate from {request.party}, at entry {index} of the log.",
+    )
+    if registry.party_named(room.connection, terms.auditor).reading_key is None:
+        console.say(
+            f"  {terms.auditor} est sans clé de lecture : rien n'est scellé pour elle (party key en inscrit une)",
+            f"  {terms.auditor} has no reading key: nothing will be sealed to it (party key registers one)",
+        )
+
+
+def _withdrawn(console: Console, room: Room, request: SignedRequest) -> None:
+    entries = ", ".join(str(each) for each in withdraw_mandates(room, request))
+    auditor = request.content["auditor"]
+    console.say(
+        f"Les mandats de {request.party} à {auditor} sont retirés (entrées {entries}). Ce qui fut exporté avant reste "
+        "lisible pour qui l'a.",
+        f"The mandates of {request.party} to {auditor} are withdrawn (entries {entries}). What was exported before "
+        "can still be read by whoever has it.",
+    )
 
 
 def read_own_entries(console: Console, arguments: argparse.Namespace, wanted: Wanted, show: Shown) -> int:
@@ -110,12 +171,12 @@ def read_own_entries(console: Console, arguments: argparse.Namespace, wanted: Wa
             return ExitCode.NOT_VERIFIED
         reading = read_own(arguments.room, verified.verdict.checkpoint, file, key)
         show(console, reading.lines(wanted), {reading.known.ordinal: reading.party})
-        mandates = figures.number(len(reading.scopes), 0, console.language)
+        count = figures.number(len(reading.scopes), 0, console.language)
         console.note(
             f"Journal vérifié ; ce sont les détails de {reading.party} (n° {reading.known.ordinal}, mandats : "
-            f"{mandates}), chacun confronté à l'entrée qui y engage.",
+            f"{count}), chacun confronté à l'entrée qui y engage.",
             f"Log verified; these are the details of {reading.party} (no. {reading.known.ordinal}, mandates: "
-            f"{mandates}), each held against the entry that commits to it.",
+            f"{count}), each held against the entry that commits to it.",
         )
         if reading.missing:
             console.error(missing_details(reading.missing), "details_missing")

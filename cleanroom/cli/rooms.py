@@ -9,7 +9,7 @@ from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.identifiers import IdentifierKind, Role
 from cleanroom.policies import read_declaration
 from cleanroom.room import Home, Room, public_key
-from cleanroom.room.reading_key import public_reading_key
+from cleanroom.room.reading_key import handed_over
 
 if TYPE_CHECKING:
     import argparse
@@ -48,7 +48,7 @@ def add_party(console: Console, arguments: argparse.Namespace) -> int:
     """Register a party."""
     key = None if arguments.key is None else public_key(arguments.key)
     given = arguments.reading_key
-    reading = None if given is None else public_reading_key(given)
+    reading = None if given is None else handed_over(given).public
     with Room.open(arguments.room) as room:
         party = room.add_party(arguments.party, Role(arguments.role), key, reading)
         console.say(

@@ -19,6 +19,8 @@ from cleanroom.room.database import transaction
 from cleanroom.room.signed_request import SignedRequest
 
 if TYPE_CHECKING:
+    from cleanroom.identifiers import RoomId
+    from cleanroom.room.home import Home
     from cleanroom.room.registry import Party
     from cleanroom.room.room import Room
 
@@ -46,14 +48,32 @@ class Terms:
         return {"auditor": self.auditor, "events": events, "since": self.since, "until": self.until}
 
 
-def sign_mandate(room: Room, giver: PartyId, terms: Terms) -> SignedRequest:
-    """Sign, with the giver's key on this machine, that an auditor may read."""
-    return _sign(room, giver, GIVE, terms.content())
+def sign_mandate(home: Home, room: RoomId, giver: PartyId, terms: Terms, *, at: int) -> SignedRequest:
+    """Sign, with the giver's key on this machine, that an auditor may read; the room need not be here."""
+    key = home.signing_key(giver)
+    return SignedRequest.sign(key, room=room, party=giver, action=GIVE, content=terms.content(), at=at)
 
 
-def sign_mandate_withdrawal(room: Room, giver: PartyId, auditor: PartyId) -> SignedRequest:
-    """Sign, with the giver's key on this machine, that an auditor may read no longer."""
-    return _sign(room, giver, WITHDRAW, {"auditor": auditor})
+def sign_withdrawal(home: Home, room: RoomId, giver: PartyId, auditor: PartyId, *, at: int) -> SignedRequest:
+    """Sign, with the giver's key on this machine, that an auditor may read no longer; the room need not be here."""
+    key = home.signing_key(giver)
+    return SignedRequest.sign(key, room=room, party=giver, action=WITHDRAW, content={"auditor": auditor}, at=at)
+
+
+def terms_of(request: SignedRequest) -> Terms:
+    """Return what a mandate that was signed elsewhere says, else raise `UsageError`."""
+    try:
+        said = dict(request.content)
+        until = said["until"]
+        terms = Terms(
+            PartyId(str(said["auditor"])),
+            tuple(EventType(str(each)) for each in _list(said["events"])),
+            int(str(said["since"])),
+            None if until is None else int(str(until)),
+        )
+    except (KeyError, ValueError, TypeError):
+        raise _not_signed() from None
+    return terms
 
 
 def give_mandate(room: Room, terms: Terms, request: SignedRequest) -> int:
@@ -135,10 +155,10 @@ def _auditor(room: Room, party: PartyId) -> Party:
     return auditor
 
 
-def _sign(room: Room, giver: PartyId, action: str, content: dict[str, object]) -> SignedRequest:
-    return SignedRequest.sign(
-        room.home.signing_key(giver), room=room.room_id, party=giver, action=action, content=content, at=room.now()
-    )
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
 
 
 def _signature(request: SignedRequest) -> dict[str, object]:
@@ -147,5 +167,6 @@ def _signature(request: SignedRequest) -> dict[str, object]:
 
 def _not_signed() -> UsageError:
     return UsageError(
-        Bilingual("ce n'est pas ce qui a été signé", "this is not what was signed"), code="request_not_signed"
+        Bilingual("ce n'est pas le mandat qui a été signé", "this is not the mandate that was signed"),
+        code="request_not_signed",
     )

@@ -16,6 +16,7 @@ from cleanroom.room import registry, stored_releases
 from cleanroom.room.database import transaction
 
 if TYPE_CHECKING:
+    from cleanroom.identifiers import PartyId
     from cleanroom.query.drawn import Drawn
     from cleanroom.query.gate import ValidatedPlan
     from cleanroom.query.release import NoisedRelease
@@ -182,10 +183,14 @@ def encoded_lines(lines: Sequence[object]) -> str:
 
 def ordinals_of(room: Room, validated: ValidatedPlan) -> set[int]:
     """Return the log's ordinals of the asker and of every owner touched."""
-    return {registry.parties(room.connection)[validated.party].ordinal} | owners_of(room, validated)
+    return _ordinals(room, {validated.party, *(table.owner for table in validated.plan.tables)})
 
 
 def owners_of(room: Room, validated: ValidatedPlan) -> set[int]:
     """Return the log's ordinals of the owners whose tables are read."""
+    return _ordinals(room, {table.owner for table in validated.plan.tables})
+
+
+def _ordinals(room: Room, parties: set[PartyId]) -> set[int]:
     known = registry.parties(room.connection)
-    return {known[table.owner].ordinal for table in validated.plan.tables}
+    return {known[each].ordinal for each in parties}

@@ -1,7 +1,7 @@
 """The key that a party opens its own details of the log with, offline: an X-Wing pair, the private half at its own.
 
 parties/ID/reading.key    in `$CLEANROOM_HOME`: the label's line and the seed, 64 hexadecimal digits, mode 0600
-ID.reading.pub            what the room is given: 2432 hexadecimal digits
+FILE.pub                  what the room is given: 2432 hexadecimal digits and, in a second line, a signed request
 
 The pair is of the kind that uploads are sealed to (`key_management.transport`): hybrid, so that what leaves the room
 today is not opened by whoever has a quantum computer later.
@@ -10,6 +10,7 @@ today is not opened by whoever has a quantum computer later.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,11 +20,12 @@ from cleanroom.identifiers import Digest, PartyId, Role
 from cleanroom.room import registry
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR, private_directory, read_seed, write_private
-from cleanroom.room.signed_request import SignedRequest
+from cleanroom.room.signed_request import SignedRequest, read_request
 from key_management import SecretKey, TransportKey
 from key_management.transport import PUBLIC_KEY_BYTES
 
 if TYPE_CHECKING:
+    from cleanroom.identifiers import RoomId
     from cleanroom.room.home import Home
     from cleanroom.room.room import Room
 
@@ -60,12 +62,30 @@ def read_reading_key(path: Path) -> TransportKey:
     return TransportKey.from_seed(SecretKey.adopt(read_seed(path, _LABEL, missing=missing)))
 
 
-def public_reading_key(path: Path) -> bytes:
-    """Read a public reading key from the file that its party handed over, else raise `UsageError`."""
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What a party hands over of its reading key.
+
+    Args:
+        request: that the room is to take it, signed; None where that is for whoever registers it to have signed.
+    """
+
+    public: bytes
+    request: SignedRequest | None = None
+
+    def encode(self) -> bytes:
+        """Return the file: the key in hexadecimal digits, and in a second line the request if there is one."""
+        lines = [self.public.hex().encode(), *([] if self.request is None else [self.request.encode()])]
+        return b"\n".join([*lines, b""])
+
+
+def handed_over(path: Path) -> HandedOver:
+    """Read the file that a party handed over, else raise `UsageError`."""
     try:
-        written = path.read_text("ascii").strip().lower()
+        first, _, rest = path.read_bytes().partition(b"\n")
+        written = first.decode("ascii").strip().lower()
     except (OSError, UnicodeDecodeError):
-        written = ""
+        written, rest = "", b""
     if _HEX.fullmatch(written) is None:
         raise UsageError(
             Bilingual(
@@ -74,7 +94,7 @@ def public_reading_key(path: Path) -> bytes:
             ),
             code="invalid_public_key",
         )
-    return bytes.fromhex(written)
+    return HandedOver(bytes.fromhex(written), read_request(rest) if rest.strip() else None)
 
 
 def key_facts(room: Room, party: PartyId, public: bytes) -> dict[str, object]:
@@ -85,16 +105,10 @@ def key_facts(room: Room, party: PartyId, public: bytes) -> dict[str, object]:
     return {"reading_key": str(Digest.of(public)), "pseudonym": room.journal.pseudonym(party)}
 
 
-def sign_reading_key(room: Room, party: PartyId, public: bytes) -> SignedRequest:
+def sign_reading_key(home: Home, room: RoomId, party: PartyId, public: bytes, *, at: int) -> SignedRequest:
     """Sign, with the party's key on this machine, that its details are to be sealed to a reading key from now on."""
-    return SignedRequest.sign(
-        room.home.signing_key(party),
-        room=room.room_id,
-        party=party,
-        action=ACTION,
-        content={"reading_key": str(Digest.of(public))},
-        at=room.now(),
-    )
+    content = {"reading_key": str(Digest.of(public))}
+    return SignedRequest.sign(home.signing_key(party), room=room, party=party, action=ACTION, content=content, at=at)
 
 
 def register_reading_key(room: Room, public: bytes, request: SignedRequest) -> int:

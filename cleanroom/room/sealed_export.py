@@ -61,15 +61,16 @@ def write_details(room: Room, path: Path, note: bytes) -> None:
     Raises:
         Fault: the disk, or the log's own details are damaged.
     """
+    # In this order: of whoever comes in meanwhile the rights are known, and a box and a slot are counted.
     readers = tuple(_Reader(each, SecretKey.generate()) for each in keyed_parties(room))
+    rights = Rights.of(room.connection, room.journal)
     size = open_checkpoint(note, room.journal.log.verifier).size
     counted = [
         envelope.event.type
-        for _, envelope in room.journal.log.entries(room.connection, 0, size)
+        for _, envelope in room.journal.log.entries(room.connection)
         if envelope.event.type in {EventType.PARTY_ADDED, EventType.MANDATE_GIVEN}
     ]
     others = 1 + counted.count(EventType.MANDATE_GIVEN)
-    rights = Rights.of(room.connection, room.journal)
 
     def keys_of(_index: int, envelope: Envelope) -> Sequence[bytes]:
         return [each.key.reveal_secret_bytes() for each in readers if rights.may_read(each.party, envelope.event)]

@@ -16,7 +16,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from cleanroom.errors import Bilingual, NotVerified
+from cleanroom.errors import Bilingual, NotVerified, UsageError
 from cleanroom.identifiers import PartyId, RoomId
 
 LABEL: Final = b"cleanroom/request/v1\0"
@@ -94,6 +94,26 @@ class SignedRequest:
             body["at"],
             bytes.fromhex(body["signature"]),
         )
+
+
+def read_request(content: bytes) -> SignedRequest:
+    """Read a request that a party signed elsewhere and handed over; whether it holds is `verify`'s to say.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        request = SignedRequest.decode(content)
+        texts = (request.room, request.party, request.action, request.request_id)
+        if not all(isinstance(each, str) for each in texts) or type(request.at) is not int:
+            raise TypeError(texts)
+        if not isinstance(request.content, dict):
+            raise TypeError(request.content)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UsageError(
+            Bilingual("ce n'est pas une demande signée", "this is no signed request"), code="no_signed_request"
+        ) from None
+    return request
 
 
 def _message(room: RoomId, party: PartyId, action: str, content: Content, request_id: str, at: int) -> bytes:

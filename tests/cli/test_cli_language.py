@@ -56,6 +56,8 @@ def test_the_fixed_doors() -> None:
         "log cosign",
         "log key",
         "log mandate give",
+        "log mandate sign",
+        "log mandate take",
         "log mandate withdraw",
         "log read",
         "log register access",

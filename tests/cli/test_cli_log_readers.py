@@ -121,3 +121,40 @@ def test_a_member_watches_from_home_with_details(own: Cooperative) -> None:
     sealed_path(log).unlink()
     assert home(*watch, "--all", "--key", key_file(own)).code == 2
     assert home(*watch, "--all").code == 0  # envelopes need nothing of it
+
+
+def test_key_and_mandates_are_signed_at_home(own: Cooperative) -> None:
+    """The member's signing key never comes to the room's machine: what it signs does."""
+    home = Cooperative(own.room, own.files / "member", own.files, {})
+    shutil.move(own.home / "parties" / MEMBER, home.home / "parties" / MEMBER)
+    assert own("party", "add", own.room, "vera", "--role", "auditor").code == 0
+    assert own("log", "mandate", "give", own.room, "vera", "--as", MEMBER).code == 1  # its key is not here
+    key_file(home).unlink()
+    pub, signed = own.files / "new.pub", ("--vkey", vkey(own), "--output")
+    assert home("log", "key", "--as", MEMBER, "--output", pub).code == 0
+    unsigned = own("party", "key", own.room, "--reading-key", pub, lang="en")
+    assert (unsigned.code, "signed at home" in unsigned.err) == (2, True)
+    assert home("log", "key", "--as", MEMBER, *signed, pub).code == 0
+    assert own("party", "key", own.room, "--reading-key", pub).code == 0
+    assert own("party", "key", own.room, "--reading-key", pub).code == 4  # a request is taken once
+
+    mandate = own.files / "mandate.json"
+    assert home("log", "mandate", "sign", "vera", "--as", MEMBER, *signed, mandate, "--since", "2026-01-01").code == 0
+    taken = own("log", "mandate", "take", own.room, mandate, lang="en")
+    assert (taken.code, f"has a mandate from {MEMBER}" in taken.out) == (0, True)
+    said = json.loads(mandate.read_bytes())
+    for changed in ({"party": "nuits_claires"}, {"content": {**said["content"], "since": 0}}, {"action": "log"}):
+        mandate.write_text(json.dumps(said | {"id": "0" * 32} | changed))
+        assert own("log", "mandate", "take", own.room, mandate).code == 4, changed
+    for nonsense in (b"", b"{}", b"[]", json.dumps(said | {"content": []}).encode(), b"\xff"):
+        mandate.write_bytes(nonsense)
+        assert own("log", "mandate", "take", own.room, mandate).code == 2, nonsense
+    mandate.write_text(json.dumps(said | {"content": {"auditor": "vera"}}))
+    assert own("log", "mandate", "take", own.room, mandate).code == 2
+
+    assert own("log", "export", own.room, own.files / "log", "--details").code == 0
+    assert at_home(own, own.files / "log", key_file(home)).code == 0
+    assert home("log", "mandate", "sign", "vera", "--as", MEMBER, *signed, mandate, "--withdraw").code == 0
+    gone = own("log", "mandate", "take", own.room, mandate, lang="fr")
+    assert (gone.code, "sont retirés" in gone.out) == (0, True)
+    assert own("log", "verify", own.room).code == 0

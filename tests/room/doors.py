@@ -195,7 +195,9 @@ def restored(scene: Scene, room: Room) -> None:
 
 def _rekeyed(_scene: Scene, room: Room) -> None:
     public = TransportKey.generate().public_bytes()
-    reading_key.register_reading_key(room, public, reading_key.sign_reading_key(room, _party(MEMBER), public))
+    reading_key.register_reading_key(
+        room, public, reading_key.sign_reading_key(room.home, room.room_id, _party(MEMBER), public, at=room.now())
+    )
 
 
 def _vera(_scene: Scene, room: Room) -> None:
@@ -204,7 +206,9 @@ def _vera(_scene: Scene, room: Room) -> None:
 
 def _mandated(room: Room) -> None:
     terms = mandates.Terms(_party("vera"))
-    mandates.give_mandate(room, terms, mandates.sign_mandate(room, _party(MEMBER), terms))
+    mandates.give_mandate(
+        room, terms, mandates.sign_mandate(room.home, room.room_id, _party(MEMBER), terms, at=room.now())
+    )
 
 
 ANSWERED = (E.QUERY_CHARGED, E.KEY_USED, E.QUERY_RELEASED)
@@ -257,7 +261,7 @@ DOORS: dict[str, Door] = {
     "log mandate give": Door(lambda _, room: _mandated(room), (E.MANDATE_GIVEN,), {}, None, _vera),
     "log mandate withdraw": Door(
         lambda _, room: mandates.withdraw_mandates(
-            room, mandates.sign_mandate_withdrawal(room, _party(MEMBER), _party("vera"))
+            room, mandates.sign_withdrawal(room.home, room.room_id, _party(MEMBER), _party("vera"), at=room.now())
         ),
         (E.MANDATE_WITHDRAWN,),
         {},

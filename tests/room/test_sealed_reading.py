@@ -26,7 +26,7 @@ from cleanroom.room import (
     sealed_export,
 )
 from cleanroom.room.log_reading import Wanted, sign_log_reading
-from cleanroom.room.mandates import Terms, give_mandate, sign_mandate, sign_mandate_withdrawal, withdraw_mandates
+from cleanroom.room.mandates import Terms, give_mandate, sign_mandate, sign_withdrawal, withdraw_mandates
 from cleanroom.room.reading_key import (
     make_reading_key,
     read_reading_key,
@@ -52,11 +52,11 @@ M, N = PartyId(MEMBER), PartyId(OTHER)
 
 def mandate(room: Room, giver: PartyId, **terms: Any) -> int:
     said = Terms(VERA, **terms)
-    return give_mandate(room, said, sign_mandate(room, giver, said))
+    return give_mandate(room, said, sign_mandate(room.home, room.room_id, giver, said, at=room.now()))
 
 
 def withdrawn(room: Room, giver: PartyId) -> tuple[int, ...]:
-    return withdraw_mandates(room, sign_mandate_withdrawal(room, giver, VERA))
+    return withdraw_mandates(room, sign_withdrawal(room.home, room.room_id, giver, VERA, at=room.now()))
 
 
 def exported(room: Room, out: Path) -> Path:
@@ -128,7 +128,7 @@ def test_a_party_without_a_key_works_and_reads_when_it_has_one(room: Room, place
     exported(room, tmp_path / "before")
     # A party that has one takes another.
     own = TransportKey.generate()
-    request = sign_reading_key(room, M, own.public_bytes())
+    request = sign_reading_key(room.home, room.room_id, M, own.public_bytes(), at=room.now())
     index = register_reading_key(room, own.public_bytes(), request)
     out = exported(room, tmp_path / "out")
     now = opened(out, own, room)
@@ -143,13 +143,13 @@ def test_a_party_without_a_key_works_and_reads_when_it_has_one(room: Room, place
 def test_a_reading_key_is_its_partys_alone(room: Room, place: Place) -> None:
     theirs = key_of(place.home, N).public_bytes()
     with pytest.raises(UsageError, match="another party") as caught:
-        register_reading_key(room, theirs, sign_reading_key(room, M, theirs))
+        register_reading_key(room, theirs, sign_reading_key(room.home, room.room_id, M, theirs, at=room.now()))
     assert caught.value.code == "reading_key_taken"
     mine = make_reading_key(place.home, M)
     with pytest.raises(UsageError, match="not the key"):
-        register_reading_key(room, theirs, sign_reading_key(room, M, mine))
+        register_reading_key(room, theirs, sign_reading_key(room.home, room.room_id, M, mine, at=room.now()))
     with pytest.raises(UsageError, match="operator reads"):
-        register_reading_key(room, mine, sign_reading_key(room, OPERATOR, mine))
+        register_reading_key(room, mine, sign_reading_key(room.home, room.room_id, OPERATOR, mine, at=room.now()))
     forged = own_uploads.sign_reading(room, M, None)
     with pytest.raises(NotVerified):
         register_reading_key(room, mine, forged)
@@ -217,13 +217,13 @@ def test_a_withdrawn_mandate_opens_nothing_exported_later(room: Room, place: Pla
 
 def test_mandates_are_for_auditors_and_by_whoever_signed(room: Room) -> None:
     said = Terms(N)
-    signed = sign_mandate(room, M, said)
+    signed = sign_mandate(room.home, room.room_id, M, said, at=room.now())
     with pytest.raises(UsageError, match="no auditor"):
         give_mandate(room, said, signed)
     room.add_party(VERA, Role.AUDITOR)
-    with pytest.raises(UsageError, match="not what was signed"):
-        give_mandate(room, Terms(VERA, since=5), sign_mandate(room, M, Terms(VERA)))
-    request = sign_mandate(room, M, Terms(VERA))
+    with pytest.raises(UsageError, match="not the mandate"):
+        give_mandate(room, Terms(VERA, since=5), sign_mandate(room.home, room.room_id, M, Terms(VERA), at=room.now()))
+    request = sign_mandate(room.home, room.room_id, M, Terms(VERA), at=room.now())
     give_mandate(room, Terms(VERA), request)
     with pytest.raises(NotVerified, match="already"):
         give_mandate(room, Terms(VERA), request)
@@ -331,7 +331,7 @@ def test_a_false_pseudonym_is_told_by_the_readers_own_acts(
         monkeypatch.setattr(
             reading_key, "key_facts", lambda room, party, key: whole(room, party, key) | {"pseudonym": "p:0"}
         )
-        register_reading_key(room, public, sign_reading_key(room, M, public))
+        register_reading_key(room, public, sign_reading_key(room.home, room.room_id, M, public, at=room.now()))
         out = exported(room, tmp_path / "out")
         with pytest.raises(NotVerified, match="another pseudonym"):
             reading(out, key_of(place.home, M), room)
@@ -454,7 +454,7 @@ def test_whatever_happens_each_reader_opens_what_is_its_own_and_no_more(
             who = choose.choice((*members, VERA))
             keys[who] = TransportKey.from_seed(SecretKey.generate())
             public = keys[who].public_bytes()
-            register_reading_key(room, public, sign_reading_key(room, who, public))
+            register_reading_key(room, public, sign_reading_key(room.home, room.room_id, who, public, at=room.now()))
 
         def give() -> None:
             events = tuple(choose.sample([EventType.QUERY_CHARGED, EventType.CATALOG_READ, EventType.KEY_USED], 2))
