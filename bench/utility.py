@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from bench.data import ROOT
 from bench.measure import load
 from bench.utility_data import sales
-from bench.utility_house import PURE, ROLLED, SQL, Asked, added_up, house, questions_of, released
+from bench.utility_house import PURE, ROLLED, SQL, TABLE, Asked, added_up, house, questions_of, released
 from bench.utility_report import Measured, render
 from cleanroom.query.precision import Auto
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bench.utility_data import Sales
+    from cleanroom.identifiers import TableName
 
 HERE: Final = Path(__file__).parent / "peers"
 REPORT: Final = Path(__file__).parent.parent / "docs" / "accuracy.md"
@@ -40,20 +41,24 @@ PEERS: Final = {
     "qrlew": "qrlew.py",
     "tumult": "tumult.py",
 }
+
+
+def asked_with_auto(name: str, sql: str, table: TableName) -> Asked:
+    """Return a question with the bound chosen that matters for it: a person's total, their cells, else their rows."""
+    if name == "Q4":
+        return Asked(sql, max_sum=Auto.AUTO, table=table)
+    if name in {"Q3", "Q8"}:
+        return Asked(sql, max_groups=Auto.AUTO, table=table)
+    return Asked(sql, max_rows=Auto.AUTO, table=table)
+
+
 ROOM: Final = {
     # The defaults of the table: ten rows, two cells in full.
     "defaults": {name: Asked(sql) for name, sql in SQL.items()},
-    "auto": {
-        name: Asked(sql, max_sum=Auto.AUTO) if name == "Q4" else Asked(sql, max_rows=Auto.AUTO)
-        for name, sql in SQL.items()
-    },
+    "auto": {name: asked_with_auto(name, sql, TABLE) for name, sql in SQL.items()},
     # The same bounds as the defaults, in L1; no quantile has pure noise here (SOUNDNESS S11).
     "pure": {name: Asked(sql, table=PURE) for name, sql in questions_of(PURE).items() if name != "Q6"},
-    "pure, auto": {
-        name: Asked(sql, table=PURE, max_sum=Auto.AUTO) if name == "Q4" else Asked(sql, table=PURE, max_rows=Auto.AUTO)
-        for name, sql in questions_of(PURE).items()
-        if name != "Q6"
-    },
+    "pure, auto": {name: asked_with_auto(name, sql, PURE) for name, sql in questions_of(PURE).items() if name != "Q6"},
 }
 ADDED_UP: Final = (
     # With neither bound binding much, and with the table's defaults.
@@ -65,6 +70,7 @@ TRIED: Final = (
     ("Q3", "one region in full", Asked(SQL["Q3"], max_groups=1)),
     ("Q3", "two", Asked(SQL["Q3"], max_groups=2)),
     ("Q3", "four", Asked(SQL["Q3"], max_groups=4)),
+    ("Q3", "`max_groups` auto", Asked(SQL["Q3"], max_groups=Auto.AUTO)),
     ("Q4", "ten rows, two disciplines in full: totals to 2 500", Asked(SQL["Q4"])),
     ("Q4", "four disciplines", Asked(SQL["Q4"], max_groups=4)),
     ("Q4", "totals to 1 000", Asked(SQL["Q4"], max_sum=Decimal(1000))),

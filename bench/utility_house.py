@@ -94,7 +94,7 @@ class Asked:
 
     sql: str
     max_rows: int | Auto | None = None
-    max_groups: int | None = None
+    max_groups: int | Auto | None = None
     max_sum: Decimal | Auto | None = None
     table: TableName = TABLE
     epsilon: Decimal = Decimal(1)

@@ -87,6 +87,7 @@ person may contribute; what they cut is a bias that no margin shows. Noise falls
 meet depends on how much persons have: that is what `auto` is for.
 
 - `--max-rows auto` chooses the rows of a person that count in a cell, among whole numbers up to sixteen times the table's default.
+- `--max-groups auto` chooses in how many cells a person counts in full, likewise.
 - `--max-sum auto` chooses the greatest total of a person in a cell, for one `SUM`, among sixteen fractions of the widest.
 
 The choice is a noisy one over persons by size; it takes an eighth of a statistic's part of the price, charged up front whatever comes out,

@@ -352,10 +352,10 @@ def _question(adder: Adder, parser: Parser) -> None:
     adder.valued(
         options,
         "--max-groups",
-        "N",
-        read.count,
-        "cases d'une personne qui comptent en entier (sinon, celles de la table)",
-        "cells of a person that count in full (default: the table's)",
+        "N|auto",
+        read.count_or_auto,
+        "cases d'une personne qui comptent en entier (sinon, celles de la table) ; auto : choisies de même",
+        "cells of a person that count in full (default: the table's); auto: chosen likewise",
     )
     adder.flag(
         options,

@@ -108,10 +108,11 @@ class QuantileBound:
 
 
 class Sized(Enum):
-    """What the size of a person is, in the cell where it is largest."""
+    """What the size of a person is: rows or a total, in a cell or all together, or how many cells they are in."""
 
     ROWS = "rows"
     TOTAL = "total"
+    GROUPS = "groups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,10 @@ class BoundChoice:
     """A bound that is chosen among public candidates.
 
     Args:
-        column: that is added up; None for rows.
+        column: that is added up; None for rows and cells.
         least: values of the column below are taken for it.
         most: values of the column above are taken for it.
-        candidates: ascending; rows, or steps of the column.
+        candidates: ascending; rows, steps of the column, or cells.
         bounds: of the release, for each candidate.
         above: p, what a person above a candidate counts in its score.
         below: q, what another person counts against them.

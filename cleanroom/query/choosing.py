@@ -1,10 +1,10 @@
 """Let the release choose its own bound among public candidates: `auto` (S33, S38).
 
 A bound that is too wide costs noise, one that is too narrow cuts heavy persons; which it is depends on how much persons
-have, so it is learnt from them and paid for. The candidates are public: for rows whole numbers up to sixteen times the
-tables' default, for totals fractions of the widest total. Each person has a *size*: of their numbers of rows by cell,
-or of their totals, the L2 norm (L1 if pure), at which clipping looks; for means the largest number. Candidate t has
-the score
+have, so it is learnt from them and paid for. The candidates are public: for rows, and for cells that count in full,
+whole numbers up to sixteen times the tables' default, for totals fractions of the widest total. Each person has a
+*size*: of their numbers of rows by cell, or of their totals, the L2 norm (L1 if pure), at which clipping looks; for
+means the largest number; for cells how many they are in. Candidate t has the score
 
     −|p·#{persons of size > t} − q·#{persons of size ≤ t} − r|,   p, q, r public,
 
@@ -32,7 +32,9 @@ adaptive composition the loss is at most that of the choice and the largest of t
 *Which candidate is best* is a question of accuracy alone. Counts and sums: cutting at t loses what #{size > t} persons
 have above it, so widening t by one wins as much as there are such persons and costs the noise of one more in every
 cell: best is where #{size > t} is the noise in persons, its mean size, over all cells (p, q = 1, 0): √(2/π) of the
-standard deviation of Gaussian noise, the scale of Laplace's.
+standard deviation of Gaussian noise, the scale of Laplace's. For cells in full, widening t by one wins Σ √k/2√t over
+persons in k > t cells (in L1, one each), and costs the noise of as much in every cell: r is the noise at one cell,
+halved as if t were four (in L1, that noise).
 To r is added how far a noisy choice may stray, twice its scale, lest the widest candidates, which nobody reaches, win
 by chance: that errs to the narrow side, since bias and noise, of different kind, add up in squares. Means and
 variances, which cut no total but weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and
@@ -119,6 +121,20 @@ def chosen_total(statistic: Sum, widest: int, bounds: Callable[[int], Bounds]) -
     return BoundChoice(Sized.TOTAL, statistic.column, statistic.lower, statistic.upper, candidates, found, 1, 0)
 
 
+def chosen_groups(default: int, limit: int, bounds: Callable[[int], Bounds]) -> BoundChoice | None:
+    """Return the choice of the cells in which a person counts in full; None where there is nothing to choose.
+
+    Args:
+        default: the tables' default.
+        limit: the cells of the largest grouping set.
+        bounds: of the release, by the number of cells.
+    """
+    widest = max(1, min(WIDEST * default, limit))
+    candidates = (*(each for each in _ROWS if each < widest), widest)
+    found = tuple(map(bounds, candidates))
+    return None if len(found) == 1 else BoundChoice(Sized.GROUPS, None, 0, 0, candidates, found, 1, 0)
+
+
 def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
     """Return r: how many persons the best bound leaves above it, with room for a choice that strays.
 
@@ -130,8 +146,17 @@ def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
     choice = bounds.choice
     if choice is None or choice.below:
         return 0
+    if choice.sized is Sized.GROUPS:
+        # At one cell in full the noise of `bounds.cells` cells; half of it if it grows with the root of their number.
+        wide = float(bounds.max_groups) if bounds.pure else 2 * math.sqrt(bounds.max_groups)
+        one = 0.0 if scale is None else scale / bounds.components[0].reach * _mean_size(bounds) / wide
+        return math.ceil(one * bounds.cells + 2 * stray)
     sized = {Measured.TOTAL} if choice.sized is Sized.TOTAL else {Measured.ROWS, Measured.TOTAL}
     reach = next((each.reach for each in bounds.components if each.measured in sized), None)
-    mean = 1.0 if bounds.pure else math.sqrt(2 / math.pi)
-    noise = 0.0 if scale is None or reach is None else scale / reach * mean * bounds.cells
+    noise = 0.0 if scale is None or reach is None else scale / reach * _mean_size(bounds) * bounds.cells
     return math.ceil(noise + 2 * stray)
+
+
+def _mean_size(bounds: Bounds) -> float:
+    """Return the mean size of noise of scale 1."""
+    return 1.0 if bounds.pure else math.sqrt(2 / math.pi)

@@ -66,7 +66,7 @@ class Question:
     purpose: Purpose
     precision: Precision
     max_rows_contributed: int | Auto | None = None
-    max_groups_contributed: int | None = None
+    max_groups_contributed: int | Auto | None = None
     weights: Weights = ()
     max_sum: Decimal | Auto | None = None
     consistent: bool = False

@@ -65,6 +65,10 @@ def _chosen(admitted: Plan, settled: Plan) -> Iterator[Bilingual]:
 def _bounded(plan: Plan) -> Bilingual:
     if plan.bounds.choice is not None and plan.bounds.choice.sized is Sized.TOTAL:
         return Bilingual("le plus grand total d'une personne dans une case", "the greatest total of a person in a cell")
+    if plan.bounds.choice is not None and plan.bounds.choice.sized is Sized.GROUPS:
+        return Bilingual(
+            "le nombre de cases où une personne compte en entier", "the number of cells where a person counts in full"
+        )
     return Bilingual(
         "le plus grand nombre de lignes d'une personne dans une case",
         "the greatest number of rows of a person in a cell",
@@ -77,7 +81,7 @@ def _candidates(plan: Plan) -> str:
 
 
 def _shown(plan: Plan, candidate: int) -> str:
-    if plan.bounds.choice is None or plan.bounds.choice.sized is Sized.ROWS:
+    if plan.bounds.choice is None or plan.bounds.choice.sized is not Sized.TOTAL:
         return str(candidate)
     resolution = next(each.resolution for each in plan.statistics if isinstance(each, statistics.Sum))
     return f"{float(candidate * Fraction(resolution)):.10g}"

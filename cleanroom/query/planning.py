@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from cleanroom.catalog import Contribution, TableCatalog
 from cleanroom.query.algebra import scans
 from cleanroom.query.bound import Bounds, Measured, bounds_of, require_depth
-from cleanroom.query.choosing import chosen_rows, chosen_total
+from cleanroom.query.cells import set_sizes
+from cleanroom.query.choosing import chosen_groups, chosen_rows, chosen_total
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import LARGEST_MARGIN, Auto, not_precise, require_contribution
 from cleanroom.query.statistics import CountRows, Sum
@@ -36,23 +37,28 @@ class AskedBounds:
     """
 
     max_rows: int | Auto | None = None
-    max_groups: int | None = None
+    max_groups: int | Auto | None = None
     max_sum: Decimal | Auto | None = None
 
     def __post_init__(self) -> None:
-        require_contribution(self.counted, self.max_groups)
+        require_contribution(self.counted, self.grouped)
         if isinstance(self.max_sum, Decimal) and not (self.max_sum.is_finite() and 0 < self.max_sum <= LARGEST_MARGIN):
             raise not_precise("max_sum est un nombre positif, ou auto", "max_sum is a positive number, or auto")
-        if self.max_rows is Auto.AUTO and self.max_sum is Auto.AUTO:
+        if [self.max_rows, self.max_groups, self.max_sum].count(Auto.AUTO) > 1:
             raise not_precise(
-                "une seule borne à la fois se choisit par auto : max_rows_contributed ou max_sum",
-                "one bound at a time is chosen by auto: max_rows_contributed or max_sum",
+                "auto choisit une seule borne à la fois : max_rows_contributed, max_groups_contributed ou max_sum",
+                "one bound at a time is chosen by auto: max_rows_contributed, max_groups_contributed or max_sum",
             )
 
     @property
     def counted(self) -> int | None:
         """Rows of a person that count, where a number of them was given."""
         return None if isinstance(self.max_rows, Auto) else self.max_rows
+
+    @property
+    def grouped(self) -> int | None:
+        """Cells of a person that count in full, where a number of them was given."""
+        return None if isinstance(self.max_groups, Auto) else self.max_groups
 
 
 def require_sums(releases: Sequence[Release], asked: AskedBounds) -> None:
@@ -98,7 +104,7 @@ def planned(
     defaults = [catalogs[table].contribution for table in sorted({scan.table for scan in scans(release.relation)})]
     summed = next((each for each in release.statistics if isinstance(each, Sum)), None)
 
-    def bounds(max_rows: int | None, max_sum: int | None = None, groups: int | None = asked.max_groups) -> Bounds:
+    def bounds(max_rows: int | None, max_sum: int | None = None, groups: int | None = asked.grouped) -> Bounds:
         contributions = [Contribution(max_rows or each.max_rows, groups or each.max_groups) for each in defaults]
         return bounds_of(
             release.keys, release.sets, release.statistics, contributions, threshold, shares, max_sum, pure=pure
@@ -110,7 +116,7 @@ def planned(
     settled = bounds(asked.counted, given)
     # The norm alone is chosen: a bound of each cell below it would cut more and save no noise.
     added = any(isinstance(each, CountRows | Sum) for each in release.statistics)
-    groups = asked.max_groups or (1 if added else None)
+    groups = asked.grouped or (1 if added else None)
     choice = None
     if asked.max_rows is Auto.AUTO and settled.max_rows:
         choice = chosen_rows(
@@ -119,6 +125,17 @@ def planned(
     if asked.max_sum is Auto.AUTO and summed is not None:
         widest = next(each.natural for each in settled.components if each.measured is Measured.TOTAL)
         choice = chosen_total(summed, widest, lambda max_sum: bounds(asked.counted, max_sum, groups))
+    if asked.max_groups is Auto.AUTO and settled.components:
+        if settled.distinct_keys:
+            raise not_precise(
+                "avec des clés sans domaine, max_groups_contributed est un nombre",
+                "with keys without a domain max_groups_contributed is a number",
+            )
+        choice = chosen_groups(
+            max(each.max_groups for each in defaults),
+            max(set_sizes(release.keys, release.sets)),
+            lambda cells: bounds(asked.counted, given, cells),
+        )
     if choice is not None:
         settled = replace(choice.bounds[-1], choice=choice)
     return Plan(release.relation, release.keys, release.statistics, release.outputs, settled, release.sets)

@@ -73,9 +73,8 @@ def require_contribution(*values: int | None) -> None:
     for value in values:
         if value is not None and (type(value) is not int or not 1 <= value <= 65_535):
             raise not_precise(
-                "max_rows_contributed et max_groups_contributed sont des entiers de 1 à 65 535 "
-                "(ou auto, pour les lignes)",
-                "max_rows_contributed and max_groups_contributed are integers from 1 to 65,535 (or auto, for rows)",
+                "max_rows_contributed et max_groups_contributed sont des entiers de 1 à 65 535 (ou auto)",
+                "max_rows_contributed and max_groups_contributed are integers from 1 to 65,535 (or auto)",
             )
 
 

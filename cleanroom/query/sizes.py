@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from cleanroom.query.plan import Plan
 
 
+_LARGEST, _LENGTH, _SUM, _CELLS = range(4)
+
+
 def size_columns(plan: Plan, choice: BoundChoice) -> tuple[int, ...]:
     """Return the relation's columns that decide on a person's size, sorted."""
     sized = () if choice.column is None else (choice.column,)
@@ -46,12 +49,21 @@ def persons_by_size(plan: Plan, slices: Iterable[PersonRows], surviving: Survivi
             values = np.where(column.present, np.clip(column.values, choice.least, choice.most), 0)
         else:
             values = np.ones(len(rows.units), dtype=np.int64)
-        _count_sizes(rows.units, cells, values, count, edges, choice.below == 0, plan.bounds.pure, found)
+        _count_sizes(rows.units, cells, values, count, edges, _kind(plan, choice), len(plan.sets), found)
     return tuple(int(each) for each in found)
 
 
+def _kind(plan: Plan, choice: BoundChoice) -> int:
+    """Return what of a person's cells is their size: the largest, or that at which clipping looks."""
+    if choice.sized is Sized.GROUPS:
+        return _CELLS
+    if choice.below:
+        return _LARGEST
+    return _SUM if plan.bounds.pure else _LENGTH
+
+
 @njit(cache=True, nogil=True)
-def _count_sizes(units, cells, values, cell_count, edges, together, pure, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _count_sizes(units, cells, values, cell_count, edges, kind, sets_together, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     sets, rows = cells.shape
     totals = np.zeros(cell_count, dtype=np.int64)
     counts = np.zeros(cell_count, dtype=np.int64)
@@ -80,9 +92,13 @@ def _count_sizes(units, cells, values, cell_count, edges, together, pure, found)
             length += abs(float(totals[cell]))
             totals[cell] = 0
             counts[cell] = 0
-        if together:
-            # Nearly the length; it decides on nothing but accuracy, and is each person's own.
-            size = np.int64(min(length if pure else np.sqrt(square), 2.0**62))
+        # Nearly; it decides on nothing but accuracy, and is each person's own.
+        if kind == _LENGTH:
+            size = np.int64(min(np.sqrt(square), 2.0**62))
+        elif kind == _SUM:
+            size = np.int64(min(length, 2.0**62))
+        elif kind == _CELLS:
+            size = np.int64((count + sets_together - 1) // sets_together)
         if count > 0:
             found[np.searchsorted(edges, size)] += 1
         start = end

@@ -38,7 +38,7 @@ def question_from(content: Mapping[str, object], party: registry.Party) -> Quest
         Purpose(purpose if isinstance(purpose, str) else ""),
         precision(epsilon=_exact(content.get("epsilon")), margin=_exact(content.get("margin"))),
         _whole(content.get("max_rows_contributed")),
-        _counted(content.get("max_groups_contributed")),
+        _whole(content.get("max_groups_contributed")),
         read_weights(_exact_weights(content.get("weights"))),
         _total(content.get("max_sum")),
         content.get("consistent") is True,

@@ -37,7 +37,7 @@ class Session:
         margin: object = None,
         parameters: object = None,
         max_rows_contributed: int | str | None = None,
-        max_groups_contributed: int | None = None,
+        max_groups_contributed: int | str | None = None,
         weights: Mapping[str, object] | None = None,
         max_sum: object = None,
         consistent: bool = False,
@@ -49,7 +49,7 @@ class Session:
             margin: the 95 % margin wanted of every count and sum, in its unit, instead of `epsilon`.
             parameters: a list for `?`, a mapping for `$name`.
             max_rows_contributed: rows of a person that count in a cell, or "auto"; None for the tables' default.
-            max_groups_contributed: cells of a person that count in full; None for the tables' default.
+            max_groups_contributed: cells of a person that count in full, or "auto"; None for the tables' default.
             weights: the part of the price that each value of the answer gets, by its name; 1 where none is given.
             max_sum: greatest total of a person in a cell, in the sum's unit, or "auto"; None for what the rows give.
             consistent: whether the cells of ROLLUP, CUBE or GROUPING SETS are made to add up to their totals.
@@ -72,7 +72,7 @@ class Session:
         margin: object = None,
         parameters: object = None,
         max_rows_contributed: int | str | None = None,
-        max_groups_contributed: int | None = None,
+        max_groups_contributed: int | str | None = None,
         weights: Mapping[str, object] | None = None,
         max_sum: object = None,
         consistent: bool = False,
@@ -115,7 +115,7 @@ def _question(
     margin: object,
     parameters: object,
     max_rows_contributed: int | str | None,
-    max_groups_contributed: int | None,
+    max_groups_contributed: int | str | None,
     weights: Mapping[str, object] | None,
     max_sum: object,
 ) -> dict[str, object]:

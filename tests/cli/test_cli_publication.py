@@ -235,6 +235,8 @@ def test_what_cannot_add_up_is_refused_before_it_is_charged(room: Cooperative, q
         (("--max-sum", "beaucoup"), 2),
         (("--max-rows", "automatic"), 2),
         (("--max-rows", "auto", "--max-sum", "auto"), 3),
+        (("--max-rows", "auto", "--max-groups", "auto"), 3),
+        (("--max-groups", "automatic"), 2),
     ],
 )
 def test_bounds_that_make_no_sense_are_refused(room: Cooperative, given: tuple[str, ...], code: int) -> None:

@@ -38,7 +38,9 @@ COUNTS = f"SELECT region, COUNT(*) AS n FROM {BOTH} GROUP BY region"  # noqa: S6
 MEANS = f"SELECT region, AVG(seats) AS v FROM {BOTH} GROUP BY region"  # noqa: S608
 SUMS = f"SELECT region, SUM(seats - 30) AS s FROM {BOTH} GROUP BY region"  # noqa: S608
 ROWS, TOTAL = AskedBounds(max_rows=AUTO), AskedBounds(max_sum=AUTO)
-ASKED = {"counts": (COUNTS, ROWS), "means": (MEANS, ROWS), "sums": (SUMS, TOTAL)}
+GROUPS = AskedBounds(max_groups=AUTO)
+CELLS = COUNTS.replace("COUNT(*)", "COUNT(DISTINCT person)")
+ASKED = {"counts": (COUNTS, ROWS), "means": (MEANS, ROWS), "sums": (SUMS, TOTAL), "cells": (CELLS, GROUPS)}
 
 
 def admitted(sql: str, bounds: AskedBounds = PLAIN, **wanted: object) -> ValidatedPlan:
@@ -83,9 +85,13 @@ def test_persons_are_counted_once_by_their_size(name: str) -> None:
         for parts in room.uploads.values():
             for person, (region, seats, *_) in parts[0]:
                 assert person is not None
-                mine[person][region] += 1 if choice.sized is Sized.ROWS else seats - 30
+                mine[person][region] += seats - 30 if choice.sized is Sized.TOTAL else 1
         largest = [
-            max(cells.values()) if choice.below else math.isqrt(sum(each**2 for each in cells.values()))
+            len(cells)
+            if choice.sized is Sized.GROUPS
+            else max(cells.values())
+            if choice.below
+            else math.isqrt(sum(each**2 for each in cells.values()))
             for cells in mine.values()
         ]
         wanted = [sum(size <= edge for size in largest) for edge in choice.candidates]
@@ -116,7 +122,7 @@ def test_nobody_moves_a_score_further_than_is_charged(name: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", [None, {"margin": 900}])
-@pytest.mark.parametrize("name", ["counts", "sums"])
+@pytest.mark.parametrize("name", ["counts", "sums", "cells"])
 def test_what_is_charged_covers_the_choice_and_whatever_it_leads_to(name: str, wanted: dict[str, int] | None) -> None:
     sql, asked = ASKED[name]
     wanted = wanted or {"epsilon": 1}
@@ -208,6 +214,14 @@ def test_bounds_of_totals_given_or_refused() -> None:
             with pytest.raises(Refused) as caught:
                 admitted(sql, asked)
             assert caught.value.code == "precision"
+    (cells,) = admitted(CELLS, GROUPS).plan.releases
+    assert cells.bounds.choice is not None
+    assert [each.max_groups for each in cells.bounds.choice.bounds] == list(cells.bounds.choice.candidates) == [1, 2, 3]
+    # One cell leaves nothing to choose; keys without a domain have no cells yet.
+    whole = "SELECT COUNT(DISTINCT person) AS n FROM tnm.visits"
+    assert admitted(whole, GROUPS).plan.digest() == admitted(whole).plan.digest()
+    with pytest.raises(Refused):
+        admitted("SELECT channel, COUNT(*) AS n FROM tnm.visits GROUP BY channel", GROUPS)
     for wrong in ({"max_sum": Decimal(0)}, {"max_sum": Decimal("NaN")}, {"max_sum": AUTO, "max_rows": AUTO}):
         with pytest.raises(Refused):
             AskedBounds(**wrong)  # type: ignore[arg-type]

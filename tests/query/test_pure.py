@@ -385,6 +385,7 @@ CHOSEN = {
     "rows": ("SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region", AskedBounds(max_rows=Auto.AUTO)),
     "total": ("SELECT region, SUM(seats) AS s FROM tnm.visits GROUP BY region", AskedBounds(max_sum=Auto.AUTO)),
     "mean": ("SELECT region, AVG(seats) AS v FROM tnm.visits GROUP BY region", AskedBounds(max_rows=Auto.AUTO)),
+    "cells": ("SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY region", AskedBounds(max_groups=Auto.AUTO)),
     "one": ("SELECT COUNT(*) AS n FROM tnm.visits", AskedBounds(max_rows=Auto.AUTO)),
 }
 
