@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from bench.large import large_data
 from bench.measure import Series, load
 from bench.questions import QUESTIONS, BenchQuestion
 from bench.scale import PART_ROWS, parts
+from bench.scale_report import SMALL_MEMORY
 from bench.utility import environment
 from bench.utility_data import sales
 from bench.versus import SCRIPTS, Versus, versus
@@ -120,6 +122,7 @@ class Found:
     versus: list[Versus] = field(default_factory=list)
     members: dict[str, Any] = field(default_factory=dict)
     linear: dict[int, dict[str, Any]] = field(default_factory=dict)
+    small_memory: dict[str, Any] = field(default_factory=dict)
     uploads: dict[str, Any] = field(default_factory=dict)
     large: dict[str, Any] = field(default_factory=dict)
     admission: dict[str, Any] = field(default_factory=dict)
@@ -220,6 +223,11 @@ def _linear(found: Found, plan: Plan) -> None:
         for size in plan.linear:
             asked = worker("linear_ask", room=place, size=size, other=plan.linear[0])
             found.linear[filled[str(size)]["rows"]] = {"upload": filled[str(size)], "asked": asked}
+        size = plan.linear[-2]
+        found.small_memory = {
+            "rows": filled[str(size)]["rows"],
+            **worker("linear_ask", memory=SMALL_MEMORY, room=place, size=size, other=plan.linear[0]),
+        }
 
 
 def _repeat(plan: Plan, rows: int) -> int:
@@ -288,11 +296,16 @@ def _questions(found: Found, plan: Plan, room: dict[str, str], where: dict[str, 
         )
 
 
-def worker(kind: str, **arguments: object) -> dict[str, Any]:
-    """Run one measurement in a new process of this interpreter."""
+def worker(kind: str, *, memory: str = "", **arguments: object) -> dict[str, Any]:
+    """Run one measurement in a new process of this interpreter.
+
+    Args:
+        memory: that a question is given there, as `$CLEANROOM_MEMORY` says it; the default if empty.
+    """
     ended = subprocess.run(
         [sys.executable, "-m", "bench.worker", kind, json.dumps(arguments)],
         cwd=CHECKOUT,
+        env={**os.environ, "CLEANROOM_MEMORY": memory},
         capture_output=True,
         text=True,
         check=False,

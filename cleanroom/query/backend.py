@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
     from cleanroom.query.algebra import Relation
 
-ROWS_PER_SLICE: Final = 1 << 20
-"""Rows of all tables that one slice aims at: tens of megabytes decoded, so that memory is one slice's."""
+DEFAULT_MEMORY: Final = 2 << 30
+"""Bytes that a question is given where nobody says otherwise."""
+
+BYTES_PER_ROW: Final = 2048
+"""Of the memory given, for each row of a slice: its columns decoded, as codes, and as engine or merge copy them."""
+
+ROWS_PER_SLICE: Final = DEFAULT_MEMORY // BYTES_PER_ROW
+"""Rows of all tables that one slice aims at by default: tens of megabytes decoded, so that memory is one slice's."""
 
 MOST_SLICE_BITS: Final = 12
 
@@ -45,9 +51,13 @@ class Slice:
         return Slice(self.bits + 1, 2 * self.prefix), Slice(self.bits + 1, 2 * self.prefix + 1)
 
 
-def slices_for(rows: int) -> Iterator[Slice]:
-    """Yield the slices of a room whose tables of the plan have `rows` rows together."""
-    bits = min(MOST_SLICE_BITS, max(0, (rows - 1) // ROWS_PER_SLICE).bit_length())
+def slices_for(rows: int, memory: int = DEFAULT_MEMORY) -> Iterator[Slice]:
+    """Yield the slices of a room whose tables of the plan have `rows` rows together.
+
+    Args:
+        memory: bytes that the question is given.
+    """
+    bits = min(MOST_SLICE_BITS, max(0, (rows - 1) // max(1, memory // BYTES_PER_ROW)).bit_length())
     for prefix in range(1 << bits):
         yield Slice(bits, prefix)
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cleanroom.query import algebra
-from cleanroom.query.backend import Codes, PersonRows, Slice, SliceTooLarge, slices_for
+from cleanroom.query.backend import DEFAULT_MEMORY, Codes, PersonRows, Slice, SliceTooLarge, slices_for
 from cleanroom.query.duckdb_reading import read_again
 from cleanroom.query.duckdb_sql import Statement, keeps_order, statement
 from cleanroom.query.numbered import numbered
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from cleanroom.identifiers import Digest
     from cleanroom.query.numbered import OpenTables
 
-DEFAULT_MEMORY: Final = "2GiB"
 DEFAULT_THREADS: Final = 2
 
 
@@ -38,6 +37,7 @@ class DuckDBBackend:
     Args:
         tables: for each table its catalog and the readers of its uploads, in the order they were taken in.
         rows: rows of all these uploads together; decides how many slices are made.
+        memory: bytes that the engine is given; slices are made to fit.
         references: the public tables that plans join, by digest.
     """
 
@@ -46,12 +46,13 @@ class DuckDBBackend:
         tables: OpenTables,
         rows: int,
         *,
-        memory: str = DEFAULT_MEMORY,
+        memory: int = DEFAULT_MEMORY,
         references: Mapping[Digest, ReferenceTable] | None = None,
     ) -> None:
         self._tables = tables
         self._references = references or {}
         self._rows = rows
+        self._memory = memory
         self._printed: dict[tuple[algebra.Relation, tuple[int, ...]], Statement] = {}
         self._connection = duckdb.connect(
             ":memory:",
@@ -60,7 +61,7 @@ class DuckDBBackend:
                 "autoload_known_extensions": "false",
                 "autoinstall_known_extensions": "false",
                 "temp_directory": "",
-                "memory_limit": memory,
+                "memory_limit": f"{memory >> 10}KiB",
                 "threads": DEFAULT_THREADS,
                 "preserve_insertion_order": "true",
                 "default_null_order": "nulls_last",
@@ -71,7 +72,7 @@ class DuckDBBackend:
 
     def slices(self) -> Iterator[Slice]:
         """Yield the slices of the room."""
-        return slices_for(self._rows)
+        return slices_for(self._rows, self._memory)
 
     def rows(self, relation: algebra.Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
         """Run `relation` in one slice."""

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from cleanroom.catalog import Text
 from cleanroom.query import algebra
-from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge, slices_for
-from cleanroom.query.duckdb_backend import DEFAULT_MEMORY, DuckDBBackend
+from cleanroom.query.backend import DEFAULT_MEMORY, PersonRows, Slice, SliceTooLarge, slices_for
+from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.merging import merges, person_rows
 from cleanroom.query.numbered import numbered
 
@@ -27,7 +27,7 @@ class MergeBackend:
     Args:
         tables: for each table its catalog and the readers of its uploads, in the order they were taken in.
         rows: rows of all these uploads together; decides how many slices are made.
-        memory: of the engine, as DuckDB writes sizes.
+        memory: bytes that the question is given: the engine's limit, and what slices are made for.
         references: the public tables that plans join, by digest.
     """
 
@@ -36,7 +36,7 @@ class MergeBackend:
         tables: OpenTables,
         rows: int,
         *,
-        memory: str = DEFAULT_MEMORY,
+        memory: int = DEFAULT_MEMORY,
         references: Mapping[Digest, ReferenceTable] | None = None,
     ) -> None:
         self._tables = tables
@@ -47,7 +47,7 @@ class MergeBackend:
 
     def slices(self) -> Iterator[Slice]:
         """Yield the slices of the room."""
-        return slices_for(self._rows)
+        return slices_for(self._rows, self._memory)
 
     def merges(self, relation: algebra.Relation) -> bool:
         """Return whether a relation is answered without the engine."""

@@ -303,7 +303,7 @@ def _releases(
             noise, paid = each.due.noise, each.due.paid
             tables = {table: (charged.catalogs[table], readers[table]) for table in plan.tables}
             rows = sum(upload.manifest.row_count for upload in charged.uploads if upload.table in tables)
-            backend = MergeBackend(tables, rows, references=read)
+            backend = MergeBackend(tables, rows, memory=room.memory, references=read)
             room_charge = next(charge for charge in paid if charge.account == AccountId(None))
             surviving = released_keys(plan, noise, backend, room_charge)
             picked = picked_bound(plan, noise, backend, surviving, room_charge)

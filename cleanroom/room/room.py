@@ -37,6 +37,7 @@ from cleanroom.room.home import OPERATOR, Home
 from cleanroom.room.journal import Journal
 from cleanroom.room.locks import nobody_asking
 from cleanroom.room.log_memory import remember
+from cleanroom.room.machine import question_memory
 from cleanroom.room.reading_key import key_facts, make_reading_key, require_unused
 from cleanroom.room.retirement import finish_after_crash
 from cleanroom.room.signed_request import SignedRequest
@@ -61,6 +62,7 @@ class Room:
         keyring: Keyring,
         journal: Journal,
         facts: registry.RoomFile,
+        memory: int,
     ) -> None:
         self.path = path
         self.home = home
@@ -69,6 +71,7 @@ class Room:
         self.journal = journal
         self.facts = facts
         self.store = PartitionStore(path / PARTITIONS)
+        self.memory = memory
 
     @classmethod
     def create(
@@ -91,8 +94,9 @@ class Room:
         Raises:
             Fault: no room here, or its root key does not open it.
             NotVerified: the log is not what was signed, or is older than what this machine verified before.
+            UsageError: `$CLEANROOM_MEMORY` is no size.
         """
-        where, chosen = Path(path), home or Home.default()
+        where, chosen, memory = Path(path), home or Home.default(), question_memory()
         connection = connect(where / DATABASE)
         try:
             facts = registry.room_file(connection)
@@ -119,7 +123,7 @@ class Room:
         except BaseException:
             connection.close()
             raise
-        room = cls(where, chosen, connection, keyring, journal, facts)
+        room = cls(where, chosen, connection, keyring, journal, facts, memory)
         room._close_unfinished()
         finish_after_crash(room)
         room.remember_log()

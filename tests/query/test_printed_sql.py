@@ -183,7 +183,7 @@ def test_the_engine_reaches_nothing_outside_itself(sql: str) -> None:
 
 def test_the_engine_does_not_spill_but_fails() -> None:
     """Plaintext never reaches a disk: without room in memory a statement fails instead."""
-    small = DuckDBBackend({}, 0, memory="20MiB")._connection
+    small = DuckDBBackend({}, 0, memory=20 << 20)._connection
     with pytest.raises(duckdb.OutOfMemoryException):
         small.execute("SELECT count(*) FROM (SELECT DISTINCT range AS a FROM range(20000000))").fetchall()
 
