@@ -125,11 +125,16 @@ def planned(
     if asked.max_sum is Auto.AUTO and summed is not None:
         widest = next(each.natural for each in settled.components if each.measured is Measured.TOTAL)
         choice = chosen_total(summed, widest, lambda max_sum: bounds(asked.counted, max_sum, groups))
-    if asked.max_groups is Auto.AUTO and settled.components:
+    if asked.max_groups is Auto.AUTO:
         if settled.distinct_keys:
             raise not_precise(
                 "avec des clés sans domaine, max_groups_contributed est un nombre",
                 "with keys without a domain max_groups_contributed is a number",
+            )
+        if not settled.components:
+            raise not_precise(
+                "pour des quantiles seuls, max_groups_contributed est un nombre",
+                "for quantiles alone max_groups_contributed is a number",
             )
         choice = chosen_groups(
             max(each.max_groups for each in defaults),

@@ -350,6 +350,8 @@ CASES = {
                    mine=rows(1, *[("nord", 100, 1, "web")] * 4)),
         everywhere("rows chosen", "SELECT COUNT(*) AS n FROM tnm.visits", max_rows_contributed=Auto.AUTO),
         everywhere("total chosen", "SELECT region, SUM(seats) AS s FROM tnm.visits GROUP BY region", max_sum=Auto.AUTO),
+        everywhere("cells chosen", "SELECT day, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY day", mine=SPREAD,
+                   max_groups_contributed=Auto.AUTO),
         everywhere("a person spread thin", "SELECT day, COUNT(*) AS n FROM tnm.visits GROUP BY day", mine=SPREAD,
                    max_rows_contributed=1, max_groups_contributed=1),
         purely("pure count", "SELECT COUNT(*) AS n FROM musee.visits"),

@@ -220,8 +220,15 @@ def test_bounds_of_totals_given_or_refused() -> None:
     # One cell leaves nothing to choose; keys without a domain have no cells yet.
     whole = "SELECT COUNT(DISTINCT person) AS n FROM tnm.visits"
     assert admitted(whole, GROUPS).plan.digest() == admitted(whole).plan.digest()
-    with pytest.raises(Refused):
-        admitted("SELECT channel, COUNT(*) AS n FROM tnm.visits GROUP BY channel", GROUPS)
+    for sql in (
+        "SELECT channel, COUNT(*) AS n FROM tnm.visits GROUP BY channel",
+        "SELECT channel, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY channel",
+        "SELECT region, MEDIAN(seats) AS n FROM tnm.visits GROUP BY region",
+    ):
+        with pytest.raises(Refused, match="number"):
+            admitted(sql, GROUPS)
+    both = "SELECT region, MEDIAN(seats) AS q, COUNT(*) AS n FROM tnm.visits GROUP BY region"
+    assert admitted(both, GROUPS).plan.releases[0].bounds.choice is not None
     for wrong in ({"max_sum": Decimal(0)}, {"max_sum": Decimal("NaN")}, {"max_sum": AUTO, "max_rows": AUTO}):
         with pytest.raises(Refused):
             AskedBounds(**wrong)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ QUICK = (
     "a person spread thin",
     "moved between cells",
     "total chosen",
+    "cells chosen",
     "pure count",
     "pure rows chosen",
 )
