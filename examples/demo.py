@@ -23,6 +23,7 @@ from audit_log import explain
 from cleanroom.errors import Language
 from cleanroom.identifiers import Role, TableName, party_id
 from cleanroom.room import log_reading, logbook, upload, views
+from examples.demo_details import read_at_home
 from examples.demo_questions import (
     HOUSES,
     OBSERVATOIRE,
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         be_refused(stage)
         read_the_budget(stage)
         verify_the_log(stage, entry)
+        read_at_home(stage, entry)
     return epilogue(story, options.keep)
 
 

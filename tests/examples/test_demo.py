@@ -52,7 +52,7 @@ def stage(played: Stage, tmp_path: Path) -> Stage:
     return replace(played, story=Story(Language.EN), directory=tmp_path)
 
 
-@pytest.mark.parametrize(("language", "end"), [("fr", "10 vérifications sur 10 tiennent"), ("en", "10 of 10 checks")])
+@pytest.mark.parametrize(("language", "end"), [("fr", "11 vérifications sur 11 tiennent"), ("en", "11 of 11 checks")])
 def test_every_check_holds(language: str, end: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     options = [*SMALL, "--keep", str(kept), *(["--lang", "en"] if language == "en" else [])]  # French by default
