@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mutation.outcome import Test
     from mutation.scope import Scope
 
-_TIMES: Final = 12
+_TIMES: Final = 4
 """A test may use this many times its usual CPU seconds, and some to spare."""
 
 
