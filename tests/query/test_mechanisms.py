@@ -208,5 +208,8 @@ def test_the_widest_scale_is_that_of_the_grain() -> None:
     for each in (most, Fraction(pure.grain)):
         assert widest_scale(pure, each) == largest_laplace_scale(each / pure.grain) * pure.grain * off
     assert widest_scale(pure, Fraction(pure.grain) - 1) == pure.grain * LAPLACE_MOSTLY_NONE
+    # The largest at which 19 of 20 draws are nought, 2q/(1 + q) = 1/20 at q = 1/39, to a few parts in 2^30.
+    assert Fraction(2, 39) / (1 + Fraction(1, 39)) == Fraction(1, 20)
+    assert 1 - 2.0**-29 <= widest_scale(pure, ONE) / pure.grain * math.log(39) < 1
     assert grained_scale(pure, 3.0 * pure.grain) == 3.0
     assert Fraction(grained_scale(pure, 0.1)) * pure.grain >= Fraction(0.1)
