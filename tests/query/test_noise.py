@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from cleanroom.accounting.account import ROOM
 from cleanroom.accounting.accountant import ReleaseNorm, VectorShape, charges, scale_for
-from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, Rho
+from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, PureEpsilon, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import TableName
-from cleanroom.query.noise import MAP_SLACK, add_noise, margin95, noisy_max
+from cleanroom.query.noise import MAP_SLACK, NORMAL_975, add_laplace, add_noise, laplace_margin95, margin95, noisy_max
 
 FALSE_ALARM = 1e-9
 TABLE = TableName.parse("tnm.visits")
@@ -225,3 +225,70 @@ def test_a_wide_margin_holds_and_is_a_step_or_two_above_the_least(scale: float) 
 
 def test_a_very_wide_margin_is_the_normal_one() -> None:
     assert margin95(1e15) == pytest.approx(1.959963984540054e15, rel=1e-12)
+
+
+def priced(kind: str, moved: int, scale: float, value: int) -> object:
+    """Draw by one of the three mechanisms what costs `value` in its own loss."""
+    match kind:
+        case "gaussian":
+            return add_noise([5], norm=moved, scale=scale, charged=Rho.at_least(Fraction(value)))
+        case "laplace":
+            return add_laplace([5], norm=moved, scale=scale, charged=PureEpsilon.at_least(Fraction(value)))
+    return noisy_max([[5, 7]], reach=moved, scale=scale, charged=Rho.at_least(Fraction(value)))
+
+
+@pytest.mark.parametrize(("kind", "value"), [("gaussian", 8), ("laplace", 4), ("choice", 8)])
+def test_the_exact_price_may_not_be_exceeded_by_the_least(kind: str, value: int) -> None:
+    """2^52 over 2^50 costs exactly so much; one step more is within what OpenDP's floats may say too much."""
+    assert priced(kind, 2**52, 2.0**50, value)
+    with pytest.raises(InvariantBroken, match="costs more than its question was charged"):
+        priced(kind, 2**52 + 1, 2.0**50, value)
+    with pytest.raises(InvariantBroken, match="costs more than its question was charged"):
+        priced(kind, 2**52, 2.0**50 - 2.0**-2, value)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "laplace", "choice"])
+def test_what_is_moved_and_a_scale_are_positive_and_finite(kind: str) -> None:
+    assert priced(kind, 1, 1.0, 8)
+    for moved, scale in ((0, 1.0), (-1, 1.0), (1, 0.0), (1, -1.0), (1, math.inf), (1, math.nan)):
+        with pytest.raises(InvariantBroken, match="positive and finite"):
+            priced(kind, moved, scale, 8)
+    for margin in (margin95, laplace_margin95):
+        for scale in (0.0, -1.0, math.inf, math.nan):
+            with pytest.raises(InvariantBroken, match="positive and finite"):
+                margin(scale)
+
+
+class Dear:
+    """A measurement of OpenDP's that says its own price."""
+
+    def __init__(self, price: float) -> None:
+        self.price = price
+
+    def map(self, _: object) -> float:
+        return self.price
+
+    def __call__(self, values: list[int]) -> object:
+        return values if len(values) == 1 else 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "maker", "value"),
+    [("gaussian", "make_gaussian", 8), ("laplace", "make_laplace", 4), ("choice", "make_noisy_max", 8)],
+)
+def test_opendp_may_find_a_draw_dearer_by_its_rounding_alone(
+    monkeypatch: pytest.MonkeyPatch, kind: str, maker: str, value: int
+) -> None:
+    for price, stopped in ((value, False), (value * (1 + 2.0**-49), False), (value * (1 + 2.0**-48), True)):
+        monkeypatch.setattr(f"opendp.measurements.{maker}", lambda *_, price=price, **__: Dear(price))
+        if stopped:
+            with pytest.raises(InvariantBroken, match="OpenDP finds"):
+                priced(kind, 2**52, 2.0**50, value)
+        else:
+            assert priced(kind, 2**52, 2.0**50, value)
+
+
+def test_a_wide_margin_is_the_normal_one_rounded_up() -> None:
+    assert [margin95(scale) for scale in (5_000.0, 10_000.0, 2.0**40)] == [
+        math.ceil(NORMAL_975 * scale) for scale in (5_000, 10_000, 2**40)
+    ]
