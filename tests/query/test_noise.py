@@ -20,7 +20,16 @@ from cleanroom.accounting.accountant import ReleaseNorm, VectorShape, charges, s
 from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, PureEpsilon, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import TableName
-from cleanroom.query.noise import MAP_SLACK, NORMAL_975, add_laplace, add_noise, laplace_margin95, margin95, noisy_max
+from cleanroom.query.noise import (
+    LAPLACE_MOSTLY_NONE,
+    MAP_SLACK,
+    NORMAL_975,
+    add_laplace,
+    add_noise,
+    laplace_margin95,
+    margin95,
+    noisy_max,
+)
 
 FALSE_ALARM = 1e-9
 TABLE = TableName.parse("tnm.visits")
@@ -292,3 +301,10 @@ def test_a_wide_margin_is_the_normal_one_rounded_up() -> None:
     assert [margin95(scale) for scale in (5_000.0, 10_000.0, 2.0**40)] == [
         math.ceil(NORMAL_975 * scale) for scale in (5_000, 10_000, 2**40)
     ]
+
+
+def test_at_the_very_edge_a_laplace_margin_is_widened() -> None:
+    """At q = 1/39 noise is 0 exactly 19 times of 20: a float cannot tell, so that the margin is one; just below, none."""
+    assert laplace_margin95(1 / math.log(39)) == 1
+    assert laplace_margin95(LAPLACE_MOSTLY_NONE) == 0
+    assert laplace_margin95(1e-4) == 0
