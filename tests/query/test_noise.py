@@ -304,7 +304,7 @@ def test_a_wide_margin_is_the_normal_one_rounded_up() -> None:
 
 
 def test_at_the_very_edge_a_laplace_margin_is_widened() -> None:
-    """At q = 1/39 noise is 0 exactly 19 times of 20: a float cannot tell, so that the margin is one; just below, none."""
+    """At q = 1/39 noise is 0 exactly 19 times of 20, which no float can tell: the margin is one; just below, none."""
     assert laplace_margin95(1 / math.log(39)) == 1
     assert laplace_margin95(LAPLACE_MOSTLY_NONE) == 0
     assert laplace_margin95(1e-4) == 0
