@@ -77,6 +77,14 @@ BACKWARDS = t.Compared(Comparing.LESS, t.Column(5), t.Column(0))
         (t.Opposite(t.OneOf(column(3), ("a",))), a.Not(a.TextIn(3, ("a",)))),
         (t.Opposite(t.Missing(column(3))), a.InRange(3, None, None)),
         (either(t.OneOf(column(3), ("a",)), t.Missing(column(3))), a.Or((a.TextIn(3, ("a",)), a.IsNull(3)))),
+        (t.Missing(column(3)), a.IsNull(3)),
+        (both(t.OneOf(column(3), ("a",)), t.OneOf(column(3), ("b",))), a.Truth.FALSE),
+        (either(t.Missing(column(3)), t.Opposite(t.Missing(column(3)))), a.Truth.TRUE),
+        (t.Opposite(t.Opposite(both(ACROSS, above(0, 3)))), a.And((a.Holds(ACROSS), a.InRange(0, 4, None)))),
+        (
+            either(t.Opposite(t.Opposite(either(ACROSS, BACKWARDS))), above(0, 3)),
+            a.Or((a.Holds(ACROSS), a.Holds(BACKWARDS), a.InRange(0, 4, None))),
+        ),
         # Several columns.
         (both(above(0, 3), equal(1, 2)), a.And((a.InRange(0, 4, None), a.InSet(1, (2,))))),
         (both(equal(1, 2), above(0, 3)), a.And((a.InRange(0, 4, None), a.InSet(1, (2,))))),
@@ -108,6 +116,7 @@ def test_a_condition_has_one_form(condition: t.Term, predicate: Any) -> None:
 
 
 def test_a_column_of_which_nothing_is_known_stays_a_term() -> None:
+    assert as_predicate(above(0, 3), {0: NUMBER}) == a.InRange(0, 4, None)
     assert as_predicate(above(7, 3), COLUMNS) == a.Holds(above(7, 3))
     assert as_predicate(both(above(7, 3), above(0, 9)), COLUMNS) is a.Truth.FALSE
 
