@@ -78,6 +78,8 @@ BACKWARDS = t.Compared(Comparing.LESS, t.Column(5), t.Column(0))
         (t.Opposite(t.Missing(column(3))), a.InRange(3, None, None)),
         (either(t.OneOf(column(3), ("a",)), t.Missing(column(3))), a.Or((a.TextIn(3, ("a",)), a.IsNull(3)))),
         (t.Missing(column(3)), a.IsNull(3)),
+        (t.Missing(column(1)), a.IsNull(1)),
+        (equal(1, 9), a.Truth.FALSE),
         (both(t.OneOf(column(3), ("a",)), t.OneOf(column(3), ("b",))), a.Truth.FALSE),
         (either(t.Missing(column(3)), t.Opposite(t.Missing(column(3)))), a.Truth.TRUE),
         (t.Opposite(t.Opposite(both(ACROSS, above(0, 3)))), a.And((a.Holds(ACROSS), a.InRange(0, 4, None)))),
