@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from test_gate import MEETING, OVERLAP, ROOM_RULES, SECTOR, asked, declaration, rulebook, union
 
 from cleanroom.errors import Refused
-from cleanroom.identifiers import Epoch, PartyId, Purpose, TableName
+from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, TableName
 from cleanroom.query import gate
+from cleanroom.query.binding.asking import ReferenceCatalog
 from cleanroom.query.gate import Question, Rulebook, admit
+from cleanroom.query.precision import Auto
+from cleanroom.query.terms.types import TextType
 
 if TYPE_CHECKING:
     from cleanroom.errors import Refusal
@@ -154,3 +158,57 @@ def test_a_table_of_a_rule_that_needs_parties_says_how_many_there_are() -> None:
     assert all("2" in reason.message.en and "3" in reason.message.en for reason in few)
     assert admit(asked(sql.format(union(("tnm", "francos", "musee", "opera")))), room)
     assert room.epochs[TableName.parse("tnm.visits")] == Epoch("2024")
+
+
+def test_the_rows_asked_for_and_the_room_s_public_tables_are_what_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, Any]] = []
+    bind = gate.bind_question
+
+    def bound(*arguments: Any, **more: Any) -> Any:
+        seen.append(more)
+        return bind(*arguments, **more)
+
+    monkeypatch.setattr(gate, "bind_question", bound)
+    zones = ReferenceCatalog("zones", Digest.of(b"zones"), 3, (("zone", TextType(nullable=False)),), ())
+    room = replace(ROOM_RULES, references={"zones": zones})
+    admit(asked(ALONE.format("COUNT(*) AS n", ""), max_rows_contributed=7), room)
+    admit(asked(ALONE.format("COUNT(*) AS n", ""), max_rows_contributed=Auto.AUTO), room)
+    assert seen == [{"references": room.references, "max_rows": rows} for rows in (7, None)]
+
+
+def test_a_bound_of_totals_needs_one_sum() -> None:
+    sums = declaration("tnm", rules=OVERLAP.replace("count_rows]", "count_rows, sum]"))
+    for outputs, admitted in (
+        ("SUM(a.amount) AS s", True),
+        ("COUNT(*) AS n", False),
+        ("SUM(seats) AS s, SUM(amount) AS t", False),
+    ):
+        question = asked(ALONE.format(outputs, ""), max_sum=Decimal(5))
+        if admitted:
+            (plan,) = admit(question, rulebook(sums)).plan.releases
+            assert plan.bounds.max_sum == 500
+        else:
+            assert only(question, rulebook(sums)).code == "precision"
+
+
+def test_the_work_of_a_finish_is_judged_by_what_its_releases_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells, for each of as many survivors as there may be where keys are unknown; and the most grouping sets."""
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(gate, "require_work", lambda _, *counts: seen.append(counts))
+    known = OVERLAP.replace('"bought:month"]', '"bought:month", channel]')
+    room = rulebook(declaration("tnm", rules=known), declaration("francos"))
+    by_region = "SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY {}"
+    admit(asked(by_region.format("region")), room)
+    admit(asked(by_region.format("ROLLUP (region)")), room)
+    issued = admit(
+        asked("SELECT channel, COUNT(DISTINCT person) AS n FROM tnm.visits GROUP BY channel ORDER BY n LIMIT 3"), room
+    )
+    (release,) = issued.plan.releases
+    most = release.bounds.most_surviving
+    assert most > 1
+    expected = [([3], 1), ([4], 2), ([most], 1)]
+    assert [each for each in seen if each in expected] == seen
+    assert seen[-1] == expected[-1]
+    two = f"SELECT a.region, a.n / NULLIF(b.n, 0) AS r FROM ({by_region.format('region')}) AS a JOIN ({by_region.format('ROLLUP (region)')}) AS b ON a.region = b.region"
+    admit(asked(two), room)
+    assert seen[-1] in (([3, 4], 2), ([4, 3], 2))
