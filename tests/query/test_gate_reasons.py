@@ -13,6 +13,7 @@ from cleanroom.errors import Refused
 from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, TableName
 from cleanroom.query import gate
 from cleanroom.query.binding.asking import ReferenceCatalog
+from cleanroom.query.binding.question import bind_question
 from cleanroom.query.gate import Question, Rulebook, admit
 from cleanroom.query.precision import Auto
 from cleanroom.query.terms.types import TextType
@@ -162,11 +163,10 @@ def test_a_table_of_a_rule_that_needs_parties_says_how_many_there_are() -> None:
 
 def test_the_rows_asked_for_and_the_room_s_public_tables_are_what_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, Any]] = []
-    bind = gate.bind_question
 
     def bound(*arguments: Any, **more: Any) -> Any:
         seen.append(more)
-        return bind(*arguments, **more)
+        return bind_question(*arguments, **more)
 
     monkeypatch.setattr(gate, "bind_question", bound)
     zones = ReferenceCatalog("zones", Digest.of(b"zones"), 3, (("zone", TextType(nullable=False)),), ())
@@ -209,6 +209,19 @@ def test_the_work_of_a_finish_is_judged_by_what_its_releases_may_hold(monkeypatc
     expected = [([3], 1), ([4], 2), ([most], 1)]
     assert [each for each in seen if each in expected] == seen
     assert seen[-1] == expected[-1]
-    two = f"SELECT a.region, a.n / NULLIF(b.n, 0) AS r FROM ({by_region.format('region')}) AS a JOIN ({by_region.format('ROLLUP (region)')}) AS b ON a.region = b.region"
-    admit(asked(two), room)
+    arms = by_region.format("region"), by_region.format("ROLLUP (region)")
+    two = "SELECT a.region, a.n / NULLIF(b.n, 0) AS r FROM ({}) AS a JOIN ({}) AS b ON a.region = b.region"
+    admit(asked(two.format(*arms)), room)
     assert seen[-1] in (([3, 4], 2), ([4, 3], 2))
+
+
+def test_steps_of_what_may_be_grouped_by_are_admitted() -> None:
+    """S44: who may see each number of seats learns nothing from a step of them; others could filter by it."""
+    sums = OVERLAP.replace("count_rows]", "count_rows, sum]")
+    for dimensions, admitted in (('region, seats, "bought:month"', True), ('region, "bought:month"', False)):
+        room = rulebook(declaration("tnm", rules=sums.replace('region, "bought:month"', dimensions)))
+        question = asked(ALONE.format("SUM(a.seats // 12) AS s", ""))
+        if admitted:
+            assert admit(question, room)
+        else:
+            assert only(question, room).code == "literal_not_allowed"
