@@ -225,3 +225,19 @@ def test_steps_of_what_may_be_grouped_by_are_admitted() -> None:
             assert admit(question, room)
         else:
             assert only(question, room).code == "literal_not_allowed"
+
+
+def test_rows_of_several_owners_side_by_side_are_a_sector_s() -> None:
+    """S43: one other owner is enough for a rule that names no number; the asker's own tables are no sector."""
+    sql = "SELECT region, COUNT(*) AS n FROM ({}) AS t GROUP BY region"
+    for reason in reasons(asked(sql.format(union(("tnm", "francos"))))):
+        assert reason.code == "analysis_not_allowed"
+        assert "'sector'" in reason.message.en
+    assert admit(asked(sql.format(union(("tnm", "tnm")))), ROOM_RULES)
+
+
+def test_steps_of_days_are_no_filter_by_a_number() -> None:
+    room = rulebook(declaration("tnm", rules=OVERLAP.replace("count_rows]", "count_rows, sum]")))
+    weeks = "SUM(date_diff('day', DATE '2024-01-01', a.bought) // 7) AS n"
+    assert admit(asked(ALONE.format(weeks, "")), room)
+    assert only(asked(ALONE.format("SUM(a.seats // 7) AS n", "")), room).code == "literal_not_allowed"
