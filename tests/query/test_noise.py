@@ -21,12 +21,15 @@ from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, PureEpsilon, Rho
 from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import TableName
 from cleanroom.query.noise import (
+    CLAMP,
     LAPLACE_MOSTLY_NONE,
     MAP_SLACK,
     NORMAL_975,
     add_laplace,
     add_noise,
     laplace_margin95,
+    largest_laplace_scale,
+    largest_scale,
     margin95,
     noisy_max,
 )
@@ -308,3 +311,11 @@ def test_at_the_very_edge_a_laplace_margin_is_widened() -> None:
     assert laplace_margin95(1 / math.log(39)) == 1
     assert laplace_margin95(LAPLACE_MOSTLY_NONE) == 0
     assert laplace_margin95(1e-4) == 0
+
+
+def test_a_margin_beyond_what_is_clamped_has_no_scale() -> None:
+    for largest in (largest_scale, largest_laplace_scale):
+        assert largest(Fraction(CLAMP)) > 0
+        assert largest(Fraction(CLAMP) + 1) == 0
+        assert largest(Fraction(1)) > 0
+        assert largest(Fraction(99, 100)) == 0
