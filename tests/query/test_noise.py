@@ -25,6 +25,7 @@ from cleanroom.query.noise import (
     LAPLACE_MOSTLY_NONE,
     MAP_SLACK,
     NORMAL_975,
+    _largest,
     add_laplace,
     add_noise,
     laplace_margin95,
@@ -319,3 +320,14 @@ def test_a_margin_beyond_what_is_clamped_has_no_scale() -> None:
         assert largest(Fraction(CLAMP) + 1) == 0
         assert largest(Fraction(1)) > 0
         assert largest(Fraction(99, 100)) == 0
+
+
+@pytest.mark.parametrize("guess", [0.5, 0.499, 0.3, 0.46, 0.55, 0.7, 0.05])
+@pytest.mark.parametrize("whole", [1, 2, 10, 1_000])
+def test_the_largest_scale_is_found_whatever_the_guess(guess: float, whole: int) -> None:
+    found = _largest(Fraction(whole) + Fraction(1, 3), lambda scale: math.ceil(2 * scale), guess)
+    assert whole / 2 * (1 - 2.0**-30) <= found <= whole / 2
+    # Not to the last digit: a step of the search is 2^-30 of it.
+    assert _largest(Fraction(whole), lambda scale: math.ceil(3 * scale), guess) == pytest.approx(
+        whole / 3, rel=2.0**-30
+    )
