@@ -25,14 +25,18 @@ from cleanroom.query.noise import (
     LAPLACE_MOSTLY_NONE,
     MAP_SLACK,
     NORMAL_975,
+    _float_up,
     _largest,
     add_laplace,
     add_noise,
+    combined_margin95,
+    combined_scale,
     laplace_margin95,
     largest_laplace_scale,
     largest_scale,
     margin95,
     noisy_max,
+    weights_of,
 )
 
 FALSE_ALARM = 1e-9
@@ -331,3 +335,21 @@ def test_the_largest_scale_is_found_whatever_the_guess(guess: float, whole: int)
     assert _largest(Fraction(whole), lambda scale: math.ceil(3 * scale), guess) == pytest.approx(
         whole / 3, rel=2.0**-30
     )
+
+
+def test_draws_are_combined_by_their_precision() -> None:
+    """Weights in proportion to 1/s², and the root of the variance that they give, never rounded down."""
+    assert weights_of((1.0, 2.0)) == (1 << 48, 1 << 46)
+    assert weights_of((3.0, 1.0, 3.0)) == ((1 << 48) // 9, 1 << 48, (1 << 48) // 9)
+    assert combined_scale((3.5,)) == 3.5
+    for scales in ((1.0, 2.0), (3.0, 1.0, 3.0), (0.1, 0.7), (5e9, 7e9)):
+        found = Fraction(combined_scale(scales)) ** 2
+        best = 1 / sum(1 / Fraction(scale) ** 2 for scale in scales)
+        assert best <= found <= best * (1 + Fraction(1, 2**44))
+        weights = weights_of(scales)
+        parts = sum((weight * Fraction(scale)) ** 2 for weight, scale in zip(weights, scales, strict=True))
+        assert found >= parts / Fraction(sum(weights)) ** 2
+    assert combined_margin95(4096.0) == margin95(4096.0)
+    assert combined_margin95(100.0) == NORMAL_975 * 100 + 0.5
+    assert _float_up(2**53 + 1) == 2**53 + 2
+    assert _float_up(2**53) == 2**53
