@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,12 @@ def _noise(still: Due, picked: int | None) -> Noise:
     return noise if isinstance(still, Answered) else settled_noise(noise, picked)
 
 
+@cache
+def _running() -> tuple[tuple[str, str], ...]:
+    """Return the versions of what this process runs; what is installed meanwhile runs in the next one."""
+    return tuple((name, version(name)) for name in ("cleanroom", "opendp", "duckdb"))
+
+
 def provenance(
     validated: ValidatedPlan,
     due: QuestionDue,
@@ -125,5 +132,5 @@ def provenance(
         versions,
         tuple((f"public.{table.name}", str(table.digest)) for table in plan.references),
         releases,
-        tuple((name, version(name)) for name in ("cleanroom", "opendp", "duckdb")),
+        _running(),
     )

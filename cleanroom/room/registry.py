@@ -114,12 +114,17 @@ def _declaration(content: bytes, request: bytes, owner_key: bytes, room: RoomId)
     return declaration
 
 
+# What bytes say does not change: each is read once in a process, whatever their number of questions.
+_settings = lru_cache(maxsize=64)(read_settings)
+_manifest = lru_cache(maxsize=8192)(Manifest.parse)
+
+
 def room_file(connection: sqlite3.Connection) -> RoomFile:
     """Return what `init` fixed."""
     room, settings, transport_key, epoch = connection.execute(
         "SELECT room, settings, transport_key, epoch FROM room"
     ).fetchone()
-    return RoomFile(RoomId(room), read_settings(settings), transport_key, Epoch(epoch))
+    return RoomFile(RoomId(room), _settings(bytes(settings)), transport_key, Epoch(epoch))
 
 
 def advance_clock(connection: sqlite3.Connection, now: int) -> int:
@@ -201,7 +206,7 @@ def history(
     ).fetchall()
     return tuple(
         (
-            Upload(TableName.parse(name), number, Manifest.parse(manifest), index),
+            Upload(TableName.parse(name), number, _manifest(bytes(manifest)), index),
             None if stage is None else Retirement(end, end_index, Stage(stage)),
         )
         for name, number, manifest, index, end, end_index, stage in rows
