@@ -16,7 +16,7 @@ from bench.scale_report import PLOT, plot
 REPORT: Final = Path(__file__).parent.parent / "docs" / "performance.md"
 LAST: Final = ROOT / "last-run.pickle"
 QUICK_ROWS: Final = 20_000
-SECTIONS: Final = ("peers", "scale", "uploads", "charges", "log")
+SECTIONS: Final = ("questions", "scale", "peers", "charges", "log", "uploads")
 _SECTION: Final = re.compile(r"^## Upload\n.*?(?=^## )", re.MULTILINE | re.DOTALL)
 
 
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=45, help="that a peer is given for a question")
     parser.add_argument("--environments", type=Path, default=ROOT / "peers", help="where peers are installed")
     parser.add_argument("--without", nargs="+", choices=SECTIONS, default=[], help="sections kept as they are")
+    parser.add_argument("--onto", action="store_true", help="keep the last run's sections, measure the others")
     parser.add_argument("--quick", action="store_true", help=f"everything once after a warm-up, at {QUICK_ROWS} rows")
     parser.add_argument("--prepare", action="store_true", help="write data, make the peers' environments; no more")
     parser.add_argument("--again", action="store_true", help="report the last run again")
@@ -47,14 +48,18 @@ def main() -> None:
         text = render_uploads(run_uploads(plan))
         whole = _SECTION.sub(lambda _: f"{text}\n\n", before)
     else:
-        found = _last() if arguments.again else run(plan)
-        LAST.write_bytes(pickle.dumps(found))
+        earlier = _last() if arguments.again or arguments.onto else None
+        found = earlier if earlier is not None and arguments.again else run(plan, _save, earlier)
         text = whole = render(found, before)
     print(text)
     if arguments.write:
         REPORT.write_text(whole, "utf-8")
         if found is not None and found.linear:
             REPORT.with_name(PLOT).write_text(plot(found.linear), "utf-8")
+
+
+def _save(found: Found) -> None:
+    LAST.write_bytes(pickle.dumps(found))
 
 
 def _last() -> Found:

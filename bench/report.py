@@ -42,9 +42,9 @@ def render(found: Found, before: str = "") -> str:
         versus_section(found) if found.versus else _kept(before, "Beside other libraries"),
         scale_section(found) if found.linear else _kept(before, "Scale"),
         _uploads(found) if found.uploads else _kept(before, "Upload"),
-        _small(found) if found.durable else _kept(before, "Admission, charges, log"),
+        _small(found) if found.durable and found.admission else _kept(before, "Admission, charges, log"),
         log_section(found.log) if found.log else _kept(before, "The log"),
-        _profile(found),
+        _profile(found) if found.profile else _kept(before, "Profile"),
     ]
     if NOTES.exists():
         parts.append(NOTES.read_text("utf-8"))

@@ -10,7 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.data import MEMBERS, ROOT, BenchData, bench_data
 from bench.exact import compare, relative_error
@@ -22,6 +22,9 @@ from bench.scale_report import SMALL_MEMORY
 from bench.utility import environment
 from bench.utility_data import sales
 from bench.versus import SCRIPTS, Versus, versus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHECKOUT: Final = Path(__file__).parent.parent
 PROFILED: Final = tuple(question.id for question in QUESTIONS)
@@ -148,21 +151,52 @@ def prepare(plan: Plan) -> None:
         environment(name, plan.environments)
 
 
-def run(plan: Plan) -> Found:
-    """Measure everything.
+def run(plan: Plan, save: Callable[[Found], object], onto: Found | None = None) -> Found:
+    """Measure everything that the plan is not without.
+
+    Args:
+        save: is given what was found until then, after each section.
+        onto: an earlier run, whose other sections stay.
 
     Raises:
         NumbersDiffer: the room's exact numbers are not raw DuckDB's.
         WorkerFailed: a measurement could not be made.
     """
     prepare(plan)
-    found = Found(plan, load())
+    found = onto or Found(plan, load())
+    found.plan = plan
+    sections: dict[str, Callable[[Found, Plan], None]] = {
+        "questions": _sizes,
+        "scale": _scale,
+        "peers": _peers,
+        "charges": _charges,
+        "log": _log,
+        "uploads": _uploads,
+    }
+    for name, measure in sections.items():
+        if name not in plan.without:
+            measure(found, plan)
+            found.load_after = load()
+            save(found)
+    _note("done")
+    return found
+
+
+def _sizes(found: Found, plan: Plan) -> None:
+    found.sized = []
     for size in plan.sizes:
         _at_size(found, plan, bench_data(size, plan.seed))
-    if "scale" not in plan.without:
-        _members(found, plan)
-        _linear(found, plan)
-    for size in plan.peers if "peers" not in plan.without else ():
+
+
+def _scale(found: Found, plan: Plan) -> None:
+    _members(found, plan)
+    found.linear = {}
+    _linear(found, plan)
+
+
+def _peers(found: Found, plan: Plan) -> None:
+    found.versus = []
+    for size in plan.peers:
         _note(f"peers, {size:,} rows")
         found.versus.append(
             versus(
@@ -175,18 +209,18 @@ def run(plan: Plan) -> Found:
                 smaller=found.versus[-1] if found.versus else None,
             )
         )
+
+
+def _charges(found: Found, plan: Plan) -> None:
+    _note("charges and log")
     with tempfile.TemporaryDirectory(prefix=".tiny-", dir=ROOT) as tiny:
-        if "charges" not in plan.without:
-            _note("charges and log")
-            found.durable = worker("durable", directory=tiny, count=plan.durable)
-        if "log" not in plan.without:
-            _note("the log by itself")
-            found.log = worker("log", directory=tiny, seconds=plan.append_seconds, entries=plan.log)
-    if "uploads" not in plan.without:
-        _uploads(found, plan, bench_data(plan.rows, plan.seed))
-    found.load_after = load()
-    _note("done")
-    return found
+        found.durable = worker("durable", directory=tiny, count=plan.durable)
+
+
+def _log(found: Found, plan: Plan) -> None:
+    _note("the log by itself")
+    with tempfile.TemporaryDirectory(prefix=".log-", dir=ROOT) as tiny:
+        found.log = worker("log", directory=tiny, seconds=plan.append_seconds, entries=plan.log)
 
 
 def _at_size(found: Found, plan: Plan, data: BenchData) -> None:
@@ -201,7 +235,7 @@ def _at_size(found: Found, plan: Plan, data: BenchData) -> None:
             _note("profile")
             repeat = _repeat(plan, data.rows)
             found.profile = worker("profile", **room, ids=list(plan.profiled), repeat=repeat)
-        if data.rows == plan.rows and "charges" not in plan.without:
+        if data.rows == plan.rows:
             _note("admission")
             found.admission = worker("admission", **room, repeat=plan.repeat)
 
@@ -237,13 +271,14 @@ def _repeat(plan: Plan, rows: int) -> int:
 def run_uploads(plan: Plan) -> Found:
     """Measure uploads only."""
     found = Found(plan, load())
-    _uploads(found, plan, bench_data(plan.rows, plan.seed))
+    _uploads(found, plan)
     found.load_after = load()
     return found
 
 
-def _uploads(found: Found, plan: Plan, data: BenchData) -> None:
+def _uploads(found: Found, plan: Plan) -> None:
     _note("uploads")
+    data = bench_data(plan.rows, plan.seed)
     found.uploads = worker("uploads", directory=str(data.directory), rows=plan.rows, repeat=plan.uploads)
     found.large = _large(plan, data)
 

@@ -34,6 +34,11 @@ def versus_section(found: Found) -> str:
             "run at more. Loading into a peer (Spark's cache, Qrlew's table) is not counted. *× room*: the peer's CPU "
             "over the room's; raw DuckDB has no privacy, and its sums no cap on rows."
         ),
+        (
+            "smartnoise-sql reads no DuckDB: here it does, through its reader of SQLite and a shim, since the SQLite "
+            "that it fills from a frame is slower. What a peer answers need not be right: how far off it is, is in "
+            "[accuracy](accuracy.md)."
+        ),
     ]
     for each in found.versus:
         parts += [f"### {each.rows:,} rows", _table(each), _summary(each), _reasons(each, found.plan.seconds)]
