@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.scale import matrix_question
 from bench.stages import TICK
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ all tables with itself, grouped by the two houses. Its cells are the pairs; some
 them, and `max_groups_contributed` says how many count, at the price of any other key (S31). It needs rules that admit \
 overlaps and sector questions without `min_parties`, since it tells members apart.
 
+```sql
+{_short_matrix()}
+```
+
 Where the time of the sector totals goes:
 
 {_stages(sector["stages"])}
@@ -83,6 +88,12 @@ mean, so memory grows with the number of tables, not with their rows. The most t
 libraries and all, was {_most(found):.0f} MiB.
 
 {_small_memory(found.small_memory, found.linear)}"""
+
+
+def _short_matrix() -> str:
+    """Return the matrix of three members as somebody would write it."""
+    text = matrix_question(3).replace(" UNION ALL ", "\n  UNION ALL ")
+    return text.replace(") SELECT", ")\nSELECT").replace(" FROM s AS a", "\nFROM s AS a").replace(" WHERE", "\nWHERE")
 
 
 def _small_memory(small: dict[str, Any], linear: Mapping[int, dict[str, Any]]) -> str:
