@@ -38,7 +38,7 @@ class Plan:
 
     Args:
         sizes: rows of each of the two members: each size is a room of its own, the profile is the last one's.
-        repeat: measured runs of each question, at most three where there are more than a million rows.
+        repeat: measured runs of each question, at most two where there are more than a million rows.
         uploads: measured uploads.
         large: rows of the large uploads, a multiple of the first size.
         durable: questions to the tiny table.
@@ -265,7 +265,7 @@ def _linear(found: Found, plan: Plan) -> None:
 
 
 def _repeat(plan: Plan, rows: int) -> int:
-    return plan.repeat if rows <= MANY_ROWS else min(3, plan.repeat)
+    return plan.repeat if rows <= MANY_ROWS else min(2, plan.repeat)
 
 
 def run_uploads(plan: Plan) -> Found:

@@ -36,7 +36,7 @@ SCRIPTS: Final = {
 LOADING_SECONDS: Final = 60
 """That a peer is given beyond a question's, to start and to read."""
 
-PEER_SECONDS: Final = 300
+PEER_SECONDS: Final = 240
 """That a peer is given for all questions of one size."""
 
 _LOOK_SECONDS: Final = 0.05
