@@ -29,7 +29,7 @@ from cleanroom.query.mechanisms import (
     vector_reach,
     widest_scale,
 )
-from cleanroom.query.noise import LAPLACE_MOSTLY_NONE, largest_laplace_scale, largest_scale
+from cleanroom.query.noise import LAPLACE_MOSTLY_NONE, laplace_margin95, largest_laplace_scale, largest_scale
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Quantile, Sum, UnknownKey
 
 ONE = Fraction(1)
@@ -211,5 +211,6 @@ def test_the_widest_scale_is_that_of_the_grain() -> None:
     # The largest at which 19 of 20 draws are nought, 2q/(1 + q) = 1/20 at q = 1/39, to a few parts in 2^30.
     assert Fraction(2, 39) / (1 + Fraction(1, 39)) == Fraction(1, 20)
     assert 1 - 2.0**-29 <= widest_scale(pure, ONE) / pure.grain * math.log(39) < 1
+    assert laplace_margin95(widest_scale(pure, ONE) / pure.grain) == 0
     assert grained_scale(pure, 3.0 * pure.grain) == 3.0
     assert Fraction(grained_scale(pure, 0.1)) * pure.grain >= Fraction(0.1)

@@ -329,7 +329,11 @@ def test_a_margin_beyond_what_is_clamped_has_no_scale() -> None:
 @pytest.mark.parametrize("guess", [0.5, 0.499, 0.3, 0.46, 0.55, 0.7, 0.05])
 @pytest.mark.parametrize("whole", [1, 2, 10, 1_000])
 def test_the_largest_scale_is_found_whatever_the_guess(guess: float, whole: int) -> None:
-    found = _largest(Fraction(whole) + Fraction(1, 3), lambda scale: math.ceil(2 * scale), guess)
+    def doubled(scale: float) -> float:
+        assert scale > 0, "no scale is asked about that is none"
+        return math.ceil(2 * scale)
+
+    found = _largest(Fraction(whole) + Fraction(1, 3), doubled, guess)
     assert whole / 2 * (1 - 2.0**-30) <= found <= whole / 2
     # Not to the last digit: a step of the search is 2^-30 of it.
     assert _largest(Fraction(whole), lambda scale: math.ceil(3 * scale), guess) == pytest.approx(
@@ -342,6 +346,7 @@ def test_draws_are_combined_by_their_precision() -> None:
     assert weights_of((1.0, 2.0)) == (1 << 48, 1 << 46)
     assert weights_of((3.0, 1.0, 3.0)) == ((1 << 48) // 9, 1 << 48, (1 << 48) // 9)
     assert combined_scale((3.5,)) == 3.5
+    assert combined_scale((3.0,) * 4) == 1.5
     for scales in ((1.0, 2.0), (3.0, 1.0, 3.0), (0.1, 0.7), (5e9, 7e9)):
         found = Fraction(combined_scale(scales)) ** 2
         best = 1 / sum(1 / Fraction(scale) ** 2 for scale in scales)
