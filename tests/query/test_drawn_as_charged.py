@@ -147,3 +147,16 @@ def test_what_was_charged_is_enough_to_the_last_step(monkeypatch: pytest.MonkeyP
     for short in (replace(exact, loss=Rho(one.pico - 1)), replace(exact, delta_threshold=Fraction(1, 9))):
         with pytest.raises(InvariantBroken):
             require_paid(plan, Noise(1.0), short)
+
+
+def test_a_pure_bound_is_picked_by_noised_persons_by_size(given: list[Any]) -> None:
+    plans = tuple(planned(KEYS, (CountRows(),), rows, 2, pure=True) for rows in (1, 2, 4))
+    settled = tuple(plan.bounds for plan in plans)
+    choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 2, 4), settled, 7, 2)
+    waiting = replace(plans[-1], bounds=replace(settled[-1], choice=choice))
+    scales = tuple(Noise(each.norm * 3.0) for each in settled)
+    noise = replace(scales[-1], choice=ChoiceNoise(5.0, 3, scales))
+    charge = charges_of(draws(waiting.bounds, noise), {TNM}, {TNM})[0]
+    scored = choice.scores((2, 1, 0, 0), 3)
+    assert picked_bound(waiting, noise, Streamed([ROWS]), None, charge) == scored.index(max(scored)) == 0
+    assert given == [((2, 1, 0, 0), {"norm": 1, "scale": 5.0, "charged": PureEpsilon.at_least(Fraction(1, 5))})]

@@ -214,3 +214,15 @@ def test_the_widest_scale_is_that_of_the_grain() -> None:
     assert laplace_margin95(widest_scale(pure, ONE) / pure.grain) == 0
     assert grained_scale(pure, 3.0 * pure.grain) == 3.0
     assert Fraction(grained_scale(pure, 0.1)) * pure.grain >= Fraction(0.1)
+
+
+def test_a_pure_choice_moves_one_person_from_size_to_size() -> None:
+    """S11, S38: persons by size are noised, each person in one size; a person hidden at one member changes two."""
+    bounds = tuple(bounds_of(TWO_CELLS, CountRows(), groups=groups, pure=True) for groups in (1, 2))
+    chosen = choice(*bounds)
+    assert choice_reach(chosen) == Reach(1, 2)
+    settled = tuple(Noise(each.norm * 3.0) for each in bounds)
+    noise = replace(settled[1], choice=ChoiceNoise(5.0, 0, settled))
+    found = draws(replace(bounds[1], choice=chosen), noise)
+    assert found[-1] == Draw(Reach(1, 2), Fraction(5), pure=True)
+    assert [draw.pure for draw in found] == [True, True]

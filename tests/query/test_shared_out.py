@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -20,15 +21,18 @@ from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query import pricing
 from cleanroom.query.algebra import Scan, Semi
 from cleanroom.query.bound import BoundChoice, Sized
+from cleanroom.query.choosing import aim
 from cleanroom.query.key_threshold import delta_of
-from cleanroom.query.mechanisms import choice_reach, draws, keys_reach, vector_reach
+from cleanroom.query.mechanisms import Noise, choice_reach, draws, keys_reach, vector_reach
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin, Precision
 from cleanroom.query.pricing import (
     Priced,
     _noise,
     _parts,
+    _pure_noise_for_margin,
     _pure_share,
+    _scale_for_margin,
     _Share,
     _share_for_epsilon,
     _share_for_margin,
@@ -217,3 +221,44 @@ def test_a_threshold_covers_the_keys_that_come_and_go_in_a_table(two: bool) -> N
     reach = Fraction(choice_reach(choice).in_one_table if two else choice_reach(choice).everywhere)
     loss = reach / (2 * Fraction(chosen.choice.scale) ** 2)
     assert share / 8 * Fraction(999_999, 10**6) <= loss <= share / 8
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_a_pure_epsilon_is_used_up_by_what_is_drawn(two: bool) -> None:
+    """S11, S38: vectors by their statistics' weights, a choice an eighth of a part; the same whatever comes out."""
+    plan, other = (asked(*each, two=two, pure=True) for each in ((CountRows(), CountPersons()), (CountRows(),)))
+    narrow = planned(KEYS, (CountRows(), CountPersons()), 1, 2, pure=True).bounds
+    choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 3), (narrow, plan.bounds), 7, 2)
+    chosen = replace(plan, bounds=replace(plan.bounds, choice=choice))
+    noises = priced((chosen, other), Epsilon(Decimal(1)), pure=True).noises
+    losses = []
+    for each, noise in zip((chosen, other), noises, strict=True):
+        for draw in draws(each.bounds, noise):
+            losses.append(draw.epsilon_at(draw.reach.in_one_table if two else draw.reach.everywhere))
+    part = 1 / Fraction(25, 8)
+    assert [float(loss) for loss in losses] == pytest.approx([float(part * each) for each in (2, 1 / 8, 1)], rel=1e-9)
+    assert sum(losses) <= 1
+    found = noises[0].choice
+    assert found is not None
+    assert found.settled[-1] == Noise(noises[0].vector)
+    settled = found.settled[0].vector
+    assert settled is not None
+    reach = vector_reach(narrow).in_one_table if two else vector_reach(narrow).everywhere
+    assert float(reach / Fraction(settled)) == pytest.approx(float(2 * part), rel=1e-9)
+    assert reach / Fraction(settled) <= 2 * part
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_a_pure_margin_fixes_the_scale_and_what_a_part_costs_then(two: bool) -> None:
+    plan = asked(CountRows(), CountPersons(), two=two, pure=True)
+    scale = _scale_for_margin(plan, Fraction(50))
+    assert _pure_noise_for_margin(plan, Fraction(50)) == Noise(scale)
+    choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 3), (plan.bounds, plan.bounds), 7, 2)
+    found = _pure_noise_for_margin(replace(plan, bounds=replace(plan.bounds, choice=choice)), Fraction(50))
+    assert found.vector == scale
+    assert found.choice is not None
+    reach = vector_reach(plan.bounds).in_one_table if two else vector_reach(plan.bounds).everywhere
+    assert found.choice.target == aim(plan.bounds, scale, math.sqrt(2) * found.choice.scale)
+    loss = reach / Fraction(scale) / 2 / 8
+    taken = Fraction(2 if two else 1) / Fraction(found.choice.scale)
+    assert loss * Fraction(999_999, 10**6) <= taken <= loss
