@@ -21,7 +21,6 @@ from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query import pricing
 from cleanroom.query.algebra import Scan, Semi
 from cleanroom.query.bound import BoundChoice, Sized
-from cleanroom.query.choosing import aim
 from cleanroom.query.key_threshold import delta_of
 from cleanroom.query.mechanisms import Noise, choice_reach, draws, keys_reach, vector_reach
 from cleanroom.query.plan import Plan
@@ -249,16 +248,18 @@ def test_a_pure_epsilon_is_used_up_by_what_is_drawn(two: bool) -> None:
 
 
 @pytest.mark.parametrize("two", [False, True])
-def test_a_pure_margin_fixes_the_scale_and_what_a_part_costs_then(two: bool) -> None:
+def test_a_pure_margin_fixes_the_scale_and_what_a_part_costs_then(two: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pricing, "aim", lambda *given: given)
     plan = asked(CountRows(), CountPersons(), two=two, pure=True)
     scale = _scale_for_margin(plan, Fraction(50))
     assert _pure_noise_for_margin(plan, Fraction(50)) == Noise(scale)
-    choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 3), (plan.bounds, plan.bounds), 7, 2)
+    choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 2, 3), (plan.bounds,) * 3, 7, 2)
     found = _pure_noise_for_margin(replace(plan, bounds=replace(plan.bounds, choice=choice)), Fraction(50))
     assert found.vector == scale
     assert found.choice is not None
     reach = vector_reach(plan.bounds).in_one_table if two else vector_reach(plan.bounds).everywhere
-    assert found.choice.target == aim(plan.bounds, scale, math.sqrt(2) * found.choice.scale)
+    assert found.choice.target == (replace(plan.bounds, choice=choice), scale, math.sqrt(2) * found.choice.scale)
+    assert len(found.choice.settled) == 3
     loss = reach / Fraction(scale) / 2 / 8
     taken = Fraction(2 if two else 1) / Fraction(found.choice.scale)
     assert loss * Fraction(999_999, 10**6) <= taken <= loss
