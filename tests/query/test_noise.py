@@ -319,9 +319,12 @@ def test_at_the_very_edge_a_laplace_margin_is_widened() -> None:
 
 
 def test_a_margin_beyond_what_is_clamped_has_no_scale() -> None:
+    def doubled(scale: float) -> float:
+        return math.ceil(2 * scale)
+
+    assert _largest(Fraction(CLAMP), doubled, 0.5) == CLAMP / 2
+    assert _largest(Fraction(CLAMP) + 1, doubled, 0.5) == 0
     for largest in (largest_scale, largest_laplace_scale):
-        assert largest(Fraction(CLAMP)) > 0
-        assert largest(Fraction(CLAMP) + 1) == 0
         assert largest(Fraction(1)) > 0
         assert largest(Fraction(99, 100)) == 0
 
