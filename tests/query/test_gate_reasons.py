@@ -241,3 +241,15 @@ def test_steps_of_days_are_no_filter_by_a_number() -> None:
     weeks = "SUM(date_diff('day', DATE '2024-01-01', a.bought) // 7) AS n"
     assert admit(asked(ALONE.format(weeks, "")), room)
     assert only(asked(ALONE.format("SUM(a.seats // 7) AS n", "")), room).code == "literal_not_allowed"
+
+
+def test_a_union_of_fewer_than_the_rule_s_parties_is_no_sector() -> None:
+    """S43: what three others are met with is an overlap, though two of the owners stand side by side in it."""
+    rules = SECTOR.replace("parties: [observatoire]", "parties: {role: member}")
+    rules = rules.replace("[sector_statistics]", "[audience_overlap]").replace(
+        "analyses: [sector]", "analyses: [overlap]"
+    )
+    room = rulebook(*(declaration(owner, rules=rules) for owner in ("tnm", "francos", "musee", "opera")))
+    sides = union(("tnm", "francos"), "person, region")
+    met = "JOIN musee.visits AS m USING (person) JOIN opera.visits AS o USING (person)"
+    assert admit(asked(f"SELECT COUNT(*) AS n FROM ({sides}) AS t {met}"), room)  # noqa: S608
