@@ -444,7 +444,7 @@ SABOTAGES = (
     Sabotage("the declaration is not in the reuse key", REUSE, ", str(each.declaration)]", "]", KEY_TEST),
     Sabotage("the room is not in the reuse key", REUSE, "        room,\n", "", KEY_TEST),
     Sabotage("the lattice is not in the reuse key", REUSE, "        LATTICE_BITS,\n", "", KEY_TEST),
-    Sabotage("the mechanism is not in the reuse key", REUSE, "        _mechanisms(noise),\n", "", KEY_TEST),
+    Sabotage("the mechanism is not in the reuse key", REUSE, "        _mechanisms(plan, noise),\n", "", KEY_TEST),
     Sabotage("the bounds are not in the plan's digest", "cleanroom.query.plan", "self.statistics, self.bounds)", "self.statistics)", KEY_TEST),
     Sabotage("draws are weighted by their scale", "cleanroom.query.noise", "[1 / Fraction(scale) ** 2 for", "[1 / Fraction(scale) for",
         "test_combining:test_combined_noise_has_the_variance_that_was_paid_for"),
