@@ -1,9 +1,9 @@
 """Answer a relation by merging runs of rows that are sorted by person, without an SQL engine.
 
-Scans, filters on codes, unions, semi- and anti-joins on the person, and DISTINCT persons need nothing but one pass over
-sorted rows; most questions of a room are of these. What is not among them goes to the engine whole. Each step here
-looks at one row, or at the rows of one person, so the relations stay personal, as the engine's are; bounds are applied
-later, to whatever comes (`query.contribution`). Tests hold both ways equal on the same rooms.
+Scans, filters on codes, unions, joins, semi- and anti-joins on the person, and DISTINCT persons need nothing but one
+pass over sorted rows; most questions of a room are of these. What is not among them goes to the engine whole. Each step
+here looks at one row, or at the rows of one person, so the relations stay personal, as the engine's are; bounds are
+applied later, to whatever comes (`query.contribution`). Tests hold both ways equal on the same rooms.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from cleanroom.errors import InvariantBroken
 from cleanroom.query import algebra
 from cleanroom.query.algebra import Comparison, Predicate, Truth
 from cleanroom.query.backend import Codes, PersonRows
+from cleanroom.query.pairing import first_of_each, pairs
+from cleanroom.query.terms.evaluate import Values, evaluate
+from cleanroom.query.terms.language import Column, Compared, Integer, columns_of
 from cleanroom.storage.scan import CodeColumn
 
 if TYPE_CHECKING:
@@ -27,11 +30,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cleanroom.query.numbered import NumberedTable
+    from cleanroom.query.terms.language import Term
     from cleanroom.query.terms.types import Code
 
     Int64s = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
 
+_LARGEST_INTEGER: Final = 1 << 62
 _LARGEST_LIST: Final = 1 << 16
 """Codes between the least and the greatest of a set up to which membership is looked up, not searched."""
 
@@ -67,6 +72,12 @@ def merges(relation: algebra.Relation, is_text: Callable[[algebra.Scan, str], bo
             return not any(is_text(relation, name) for name in columns)
         case algebra.Select(source=source, predicate=predicate):
             return _decides(predicate) and merges(source, is_text)
+        case algebra.Project(source=source, terms=terms):
+            return all(_plain(term) for term in terms) and merges(source, is_text)
+        case algebra.Join(left=left, right=right, kind=algebra.JoinKind.INNER, condition=None):
+            return merges(left, is_text) and merges(right, is_text)
+        case algebra.FirstRows(source=source):
+            return merges(source, is_text)
         case (
             algebra.Semi(source=source, other=other, condition=condition)
             | algebra.Mark(source=source, other=other, condition=condition)
@@ -109,6 +120,23 @@ def runs(relation: algebra.Relation, tables: Mapping[algebra.Scan, NumberedTable
             if predicate is Truth.TRUE:
                 return Runs(found.ranks, found.starts, wanted)
             return _kept(Runs(found.ranks, found.starts, wanted), where(predicate, found))
+        case algebra.Project(source=source, terms=terms):
+            found = runs(source, tables)
+            return Runs(found.ranks, found.starts, tuple(_projected(term, found) for term in terms))
+        case algebra.Join(left=left, right=right):
+            found = runs(left, tables)
+            # A table joined with itself is read once.
+            other_side = found if left == right else runs(right, tables)
+            met_rows = pairs(found.ranks, found.starts, other_side.ranks, other_side.starts)
+            columns = [column.take(met_rows.left) for column in found.columns]
+            columns += [column.take(met_rows.right) for column in other_side.columns]
+            return Runs(met_rows.ranks, met_rows.starts, tuple(columns))
+        case algebra.FirstRows(source=source, most=most):
+            found = runs(source, tables)
+            first = first_of_each(found.starts, found.columns, most)
+            if first is None:
+                return found
+            return Runs(found.ranks, first[1], tuple(column.take(first[0]) for column in found.columns))
         case algebra.Semi(source=source, other=other, negated=negated):
             found, met = runs(source, tables), runs(other, tables).ranks
             return _of_persons(found, _among(found.ranks, met) != negated)
@@ -151,7 +179,11 @@ def where(predicate: Predicate, rows: Runs, *, wanted: bool = True) -> Bools:
         case algebra.CompareColumns(comparison=comparison, left=left, right=right):
             one, other = rows.columns[left], rows.columns[right]
             return _known(_known(_compared(comparison, one.values, other.values) == wanted, one), other)
-        case algebra.TextIn() | algebra.Holds():
+        case algebra.Holds(term=term):
+            found = evaluate(term, {place: _values(rows.columns[place]) for place in columns_of(term)}, rows.rows)
+            held: Bools = (found.data.astype(np.bool_) == wanted) & found.present
+            return held
+        case algebra.TextIn():
             raise InvariantBroken("this predicate is for the engine")
     assert_never(predicate)
 
@@ -162,10 +194,32 @@ def _decides(predicate: Predicate) -> bool:
             return all(_decides(item) for item in items)
         case algebra.Not(item=item):
             return _decides(item)
+        case algebra.Holds(term=Compared(left=left, right=right)):
+            return _plain(left) and _plain(right)
         case algebra.TextIn() | algebra.Holds():
             return False
         case _:
             return True
+
+
+def _plain(term: Term) -> bool:
+    """Return whether a term is a column or a number that 64 bits hold with room to spare."""
+    return isinstance(term, Column) or (isinstance(term, Integer) and abs(term.value) < _LARGEST_INTEGER)
+
+
+def _projected(term: Term, rows: Runs) -> CodeColumn:
+    match term:
+        case Column(index=index):
+            return rows.columns[index]
+        case Integer(value=value):
+            return CodeColumn(np.full(rows.rows, value, dtype=np.int64), None)
+        case _:
+            raise InvariantBroken("this term is for the engine")
+
+
+def _values(column: CodeColumn) -> Values:
+    present = np.ones(len(column.values), dtype=np.bool_) if column.present is None else column.present
+    return Values(column.values, present)
 
 
 def _known(holds: Bools, column: CodeColumn) -> Bools:

@@ -30,6 +30,7 @@ CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage
 CELLS, CLIPPING, BOUND = "cleanroom.query.row_cells", "cleanroom.query.clipping", "cleanroom.query.bound"
 PRICING, MECHANISMS, QUANTILES = "cleanroom.query.pricing", "cleanroom.query.mechanisms", "cleanroom.query.quantiles"
 UNKNOWN, RUNS, MERGING = "cleanroom.query.unknown_keys", "cleanroom.storage.token_runs", "cleanroom.query.merging"
+PAIRING = "cleanroom.query.pairing"
 REUSE, CANONICAL = "cleanroom.query.reuse", "cleanroom.query.canonical"
 CONSISTENT = "cleanroom.query.consistent"
 KEY_TEST = "test_combining:test_everything_that_changes_a_number_is_in_the_key"
@@ -243,6 +244,10 @@ SABOTAGES = (
         "test_merging:test_a_predicate_is_true_false_or_neither"),
     Sabotage("merged anti-join is a semi-join", MERGING, "_among(found.ranks, met) != negated", "_among(found.ranks, met)", PLAIN, (NOT_IN,)),
     Sabotage("merged rows of a person apart", MERGING, "order = np.argsort(ranks, kind=\"stable\")", "order = np.arange(len(ranks))", PLAIN, (UNION,)),
+    Sabotage("merged pairs of two persons", PAIRING, "other_ranks[at] != ranks[person]", "other_ranks[at] < ranks[person]",
+        "test_pairing:test_rows_of_a_person_meet_rows_of_that_person"),
+    Sabotage("merged cut in the order that rows came", PAIRING, "return order[kept], fewer", "return kept, fewer",
+        "test_pairing:test_a_person_keeps_the_first_rows_in_the_order_of_all_columns"),
     Sabotage("merged rows given to the next person", MERGING, "begins[persons] = before", "begins[persons] = count", PLAIN, (NOT_EQUAL,)),
     Sabotage("tokens merged on 64 bits", RUNS, " or merged[size - 1, 1] != low:", ":",
         "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("a.seats", 2)),
