@@ -53,9 +53,6 @@ class Arm:
 
 APPROXIMATE: Final = Arm(False, (("defaults", "room, defaults"), ("auto", "room, `auto`")))
 PURE: Final = Arm(True, (("pure", "room, pure table"), ("pure, auto", "room, pure table, `auto`")))
-SINGLE: Final = {"Q1", "Q2", "Q6", "Q7"}
-"""Questions for one number, whose error is as uncertain as it is large."""
-
 ASKED: Final = {
     "Q1": ("rows", ""),
     "Q2": ("distinct persons", ""),
@@ -104,7 +101,8 @@ METHOD: Final = """\
 mean over cells of the absolute difference from the *whole* truth, in the answer's unit, so that what bounds cut off counts; the mean of
 {runs} releases of the room with `auto`, ten times as many without, fewer of the peers'. Everybody spends ε 1 on each question, asked alone, by their own accounting:
 smartnoise-sql is asked for less where its own report says that a question costs more. The peers get bounds that are usual for such data, the same for all: ten
-rows of a person, two regions. *Level* is what two standard errors of the difference do not tell apart. Machine's load while this ran: {load}.
+rows of a person, two regions. *Level* is what two standard errors of the difference do not tell apart. A median is one of at most 1 024 public candidates,
+here 25 cents apart: that is the error of Q6. Machine's load while this ran: {load}.
 
 Each peer is compared under the guarantee that it gives. A pure ε (δ = 0) says more than (ε, δ), and is what one number asked alone is best at: Laplace noise of
 scale 1/ε errs by 1 at ε 1, a Gaussian that is (1, 1e-7) by 4. But Laplace noise of that scale costs 25 times as much of an account that adds up as the room's does
@@ -191,9 +189,9 @@ def _reading(found: Measured, peers: list[str], arm: Arm) -> list[str]:
         )
         least, variant, who = min(others)
         ours = found.errors["room", how, question]
-        unsure = math.hypot(
-            _standard_error(ours, ours, question), _standard_error(found.errors[who, variant, question], ours, question)
-        )
+        known = (stdev(runs) for (*_, asked), runs in found.errors.items() if asked == question and len(runs) > 2)
+        alike = max(known, default=0.0)
+        unsure = math.hypot(_standard_error(ours, alike), _standard_error(found.errors[who, variant, question], alike))
         kind = level if abs(mine - least) <= 2 * unsure else ahead if mine < least else behind
         kind.append((question, mine, least, who))
     lines = [f"The room errs least on {_listed(ahead)}."]
@@ -206,10 +204,9 @@ def _reading(found: Measured, peers: list[str], arm: Arm) -> list[str]:
     return [*(f"- {line}" for line in lines), ""]
 
 
-def _standard_error(errors: list[float], ours: list[float], question: str) -> float:
-    """Return the standard error of a mean error; of fewer than three runs as if they varied as ours, or by all."""
-    spread = stdev(errors) if len(errors) > 2 else max(stdev(ours), fmean(errors) if question in SINGLE else 0.0)
-    return spread / math.sqrt(len(errors))
+def _standard_error(errors: list[float], alike: float) -> float:
+    """Return the standard error of a mean error; of fewer than three runs as if they varied as anybody's most do."""
+    return (stdev(errors) if len(errors) > 2 else alike) / math.sqrt(len(errors))
 
 
 def _composed(found: Measured, peers: list[str]) -> list[str]:
@@ -232,7 +229,8 @@ def _added_up(found: Measured) -> list[str]:
         "",
         "`--consistent` adjusts the cells of ROLLUP, CUBE or GROUPING SETS by least squares so that they add up to their totals, for nothing, as labelled post-processing",
         "(`cleanroom/query/consistent.py`). Rows by region and discipline, their totals, the same draws both ways. What it wins in noise is little, most where a total has",
-        "few cells; it is for tables that must add up. Where bounds cut (second part), they cut totals more than cells, and adding up moves totals towards their cells.",
+        "few cells; it is for tables that must add up. Where bounds cut (second part), they cut totals more than cells, and adding up shares that bias out between them: use it where",
+        "bounds cut little.",
         "",
         _row(["bounds", "numbers", "as drawn", "adding up"]),
         _row(["---", "---", "---:", "---:"]),
