@@ -7,14 +7,30 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlglot
 from rooms import bind
+from sqlglot import exp
 from test_gate import ROOM_RULES, declaration
 
 from cleanroom.errors import Refusal, Refused
 from cleanroom.identifiers import TableName
-from cleanroom.query.algebra import Arm, Distinct, Persons, Relation, Scan, Select, Semi, Truth, UnionAll, Window
+from cleanroom.query.algebra import (
+    Arm,
+    Distinct,
+    Persons,
+    Project,
+    Relation,
+    Scan,
+    Select,
+    Semi,
+    Truth,
+    UnionAll,
+    Window,
+)
+from cleanroom.query.binding.personal import Personal
+from cleanroom.query.binding.sets import _arm, _arms, _recoded
 from cleanroom.query.person_rows import WindowFunction, WindowName
-from cleanroom.query.terms.language import AllOf, AnyOf, Column, Compared, Comparing, Missing
+from cleanroom.query.terms.language import AllOf, AnyOf, Column, Compared, Comparing, LookUp, Missing
 
 CATALOGS = {table: each.catalog for table, each in ROOM_RULES.declarations.items()}
 TNM, FRANCOS, MUSEE, OPERA = (
@@ -197,4 +213,81 @@ def test_released_numbers_are_not_united_with_persons() -> None:
         reason = refused(sql)
         assert reason.code == "release_in_personal"
         assert reason.hint is not None
-    assert refused(f"{TNM} UNION ALL BY NAME {numbers}").code in {"not_admitted", "release_in_personal"}
+    for sql in (f"{TNM} UNION ALL BY NAME {numbers}", f"{numbers} UNION ALL BY NAME {numbers}"):
+        assert refused(sql).code == "not_admitted"
+
+
+def test_chains_are_read_from_left_to_right_and_no_further_than_they_reach() -> None:
+    """Brackets of the same operation are its own; a name, an order, a WITH or another operation are not."""
+
+    def arms(sql: str) -> list[str]:
+        node = sqlglot.parse_one(sql, dialect="duckdb")
+        assert isinstance(node, exp.SetOperation)
+        return [each.sql(dialect="duckdb") for each in _arms(node)]  # type: ignore[arg-type]
+
+    a, b, c = (f"SELECT {name}" for name in "abc")
+    for union in ("UNION", "UNION ALL", "INTERSECT"):
+        assert arms(f"{a} {union} {b} {union} {c}") == [a, b, c]
+        assert arms(f"({a} {union} {b}) {union} {c}") == [a, b, c]
+        assert arms(f"{a} {union} (({b} {union} {c}))") == [a, b, c]
+    assert arms(f"{a} EXCEPT {b} EXCEPT {c}") == [a, b, c]
+    assert len(arms(f"{a} EXCEPT ({b} EXCEPT {c})")) == 2
+    assert len(arms(f"({a} EXCEPT {b}) EXCEPT ({b} EXCEPT {c})")) == 3
+    for inner in (f"{b} UNION ALL {c}", f"{b} EXCEPT {c}", f"{b} UNION {c} ORDER BY 1", f"{b} UNION {c} LIMIT 3"):
+        assert len(arms(f"{a} UNION ({inner})")) == 2
+    assert len(arms(f"{a} UNION (WITH t AS ({c}) {b} UNION {c})")) == 2
+    assert len(arms(f"{a} UNION (SELECT b FROM ({b} UNION {c}) AS t)")) == 2
+
+
+def test_columns_of_union_by_name_stand_where_the_first_arm_has_them() -> None:
+    pairs = "SELECT {} FROM ({}) AS t GROUP BY 1"
+    arms = ("SELECT person, region, seats FROM tnm.visits", "SELECT seats, person, region FROM francos.visits")
+    sides = " UNION ALL BY NAME ".join(arms)
+    for column in ("region", "seats"):
+        (plan,) = bind(pairs.format(f"{column}, COUNT(*) AS n", sides), None, CATALOGS).releases
+        assert united(plan.relation)[0] == {scan("tnm", column), scan("francos", column)}
+    unnamed = "SELECT person, region FROM tnm.visits UNION ALL BY NAME SELECT region FROM francos.visits"
+    reason = refused(unnamed)
+    assert (reason.code, "same names of columns" in reason.message.en) == ("set_operation", True)
+    assert "des branches aux mêmes noms de colonnes" in reason.message.fr
+
+
+def test_the_first_arm_names_the_columns() -> None:
+    arms = f"{TNM} UNION ALL SELECT person, region AS place FROM francos.visits"
+    (plan,) = bind(f"SELECT region, COUNT(*) AS n FROM ({arms}) AS t GROUP BY region", None, CATALOGS).releases
+    assert united(plan.relation)[0] == {scan("tnm"), scan("francos")}
+    with pytest.raises(Refused):
+        bind(f"SELECT place, COUNT(*) AS n FROM ({arms}) AS t GROUP BY place", None, CATALOGS)
+
+
+def test_the_number_of_the_column_is_named() -> None:
+    sides = ("SELECT person, region, seats FROM tnm.visits", "SELECT person, region, discipline FROM francos.visits")
+    reason = refused(" UNION ALL ".join(sides))
+    assert (reason.code, "2" in reason.message.en) == ("union_types", True)
+
+
+def test_three_meetings_of_rows_as_often_as_they_are_left_are_numbered_once() -> None:
+    inner = Semi(numbered(scan("tnm")), numbered(scan("francos")), False, BOTH)
+    assert relation(f"{TNM} INTERSECT ALL {FRANCOS} INTERSECT ALL {MUSEE}") == counted(
+        Semi(inner, numbered(scan("musee")), False, BOTH)
+    )
+
+
+def test_an_arm_is_recoded_in_the_open_or_it_is_a_relation_of_its_own() -> None:
+    """S43: only each column in its own place, or a category's codes by others that are all there."""
+    two = scan("tnm", "region", "discipline")
+    recoded = LookUp(Column(1), 0, (1, 0))
+    assert _arm(two) == Arm(two, (None, None))
+    assert _arm(Project(two, (Column(0), recoded))) == Arm(two, (None, (1, 0)))
+    for terms in (
+        (Column(1), Column(0)),
+        (Column(0), LookUp(Column(1), 1, (1, 0))),
+        (Column(0), LookUp(Column(1), 0, (1, None))),
+        (Column(0), LookUp(Column(0), 0, (1, 0))),
+        (Column(0), Missing(Column(1))),
+    ):
+        assert _arm(Project(two, terms)) == Arm(Project(two, terms), (None, None))
+    fewer = Project(two, (Column(0),))
+    assert _arm(fewer) == Arm(fewer, (None,))
+    assert _recoded(Personal(two, (), (), None, None), [Column(0), Column(1)]) is two
+    assert _recoded(Personal(two, (), (), None, None), [Column(1), Column(0)]) == Project(two, (Column(1), Column(0)))
