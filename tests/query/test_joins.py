@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from rooms import bind
-from test_gate import ROOM_RULES
+from test_gate import ROOM_RULES, declaration
 
 from cleanroom.errors import Refusal, Refused
 from cleanroom.identifiers import TableName
@@ -173,3 +173,58 @@ def test_what_does_not_meet_on_the_unit_is_refused(source: str, code: str) -> No
         assert refusal.hint is not None
     for kind in ("SEMI", "ANTI"):
         assert reason(f"{A} {kind} JOIN {B} ON a.seats = b.seats", FIRST)[0] == "join_without_unit"
+
+
+def present(at: int) -> Choice:
+    return Choice(((Column(at), Flag(value=True)),), Flag(value=False))
+
+
+@pytest.mark.parametrize(
+    ("sides", "unit", "at"),
+    [
+        (f"{A} LEFT JOIN {B} USING (person)", "b", 1),
+        (f"{A} RIGHT JOIN {B} USING (person)", "a", 1),
+        # Printed with francos on the left: it is there where column 1 says so, tnm where column 2 does.
+        (f"{A} FULL JOIN {B} USING (person)", "a", 2),
+        (f"{A} FULL JOIN {B} USING (person)", "b", 1),
+        (f"{A} LEFT JOIN {B} USING (person)", "a", None),
+        (f"{A} RIGHT JOIN {B} USING (person)", "b", None),
+        (f"{A} JOIN {B} USING (person)", "a", None),
+    ],
+)
+def test_a_unit_counts_where_its_source_is_there(sides: str, unit: str, at: int | None) -> None:
+    """S14: one u stands beside every row; the unit of a side that may be absent is not equal to anything there."""
+    x = "b" if "RIGHT" in sides else "a"
+    outputs = f"person, {x}.region AS x, c.region AS y"
+    found = relation(f"{sides} JOIN musee.visits AS c ON {unit}.person = c.person", outputs)
+    conditions = []
+    waiting = [found]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Join):
+            conditions.append(each.condition)
+            waiting += [each.left, each.right]
+        elif isinstance(each, Select | FirstRows):
+            waiting.append(each.source)
+    assert conditions[0] == (None if at is None else present(at))
+    assert conditions[1:] == [None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "nullable"),
+    [
+        ("JOIN", (False, False)),
+        ("LEFT JOIN", (False, True)),
+        ("RIGHT JOIN", (True, False)),
+        ("FULL JOIN", (True, True)),
+    ],
+)
+def test_a_side_that_may_be_absent_has_nulls(kind: str, nullable: tuple[bool, bool]) -> None:
+    declared = [declaration(owner, nullable="false").catalog for owner in ("tnm", "francos")]
+    catalogs = {each.table: each for each in declared}
+    rows = f"SELECT {PAIR} FROM {A} {kind} {B} USING (person)"
+    found = []
+    for key in ("x", "y"):
+        (plan,) = bind(f"SELECT {key}, COUNT(*) AS n FROM ({rows}) AS t GROUP BY {key}", None, catalogs).releases
+        found += [each.nullable for each in plan.keys]
+    assert tuple(found) == nullable

@@ -30,6 +30,7 @@ from cleanroom.query.algebra import (
 from cleanroom.query.binding.personal import Personal
 from cleanroom.query.binding.sets import _arm, _arms, _recoded
 from cleanroom.query.person_rows import WindowFunction, WindowName
+from cleanroom.query.statistics import Sum
 from cleanroom.query.terms.language import AllOf, AnyOf, Column, Compared, Comparing, LookUp, Missing
 
 CATALOGS = {table: each.catalog for table, each in ROOM_RULES.declarations.items()}
@@ -291,3 +292,16 @@ def test_an_arm_is_recoded_in_the_open_or_it_is_a_relation_of_its_own() -> None:
     assert _arm(fewer) == Arm(fewer, (None,))
     assert _recoded(Personal(two, (), (), None, None), [Column(0), Column(1)]) is two
     assert _recoded(Personal(two, (), (), None, None), [Column(1), Column(0)]) == Project(two, (Column(1), Column(0)))
+
+
+@pytest.mark.parametrize("union", ["UNION ALL", "UNION ALL BY NAME"])
+def test_bounds_of_a_union_are_those_of_every_arm(union: str) -> None:
+    """S29: whoever's rows have the wider bounds, first or second."""
+    wider = declaration("francos", seats="-3, 20").catalog
+    made = {**CATALOGS, wider.table: wider}
+    arms = [f"SELECT person, seats FROM {owner}.visits" for owner in ("tnm", "francos")]
+    for order in (1, -1):
+        (plan,) = bind(f"SELECT SUM(seats) AS s FROM ({f' {union} '.join(arms[::order])}) AS t", None, made).releases
+        (statistic,) = plan.statistics
+        assert isinstance(statistic, Sum)
+        assert (statistic.lower, statistic.upper) == (-3, 20)
