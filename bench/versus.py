@@ -139,7 +139,7 @@ def _ask_peer(
             return
         if waiting and waiting[0] == first:
             # Not even the first one of those that were left.
-            found.why_not[name, first] = f"not done after {seconds} s"
+            found.why_not[name, first] = f"not done after {seconds} s, or ended without an answer"
             waiting.remove(first)
 
 
