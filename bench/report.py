@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
+from bench.aims import aims_section
 from bench.data import MEMBERS, MOST_ROWS, bench_data
 from bench.house import MAX_GROUPS, MAX_ROWS
 from bench.log_report import log_section
@@ -39,6 +40,7 @@ def render(found: Found, before: str = "") -> str:
     parts = [
         _head(found),
         *(_questions(found, each) for each in found.sized),
+        aims_section(found.sized[-1]) if found.sized else "",
         versus_section(found) if found.versus else _kept(before, "Beside other libraries"),
         scale_section(found) if found.linear else _kept(before, "Scale"),
         _uploads(found) if found.uploads else _kept(before, "Upload"),
