@@ -228,3 +228,18 @@ def test_a_side_that_may_be_absent_has_nulls(kind: str, nullable: tuple[bool, bo
         (plan,) = bind(f"SELECT {key}, COUNT(*) AS n FROM ({rows}) AS t GROUP BY {key}", None, catalogs).releases
         found += [each.nullable for each in plan.keys]
     assert tuple(found) == nullable
+
+
+@pytest.mark.parametrize("kind", ["SEMI", "ANTI"])
+def test_what_has_met_and_gone_links_nobody_else(kind: str) -> None:
+    """S15: the place of a source that only decided on rows is the next one's, which must meet the unit itself."""
+    outputs = "person, a.region AS x, c.region AS y"
+    rows = f"{A} {kind} JOIN {B} USING (person)"
+    for joined in (
+        "JOIN musee.visits AS c ON TRUE",
+        ", musee.visits AS c",
+        "JOIN musee.visits AS c ON a.seats = c.seats",
+    ):
+        assert reason(f"{rows} {joined}", outputs)[0] == "join_without_unit"
+    met = relation(f"{rows} JOIN musee.visits AS c USING (person)", outputs)
+    assert met == relation(f"{rows}, musee.visits AS c WHERE a.person = c.person", outputs)
