@@ -258,6 +258,9 @@ def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refu
             hint = HINTS.get(type(node))
             reasons.append(refusal("not_admitted", place, hint=hint, what=_construct(text, node, starts)))
             continue
+        if isinstance(node, exp.Select) and not node.expressions:
+            # SELECT without any column is no SQL to the engine; sqlglot reads it all the same.
+            reasons.append(refusal("not_admitted", place, what="SELECT FROM"))
         if isinstance(node, (exp.Table, exp.Column)) and any(isinstance(part, str) for part in node.args.values()):
             # `..visits`: sqlglot puts the empty text for a name that is not there.
             reasons.append(refusal("not_admitted", place, what=".."))

@@ -374,6 +374,8 @@ def test_a_vector_s_entries_are_limited_too() -> None:
         ("SELECT COUNT(*) AS n FROM tnm.visits USING SAMPLE 10", "TABLESAMPLE"),
         ("SELECT APPROX_COUNT_DISTINCT(person) AS n FROM tnm.visits", "APPROX_COUNT_DISTINCT"),
         ("SELECT LIST(person) AS n FROM tnm.visits", "LIST"),
+        ("SELECT FROM tnm.visits GROUP BY (region, seats)", "SELECT FROM"),
+        ("SELECT COUNT(*) AS n FROM (SELECT FROM tnm.visits) AS t", "SELECT FROM"),
         ("SELECT * EXCLUDE (person) FROM tnm.visits", "* EXCLUDE"),
         ("SELECT COUNT(*) AS n FROM tnm.visits POSITIONAL JOIN francos.visits", "POSITIONAL JOIN"),
     ],
