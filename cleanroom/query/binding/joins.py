@@ -266,7 +266,7 @@ class Joiner:
 
     def _public(self, item: Item, table: ReferenceCatalog, side: str, kind: str, node: exp.Join) -> None:
         """Join a public table, on anything but the unit (S19)."""
-        if side not in {"", "LEFT"} or kind in {"SEMI", "ANTI"} or node.args.get("method"):
+        if side not in {"", "LEFT"} or kind in {"SEMI", "ANTI"}:
             self.asking.stop(
                 "not_admitted",
                 node,
