@@ -388,3 +388,12 @@ def test_what_is_not_admitted_is_called_as_it_was_written(sql: str, what: str) -
 @pytest.mark.parametrize("sql", ["SELECT 1 AS one", "SELECT name FROM (SELECT 'a' AS name) AS t"])
 def test_a_question_about_nobody_says_so(sql: str) -> None:
     assert [each.code for each in reasons(sql).refusals] == ["no_people"]
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["COALESCE(b.person, b.person) = b.person", "COALESCE(b.person, b.person) = b.person AND b.seats > 0"],
+)
+def test_a_coalesce_of_one_source_joins_no_other(where: str) -> None:
+    found = reasons(f"SELECT COUNT(*) AS n FROM tnm.visits AS a, francos.visits AS b WHERE {where}")
+    assert "join_without_unit" in {each.code for each in found.refusals}

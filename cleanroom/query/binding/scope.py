@@ -178,6 +178,9 @@ class RowScope:
         with_unit = [source for source in others if source.unit is not None]
         if any(source is self.arriving for source in named):
             return None
+        if named[0] is not None and named[0].present is None:
+            # The first is there in every row, so it is meant alone: the other sources may not have met it yet.
+            return UnitName(named[0], outer=False)
         sure = any(source is None or source.present is None for source in named)
         if sure or all(any(source is each for each in named) for source in with_unit):
             return UnitName(None, outer=False)
