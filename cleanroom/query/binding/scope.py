@@ -11,7 +11,7 @@ from cleanroom.errors import Refusal
 from cleanroom.identifiers import fold
 from cleanroom.query.binding.asking import Asking, near
 from cleanroom.query.terms.conditional import coalesce
-from cleanroom.query.terms.language import Column, Flag
+from cleanroom.query.terms.language import Column, Flag, columns_of
 from cleanroom.query.terms.typed import Constant, Typed
 from cleanroom.query.terms.types import BooleanType
 
@@ -47,6 +47,7 @@ class RowScope:
         nested: binds EXISTS, IN (SELECT …) and scalar subqueries in a term.
         instead: what stands for a whole node: aggregates, keys and windows of a grouped SELECT; None binds it itself.
         grouped: whether terms are over groups, so that nothing of a single row may stand in them.
+        alone: whether a term here must not look at columns of the SELECT around: it would stand where these are not.
         arriving: the source that a join brings in, while its ON is bound: whether it is there says nothing of the rest.
         aliases: labels of the same SELECT that terms may use; a column of that name comes first, as in DuckDB.
         meanings: what labels were found to mean, so that each is bound once however often it is used.
@@ -58,6 +59,7 @@ class RowScope:
     nested: Callable[[RowScope, exp.Expr], Typed | None] | None = None
     instead: Callable[[RowScope, exp.Expr], Typed | Constant | bool | None] | None = None
     grouped: bool = False
+    alone: bool = False
     arriving: Source | None = None
     aliases: Mapping[str, exp.Expr] = field(default_factory=dict)
     meanings: dict[str, Typed | Constant | None] = field(default_factory=dict)
@@ -150,6 +152,10 @@ class RowScope:
             return None
         if found is None:
             self._explain(node)
+            return None
+        if self.alone and columns_of(found.term) and max(columns_of(found.term)) >= OUTER:
+            self.refuse("correlated", node)
+            return None
         return found
 
     def unit(self, node: exp.Expr, *, quiet: bool = False) -> UnitName | None:

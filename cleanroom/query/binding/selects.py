@@ -118,7 +118,12 @@ class Selects:
         def scope_of(rows: Rows) -> RowScope:
             return RowScope(self.asking, rows, around, nested.term)
 
-        joiner = Joiner(self.asking, Rows.of(first.bound, first.label, first.owner), scope_of)
+        # A join's condition stands inside the subquery, where columns around it are not.
+        joiner = Joiner(
+            self.asking,
+            Rows.of(first.bound, first.label, first.owner),
+            lambda each: replace(scope_of(each), alone=True),
+        )
         for each in items[1:]:
             joiner.join(each)
         rows = joiner.rows

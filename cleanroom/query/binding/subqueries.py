@@ -162,7 +162,8 @@ class Subqueries:
             scope.refuse("set_operation", node, operation="IN (SELECT …)", shape=shape[0], shape_en=shape[1])
             return None
         unit = units[places[0]]
-        mine = [bind_scalar(each, scope) for each, found in zip(left.expressions, units, strict=True) if found is None]
+        alone = replace(scope, alone=True)
+        mine = [bind_scalar(each, alone) for each, found in zip(left.expressions, units, strict=True) if found is None]
         width = len(scope.rows.columns)
         theirs = [replace(each, term=Column(width + at)) for at, each in enumerate(other.columns)]
         if unit is None or unit.outer:
@@ -186,7 +187,7 @@ class Subqueries:
         ):
             scope.refuse("correlated", node, _IN_HINT)
             return None
-        mine = bind_scalar(node.this, scope)
+        mine = bind_scalar(node.this, replace(scope, alone=True))
         inner = self._inner(scope, query)
         if inner is None or mine is None:
             return None
@@ -234,7 +235,7 @@ class Subqueries:
         # Which rows are there does not depend on DISTINCT, ORDER BY, or a LIMIT of one or more.
         limit = node.args.get("limit")
         one = limit is None or (
-            isinstance(limit.expression, exp.Literal) and str(limit.expression.this) not in {"", "0"}
+            isinstance(limit.expression, exp.Literal) and str(limit.expression.this).strip("0").isdecimal()
         )
         plain = one and not any(node.args.get(part) for part in ("group", "having", "offset", "qualify"))
         if not plain or self.selects.aggregates(node):
@@ -254,9 +255,10 @@ class Subqueries:
 
     def _group_exists(self, scope: RowScope, node: exp.Select, mine: RowScope, units: list[Term]) -> Met | None:
         """Bind EXISTS (SELECT … WHERE unit = outer unit GROUP BY … HAVING …): a group of the same person's rows."""
-        if any(node.args.get(part) for part in ("limit", "offset", "qualify")):
+        if node.args["group"].args.get("all") or any(node.args.get(part) for part in ("limit", "offset", "qualify")):
             scope.refuse("correlated", node, _HINT)
             return None
+        mine = replace(mine, alone=True)
         keys: list[Typed] = []
         for each in node.args["group"].expressions:
             if mine.unit(each, quiet=True) is not None:
@@ -331,7 +333,9 @@ class Subqueries:
         if (
             not isinstance(select, exp.Select)
             or len(select.expressions) != 1
-            or any(select.args.get(part) for part in ("group", "having", "distinct", "order", "limit", "offset"))
+            or any(
+                select.args.get(part) for part in ("group", "having", "distinct", "order", "limit", "offset", "qualify")
+            )
             or not self.selects.aggregates(select)
         ):
             scope.refuse("correlated", node, _HINT)
@@ -343,7 +347,7 @@ class Subqueries:
         if correlated:
             scope.refuse("correlated", node, _HINT)
             return None
-        grouped = self.selects.grouping(mine.rows, [], mine)
+        grouped = self.selects.grouping(mine.rows, [], replace(mine, alone=True))
         value = grouped.output(select.expressions[0])
         relation = grouped.relation()
         if value is None:
