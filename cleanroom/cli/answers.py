@@ -42,7 +42,7 @@ def answer_lines(console: Console, answer: Answer, table: Table) -> list[str]:
     numeric = {at for at, name in enumerate(shown) if name in values or _are_numbers(table, name)}
     lines = [*grid(shown, rows, right=numeric), ""]
     if answer.suppressed:
-        lines += _withheld(console, answer.suppressed, len(table.rows))
+        lines += _withheld(console, answer.suppressed)
     if values:
         lines += console.wrapped(
             "± : la marge d'erreur, 19 fois sur 20, du seul bruit ajouté pour protéger les personnes ; ni les erreurs "
@@ -138,12 +138,13 @@ def note_lines(console: Console, notes: Sequence[Bilingual]) -> list[str]:
     return [line for note in notes for line in console.wrapped(f"· {note.fr}", f"· {note.en}", indent="  ")]
 
 
-def _withheld(console: Console, suppressed: int, cells: int) -> list[str]:
-    count, whole = (figures.number(each, 0, console.language) for each in (suppressed, cells))
+def _withheld(console: Console, suppressed: int) -> list[str]:
+    """Say how many cells of what was released are withheld; the answer may show fewer rows, or others."""
+    count = figures.number(suppressed, 0, console.language)
     return console.wrapped(
-        f"Cases retenues : {count} sur {whole}. Leur nombre de personnes, bruit compris, est sous le seuil que fixent "
+        f"Cases retenues : {count}. Leur nombre de personnes, bruit compris, est sous le seuil que fixent "
         "les propriétaires.",
-        f"Cells withheld: {count} of {whole}. Their number of persons, noise included, is below the threshold that the "
+        f"Cells withheld: {count}. Their number of persons, noise included, is below the threshold that the "
         "owners set.",
     )
 

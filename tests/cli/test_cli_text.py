@@ -82,8 +82,8 @@ def test_an_answer_with_withheld_cells() -> None:
         "(sans valeur)     20 ± 55",
     ]
     assert english[2:5] == ["2025-01     1,234 ± 55", "2025-02       withheld", "(no value)     20 ± 55"]
-    assert any("Cases retenues : 1 sur 3" in line for line in french)
-    assert any("Cells withheld: 1 of 3" in line for line in english)
+    assert any("Cases retenues : 1. " in line for line in french)
+    assert any("Cells withheld: 1. " in line for line in english)
     assert "· au plus 10 lignes" in french
     assert "· at most 10 rows" in english
     assert re.split(r" {2,}", french[-1]) == ["toute la salle", "0,654", f"99,7{THIN}%"]
