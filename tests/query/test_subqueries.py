@@ -163,6 +163,9 @@ ONE ⇒ (SELECT MAX(m.seats) FROM musee.visits AS m WHERE m.person = a.person) I
 ONE ⇒ ((SELECT MAX(m.seats) FROM musee.visits AS m WHERE m.person = a.person), person) IN (SELECT o.seats, o.person FROM opera.visits AS o) ⇒ (LEFT(tnm, GroupPerson(musee, (), (PersonAggregate(GREATEST, #3, -, (), 1))) | -) ⋉ opera[TRUE](3,) | #6 = #8)
 ONE ⇒ EXISTS (SELECT 1 FROM opera.visits AS o WHERE o.person = a.person AND o.seats = (SELECT MAX(m.seats) FROM musee.visits AS m WHERE m.person = o.person) AND o.seats < a.seats) ⇒ (tnm ⋉ LEFT(opera, GroupPerson(musee, (), (PersonAggregate(GREATEST, #3, -, (), 1))) | -)[Holds(#3 = #6)](8) | #9 < #3)
 ONE ⇒ seats IN (SELECT (SELECT MAX(m.seats) FROM musee.visits AS m WHERE m.person = o.person) FROM opera.visits AS o WHERE o.person = a.person) ⇒ (tnm ⋉ LEFT(opera, GroupPerson(musee, (), (PersonAggregate(GREATEST, #3, -, (), 1))) | -) | #3 = #12)
+LEFT ⇒ EXISTS (SELECT 1 FROM (SELECT person AS p, seats FROM opera.visits) AS o WHERE o.p = person) ⇒ (LEFT(tnm, francos | -) ⋉ opera[TRUE](3,) | -)
+ONE ⇒ EXISTS (SELECT 1 FROM musee.visits AS m JOIN cirque.visits AS c USING (person) WHERE person = a.person) ⇒ (tnm ⋉ INNER(musee, cirque | -) | -)
+ONE ⇒ EXISTS (SELECT 1 FROM musee.visits AS m WHERE m.person = a.person AND m.region = a.region) ⇒ (tnm ⋉ musee | #6 = #0)
     """
 )
 TERMS = table(
@@ -186,6 +189,7 @@ ONE ⇒ (SELECT MAX(m.seats) FROM musee.visits AS m WHERE m.person = a.person) I
 ONE ⇒ region IN (SELECT region FROM opera.visits AS o WHERE o.person = a.person) ⇒ Project(mark(mark(tnm, opera | #0 = #6), opera | case(not(#0 = #6): FALSE; TRUE)), (case(#6: TRUE; #7: NULL; FALSE))) ⇒ BooleanType(True) @ region IN
 OPERA ⇒ region IN (SELECT o.region FROM opera.visits AS o WHERE o.person = a.person AND o.amount < a.amount AND o.seats < 4) ⇒ Project(mark(mark(opera, opera[InRange(3, -, 3)](6) | (#10 < #4) & (#0 = #6)), opera[InRange(3, -, 3)](6) | (#10 < #4) & (case(not(#0 = #6): FALSE; TRUE))), (case(#6: TRUE; #7: NULL; FALSE))) ⇒ BooleanType(True) @ region IN
 FULL ⇒ COALESCE(a.person, b.person) IN (SELECT person FROM opera.visits) ⇒ mark(FULL(tnm, francos | -), opera[TRUE](0) | -)[TRUE](14,) ⇒ BooleanType(False) @ COALESCE(a.person, b.person)
+ONE ⇒ (WITH z AS (SELECT person FROM opera.visits) SELECT COUNT(*) FROM z WHERE z.person = a.person) ⇒ Project(LEFT(tnm, GroupPerson(opera[TRUE](0), (), (PersonAggregate(COUNT_ROWS, -, -, (), 1))) | -), (case(#7: #6; Integer(0)))) ⇒ NumberType(1, 0, 50, False, 0, 5, -) @ z AS
     """
 )
 REFUSED = table(
@@ -288,6 +292,8 @@ seats IN (SELECT m.person FROM musee.visits AS m WHERE m.person = a.person ) ⇒
 seats IN (SELECT * FROM musee.visits AS m WHERE m.person = a.person ) ⇒ not_admitted @ * FROM
 seats IN (SELECT m.seats FROM musee.visits AS m) ⇒ join_without_unit @ m.seats FROM | EXISTS
 seats IN (SELECT m.seats FROM nobody.visits AS m) OR seats = 1 ⇒ unknown_name @ nobody.visits AS | other
+(person, seats) IN (SELECT COUNT(*), COUNT(DISTINCT person) FROM musee.visits) ⇒ set_operation @ person, seats)
+EXISTS (SELECT 1 FROM musee.visits AS m WHERE m.person = a.person GROUP BY a.region) ⇒ correlated @ a.region)
     """
 )
 REFUSED_TERMS = table(
