@@ -93,13 +93,18 @@ def _own(node: exp.Expr) -> list[exp.Window]:
 
 
 def _groups(select: exp.Select) -> None:
-    """Write GROUP BY (a, b) as GROUP BY a, b; GROUP BY () is one group of all rows."""
+    """Write GROUP BY (a, b) as GROUP BY a, b; GROUP BY () is one group of all rows, as an aggregate alone has it.
+
+    Without an aggregate it stays, to be refused: it makes a row of none, which EXISTS would see.
+    """
     group = select.args.get("group")
     if group is None or not any(isinstance(each, exp.Tuple) for each in group.expressions):
         return
     flat: list[exp.Expr] = []
     for each in group.expressions:
         flat += each.expressions if isinstance(each, exp.Tuple) else [each]
+    if not flat and not any(each.find(exp.AggFunc) for each in select.expressions):
+        return
     group.set("expressions", flat)
     if not _given(group):
         select.set("group", None)

@@ -375,6 +375,12 @@ def test_a_vector_s_entries_are_limited_too() -> None:
         ("SELECT APPROX_COUNT_DISTINCT(person) AS n FROM tnm.visits", "APPROX_COUNT_DISTINCT"),
         ("SELECT LIST(person) AS n FROM tnm.visits", "LIST"),
         ("SELECT FROM tnm.visits GROUP BY (region, seats)", "SELECT FROM"),
+        # One row of none: EXISTS would always hold.
+        (
+            "SELECT COUNT(*) AS n FROM tnm.visits AS v WHERE EXISTS (SELECT 1 FROM francos.visits AS f"
+            " WHERE f.person = v.person GROUP BY ())",
+            "()",
+        ),
         ("SELECT COUNT(*) AS n FROM (SELECT FROM tnm.visits) AS t", "SELECT FROM"),
         ("SELECT * EXCLUDE (person) FROM tnm.visits", "* EXCLUDE"),
         ("SELECT COUNT(*) AS n FROM tnm.visits POSITIONAL JOIN francos.visits", "POSITIONAL JOIN"),

@@ -207,7 +207,9 @@ class _Binding:
         start = node.meta.get("start")
         call = written(self.scope.text).calls.get(int(start)) if start is not None else None
         shown = call.name.upper()[:40] if call is not None else None
-        if shown is None:
+        if isinstance(node, exp.Tuple):
+            shown = "(…)" if node.expressions else "()"
+        elif shown is None:
             shown = node.sql_names()[0] if isinstance(node, exp.Func) else type(node).__name__
         return refusal("not_admitted", self.scope.position(node), what=shown)
 
