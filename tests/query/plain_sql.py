@@ -214,5 +214,8 @@ def _alike(got: Any, wanted: Any, column: PublicColumn, off: float, *, neutral: 
         # The aggregate of nothing is the declared neutral value instead of NULL (S34).
         return got is None or (bool(column.behind) and (neutral or got == 0))
     if isinstance(wanted, float) and isinstance(got, float):
-        return math.isclose(got, wanted, rel_tol=1e-9, abs_tol=max(1e-9, 1.001 * off if column.behind else 0))
+        near = max(1e-9, 1.001 * off if column.behind else 0)
+        # A deviation is the root of a variance, which is what may be off.
+        squared = column.behind and abs(got * got - wanted * wanted) <= 1.001 * off
+        return bool(squared) or math.isclose(got, wanted, rel_tol=1e-9, abs_tol=near)
     return bool(got == wanted)

@@ -77,7 +77,7 @@ def check_held(rng: Random, number: int) -> None:
 
 
 @given(choices(), st.integers(0, ROOMS - 1))
-@settings(LIMITS, max_examples=500)
+@settings(LIMITS, max_examples=1_000)
 def test_nobody_moves_a_release_further_than_declared(rng: Random, number: int) -> None:
     check_held(rng, number)
 
@@ -124,7 +124,7 @@ def comparable(plan: QuestionPlan) -> bool:
 
 
 @given(choices(), st.integers(0, ROOMS - 1))
-@settings(LIMITS, max_examples=350)
+@settings(LIMITS, max_examples=2_000)
 def test_where_no_bound_binds_a_question_is_plain_sql(rng: Random, number: int) -> None:
     check_plain(rng, number)
 

@@ -26,7 +26,7 @@ from cleanroom.query.terms.typed import Typed
 from cleanroom.query.terms.types import BooleanType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cleanroom.query.binding.selects import Selects
     from cleanroom.query.binding.sources import Environment
@@ -105,6 +105,7 @@ class Subqueries:
         if met is None:
             return None
         rows = scope.rows
+        width = len(rows.columns)
         kind = BooleanType(nullable=False)
         (place,) = rows.add(algebra.Mark(rows.relation, met.relation, met.condition), Typed(Column(0), kind))
         if met.equal is None and met.known is None:
@@ -112,8 +113,10 @@ class Subqueries:
         if met.equal is None and met.known is not None:
             known = Choice(((met.known, Column(place)),), Flag(value=None))
             return Typed(known, BooleanType(nullable=True), position=scope.position(node))
-        # IN of values is NULL where it is not known: no equal one, and one that is not known to differ.
-        (maybe,) = rows.add(algebra.Mark(rows.relation, met.relation, met.unless_known), Typed(Column(0), kind))
+        # IN of values is NULL where it is not known: no equal one, and one that is not known to differ. The first mark
+        # stands before the other side's columns now.
+        beside = None if met.unless_known is None else rewritten(met.unless_known, _past(width))
+        (maybe,) = rows.add(algebra.Mark(rows.relation, met.relation, beside), Typed(Column(0), kind))
         yes, unknown = (Column(place), Flag(value=True)), (Column(maybe), Flag(None))
         found: Term = Choice((yes, unknown), Flag(value=False))
         if met.known is not None:
@@ -374,3 +377,8 @@ class Subqueries:
 def _across(term: Term, width: int) -> Term:
     """Return a term of both sides with the outer columns first: outer i stays i, inner j becomes width + j."""
     return rewritten(term, lambda place: Column(place - OUTER) if place >= OUTER else Column(place + width))
+
+
+def _past(width: int) -> Callable[[int], Term]:
+    """Return where columns are once one more stands after the first `width`."""
+    return lambda index: Column(index + (index >= width))
