@@ -121,8 +121,9 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     if not isinstance(tree, (exp.Select, exp.Union, exp.Intersect, exp.Except)):
         raise Refused((refusal("not_a_select"),))
     respelled(tree)
-    starts = _starts(text, tree)
-    reasons = tuple(dict.fromkeys((*_unlisted(text, tree, starts), *_nested(text, tree, starts))))
+    nodes = list(tree.walk())
+    starts = _starts(text, nodes)
+    reasons = tuple(dict.fromkeys((*_unlisted(text, nodes, starts), *_nested(text, nodes, starts))))
     if reasons:
         raise Refused(reasons)
     return ParsedQuery(text, tree, _bind(tree, parameters), starts)
@@ -134,13 +135,13 @@ _UNPRINTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CALL_BEFORE: Final = re.compile(r"([A-Za-z_]\w*)\s*\(\s*\Z", re.ASCII)
 
 
-def _starts(text: str, tree: exp.Expr) -> dict[int, int]:
-    """Return for each node of a tree the offset of the first token under it: one pass, leaves first.
+def _starts(text: str, nodes: Sequence[exp.Expr]) -> dict[int, int]:
+    """Return for each node, given from the root on, the offset of the first token under it: one pass, leaves first.
 
     Of some calls sqlglot keeps no place: theirs is the name before the bracket that their first argument follows.
     """
     starts: dict[int, int] = {}
-    for node in reversed(list(tree.walk())):
+    for node in reversed(nodes):
         own = [int(node.meta["start"])] if "start" in node.meta else []
         own += [starts[id(child)] for child in node.iter_expressions() if id(child) in starts]
         if own:
@@ -246,43 +247,45 @@ def _odd_character(text: str, offset: int) -> Refused:
     return Refused((refusal("odd_character", _position_at(text, offset), shown=f"U+{ord(text[offset]):04X}"),))
 
 
-def _unlisted(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refusal]:
+def _unlisted(text: str, nodes: Sequence[exp.Expr], starts: Mapping[int, int]) -> list[Refusal]:
+    def place() -> Position | None:
+        return _position_at(text, starts[id(node)]) if id(node) in starts else None
+
     reasons = []
     named: set[int] = set()  # what a refused argument holds is refused with it, once
-    for node in tree.walk():
+    for node in nodes:
         if id(node) in named:
             continue
-        place = _position_at(text, starts[id(node)]) if id(node) in starts else None
         known = ADMITTED.get(type(node))
         if known is None or (isinstance(node, exp.Anonymous) and str(node.this).lower() not in ADMITTED_NAMES):
             hint = HINTS.get(type(node))
-            reasons.append(refusal("not_admitted", place, hint=hint, what=_construct(text, node, starts)))
+            reasons.append(refusal("not_admitted", place(), hint=hint, what=_construct(text, node, starts)))
             continue
         if isinstance(node, exp.Select) and not node.expressions:
             # SELECT without any column is no SQL to the engine; sqlglot reads it all the same.
-            reasons.append(refusal("not_admitted", place, what="SELECT FROM"))
+            reasons.append(refusal("not_admitted", place(), what="SELECT FROM"))
         if isinstance(node, (exp.Table, exp.Column)) and any(isinstance(part, str) for part in node.args.values()):
             # `..visits`: sqlglot puts the empty text for a name that is not there.
-            reasons.append(refusal("not_admitted", place, what=".."))
+            reasons.append(refusal("not_admitted", place(), what=".."))
             continue
         for name, value in node.args.items():
             if name not in known and value not in (None, False, [], ()):
                 held = value if isinstance(value, list) else [value]
                 named.update(id(part) for each in held if isinstance(each, exp.Expr) for part in each.walk())
                 offsets = [starts[id(each)] for each in held if id(each) in starts]
-                there = _position_at(text, min(offsets)) if offsets else place
+                there = _position_at(text, min(offsets)) if offsets else place()
                 reasons.append(refusal("not_admitted", there, what=_argument(node, name)))
     return reasons
 
 
-def _nested(text: str, tree: exp.Expr, starts: Mapping[int, int]) -> list[Refusal]:
+def _nested(text: str, nodes: Sequence[exp.Expr], starts: Mapping[int, int]) -> list[Refusal]:
     """Refuse operations too deep inside each other: `1 + 1 + …`, `x::INT::INT…` nest without any bracket.
 
     What reads a tree after this is recursive, a few calls for each level; AND, OR and set operations in a row count
     once, since they are read in a loop.
     """
     levels: dict[int, int] = {}
-    for node in tree.walk():
+    for node in nodes:
         above = node.parent
         level = levels.get(id(above), 0) if above is not None else 0
         level += type(node) in ADMITTED and type(node) not in _FLAT and type(node) not in RELATIONAL
