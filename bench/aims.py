@@ -27,7 +27,7 @@ def aims_section(sized: Sized) -> str:
     lines = []
     for name, against, aim in AIMS:
         found = _ratio(by_id[name], capped="cap" in against and "no cap" not in against)
-        met = "–" if found is None else "yes" if found <= aim else f"no: {found / aim:.1f} times the aim"
+        met = "–" if found is None else "yes" if found <= aim else f"no: {found / aim:.2f} times the aim"
         shown = "–" if found is None else f"{found:.2f}"
         lines.append(f"| {by_id[name].question.title} | {against} | {aim:g} | {shown} | {met} |")
     return (

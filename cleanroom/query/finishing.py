@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from cleanroom.errors import InvariantBroken
+from cleanroom.query.backend import Slice
 from cleanroom.query.binding.public_columns import release_columns
 from cleanroom.query.contribution import needed_columns
-from cleanroom.query.merge_backend import run_on_nobody
+from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.public.run import PublicRows, Shown, empty, run
 from cleanroom.query.public.sources import source_of
 from cleanroom.query.release import CellState, margins_before, scales_of
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.identifiers import Digest, TableName
     from cleanroom.query.mechanisms import Noise
-    from cleanroom.query.numbered import OpenTables
     from cleanroom.query.plan import Plan, QuestionPlan
     from cleanroom.query.public.language import PublicColumn
     from cleanroom.query.release import NoisedRelease
@@ -41,19 +41,21 @@ def require_runnable(
     Raises:
         InvariantBroken: it would fail after it was paid.
     """
-    tables: OpenTables = {table: (catalogs[table], ()) for table in plan.tables}
+    # As the room answers: what is merged asks no engine, so none is opened for it here either.
+    nobody = MergeBackend({table: (catalogs[table], ()) for table in plan.tables}, 0, references=references)
     try:
-        run_on_nobody([(each.relation, needed_columns(each)) for each in plan.releases], tables, references)
+        for release in plan.releases:
+            nobody.rows(release.relation, needed_columns(release), Slice(0, 0))
     except duckdb.Error:
         raise InvariantBroken("a statement that was admitted does not run") from None
     if plan.finish is None:
         return
-    released = {
+    tables = {
         number: empty(release_columns(release.keys, release.outputs, number))
         for number, release in enumerate(plan.releases)
     }
     try:
-        run(plan.finish, released, references)
+        run(plan.finish, tables, references)
     except duckdb.Error:
         raise InvariantBroken("a finish that its types allow does not run") from None
 

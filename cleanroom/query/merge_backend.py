@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,7 +14,7 @@ from cleanroom.query.merging import merges, person_rows
 from cleanroom.query.numbered import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.identifiers import Digest
@@ -52,7 +51,7 @@ class MergeBackend:
 
     def merges(self, relation: algebra.Relation) -> bool:
         """Return whether a relation is answered without the engine."""
-        return merges(relation, partial(_is_text, self._tables))
+        return merges(relation, self._is_text)
 
     def rows(self, relation: algebra.Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
         """Return the rows of `relation` in one slice, ordered by person, with these of its columns.
@@ -69,27 +68,6 @@ class MergeBackend:
             self._engine = DuckDBBackend(self._tables, self._rows, memory=self._memory, references=self._references)
         return self._engine.rows(relation, columns, part)
 
-
-def run_on_nobody(
-    wanted: Iterable[tuple[algebra.Relation, tuple[int, ...]]],
-    tables: OpenTables,
-    references: Mapping[Digest, ReferenceTable],
-) -> None:
-    """Run relations as the room would, on tables without rows: what is merged asks no engine, so none is opened for it.
-
-    Args:
-        wanted: relations, with the columns that are read of them.
-        tables: their tables, without readers.
-    """
-    engine: DuckDBBackend | None = None
-    for relation, columns in wanted:
-        if merges(relation, partial(_is_text, tables)):
-            person_rows(relation, columns, numbered(tables, algebra.scans(relation), Slice(0, 0)))
-        else:
-            engine = engine or DuckDBBackend(tables, 0, references=references)
-            engine.rows(relation, columns, Slice(0, 0))
-
-
-def _is_text(tables: OpenTables, scan: algebra.Scan, name: str) -> bool:
-    column = tables[scan.table][0].column(name)
-    return column is not None and isinstance(column.type, Text)
+    def _is_text(self, scan: algebra.Scan, name: str) -> bool:
+        column = self._tables[scan.table][0].column(name)
+        return column is not None and isinstance(column.type, Text)

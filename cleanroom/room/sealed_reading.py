@@ -25,7 +25,7 @@ from audit_log import NotVerified as LogNotVerified
 from cleanroom.errors import Bilingual, NotVerified, UsageError
 from cleanroom.identifiers import Digest, PartyId
 from cleanroom.room.journal import Journal
-from cleanroom.room.log_reading import LogLine
+from cleanroom.room.log_reading import CHECKPOINT_FILE, LogLine
 from cleanroom.room.reading_rights import Known, Scope
 from cleanroom.room.sealed_export import box_info, sealed_path
 from key_management import UnsealFailed
@@ -165,7 +165,7 @@ class _Pass:
             sealed = SealedFile(file)
         except LogNotVerified as error:
             raise _damaged(error) from None
-        if sealed.note != (directory / "checkpoint").read_bytes():
+        if sealed.note != (directory / CHECKPOINT_FILE).read_bytes():
             raise NotVerified(
                 Bilingual(
                     f"{sealed_path(directory)} est d'un autre export que {directory}",

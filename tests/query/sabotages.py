@@ -52,6 +52,10 @@ SEMI = (
 )
 INTERSECT = "SELECT COUNT(*) AS n FROM (SELECT person FROM tnm.visits INTERSECT SELECT person FROM francos.visits) AS t"
 NOT_IN = "SELECT region, COUNT(*) AS n FROM tnm.visits WHERE person NOT IN (SELECT person FROM francos.visits) GROUP BY region"
+NOT_IN_TERM = (
+    "SELECT COUNT(*) FILTER (WHERE a.seats NOT IN (SELECT b.seats FROM francos.visits AS b WHERE b.person = a.person))"
+    " AS n FROM tnm.visits AS a"
+)
 FULL = "SELECT COUNT(DISTINCT person) AS n FROM (SELECT person, COUNT(*) AS c FROM tnm.visits AS a FULL JOIN francos.visits AS b USING (person) GROUP BY person) AS t WHERE c > 1"
 LONELY = "SELECT COUNT(*) AS n FROM tnm.visits AS a LEFT JOIN francos.visits AS b ON a.person = b.person AND b.seats > 3 WHERE b.person IS NULL"
 LATER = (
@@ -290,6 +294,8 @@ SABOTAGES = (
     Sabotage("sides of presence exchanged", PRINTER, '(("a", node.kind.keeps_right), ("b", node.kind.keeps_left))',
         '(("b", node.kind.keeps_right), ("a", node.kind.keeps_left))', PLAIN, (LONELY,)),
     Sabotage("join condition dropped", PRINTER, 'besides = "" if condition is None else', 'besides = "" if width >= 0 else', PLAIN, (LATER,)),
+    Sabotage("NOT IN in a term looks one column before", "cleanroom.query.binding.subqueries",
+        "rewritten(met.unless_known, _past(width))", "met.unless_known", PLAIN, (NOT_IN_TERM,)),
     Sabotage("sides of a condition exchanged", "cleanroom.query.binding.subqueries",
         "Column(place - OUTER) if place >= OUTER else Column(place + width)", "Column(place - OUTER + width) if place >= OUTER else Column(place)",
         PLAIN, (EXISTS_LATER,)),

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from open_rules import open_rule
 from slow_vector import TNM, planned
 
 from cleanroom.accounting.account import ROOM
 from cleanroom.accounting.accountant import charges_of
 from cleanroom.accounting.privacy_loss import rho_for
 from cleanroom.errors import Refused
-from cleanroom.identifiers import PartyId, Purpose, TableName
-from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
+from cleanroom.identifiers import TableName
+from cleanroom.policies import BudgetTerms
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query.algebra import Scan, Semi
 from cleanroom.query.estimates import units_of
@@ -61,20 +62,7 @@ def priced(
 def prices(
     plans: list[Plan], wanted: Epsilon | Margin | Default, *, delta: Fraction = DELTA, limit: str | None = None
 ) -> Priced:
-    rule = AnalysisRule(
-        "r",
-        frozenset({PartyId("tnm")}),
-        frozenset({Purpose("p")}),
-        frozenset(Analysis),
-        frozenset(Function),
-        frozenset(),
-        None,
-        0,
-        0,
-        Decimal("0.4"),
-        None if limit is None else Decimal(limit),
-        None,
-    )
+    rule = open_rule(limit=limit)
     budget = BudgetTerms(Decimal(20), delta, SpendingWindow.NEVER)
     tables = {table for a_plan in plans for table in a_plan.tables}
     return price(tuple(plans), wanted, dict.fromkeys(tables, rule), dict.fromkeys(tables, budget))

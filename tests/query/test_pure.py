@@ -14,6 +14,7 @@ import opendp.prelude as dp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from open_rules import open_rule
 from questions import question
 from rooms import FRANCOS, TNM, Engine, Room, admit, catalog_of, catalogs, choices, hostile_room, seeds
 from slow_vector import planned
@@ -25,8 +26,8 @@ from cleanroom.accounting.accountant import Draw, Reach, VectorShape, charges_of
 from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, PureEpsilon, Rho
 from cleanroom.catalog import Contribution
 from cleanroom.errors import InvariantBroken, Refused
-from cleanroom.identifiers import PartyId, Purpose, TableName
-from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
+from cleanroom.identifiers import TableName
+from cleanroom.policies import BudgetTerms
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query.algebra import Scan, Semi
 from cleanroom.query.binding.question import bind_question
@@ -190,20 +191,7 @@ TABLES = (TNM, TableName.parse("francos.visits"))
 
 
 def priced(plans: tuple[Plan, ...], wanted: Precision, pure: set[TableName], *, limit: str | None = None) -> Priced:
-    rule = AnalysisRule(
-        "r",
-        frozenset({PartyId("tnm")}),
-        frozenset({Purpose("p")}),
-        frozenset(Analysis),
-        frozenset(Function),
-        frozenset(),
-        None,
-        0,
-        0,
-        Decimal("0.4"),
-        None if limit is None else Decimal(limit),
-        None,
-    )
+    rule = open_rule(limit=limit)
     tables = {table for plan in plans for table in plan.tables}
     budgets = {
         table: BudgetTerms(Decimal(20), Fraction(0) if table in pure else Fraction(1, 10**7), SpendingWindow.NEVER)

@@ -9,14 +9,15 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from open_rules import open_rule
 from slow_vector import TNM, planned
 
 from cleanroom.accounting.account import ROOM, AccountId
 from cleanroom.accounting.privacy_loss import PureEpsilon, Rho, rho_for
 from cleanroom.accounting.steps import MAX_STEPS
 from cleanroom.errors import Refused
-from cleanroom.identifiers import PartyId, Purpose, TableName
-from cleanroom.policies import Analysis, AnalysisRule, BudgetTerms, Function
+from cleanroom.identifiers import TableName
+from cleanroom.policies import BudgetTerms
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query import pricing
 from cleanroom.query.algebra import Scan, Semi
@@ -47,26 +48,9 @@ OPEN = (UnknownKey(0, nullable=True),)
 MEDIAN = Quantile(1, 0, 9, ONE, Fraction(1, 2), discrete=True)
 
 
-def rule(default: str, limit: str | None = None) -> AnalysisRule:
-    return AnalysisRule(
-        "r",
-        frozenset({PartyId("tnm")}),
-        frozenset({Purpose("p")}),
-        frozenset(Analysis),
-        frozenset(Function),
-        frozenset(),
-        None,
-        0,
-        0,
-        Decimal(default),
-        None if limit is None else Decimal(limit),
-        None,
-    )
-
-
 def priced(plans: tuple[Plan, ...], wanted: Precision, *, pure: bool = False, limit: str | None = None) -> Priced:
     """Price releases over a table with the default 0.4 and delta 1e-7, and one with 0.2 and 3e-7; or both pure."""
-    rules = {TNM: rule("0.4", limit), FRANCOS: rule("0.2")}
+    rules = {TNM: open_rule("0.4", limit), FRANCOS: open_rule("0.2")}
     deltas = (Fraction(0), Fraction(0)) if pure else (DELTA, 3 * DELTA)
     budgets = {
         table: BudgetTerms(Decimal(20), delta, SpendingWindow.NEVER) for table, delta in zip(rules, deltas, strict=True)

@@ -83,6 +83,11 @@ def keys_failing(error: BaseException) -> Callable[..., Any]:
     return open_key
 
 
+def backend_failing(error: BaseException) -> type[MergeBackend]:
+    """The backend of a charged question, not the one that admission tries a plan with, on nobody."""
+    return type("Broken", (MergeBackend,), {"rows": failing(error)})
+
+
 @contextmanager
 def interrupted(connection: sqlite3.Connection) -> Iterator[None]:
     """The crash between the last statement and COMMIT."""
@@ -116,8 +121,8 @@ CHARGED: dict[str, Callable[[Patch], None]] = {
     "key": lambda p: p.setattr(Keyring, "open", keys_failing(BROKEN)),
     "open a partition": lambda p: p.setattr(PartitionStore, "open", failing(FileNotFoundError(SECRET))),
     "read a partition": lambda p: p.setattr(PartitionReader, "read", failing(OSError(SECRET))),
-    "engine": lambda p: p.setattr(MergeBackend, "rows", failing(duckdb.ConversionException(SECRET))),
-    "memory": lambda p: p.setattr(MergeBackend, "rows", failing(MemoryError())),
+    "engine": lambda p: p.setattr(question, "MergeBackend", backend_failing(duckdb.ConversionException(SECRET))),
+    "memory": lambda p: p.setattr(question, "MergeBackend", backend_failing(MemoryError())),
     "noise": lambda p: p.setattr(question, "draw", failing(InvariantBroken(SECRET))),
     "table of the answer": lambda p: p.setattr(question, "answer_table", failing(KeyError(SECRET))),
     "append of the release": lambda p: p.setattr(Journal, "append", append_failing(EventType.QUERY_RELEASED, BROKEN)),
@@ -163,7 +168,7 @@ def test_a_fault_after_the_charge_stays_charged_and_says_nothing(step: str, plac
 
 
 def test_the_traceback_of_a_failure_shows_no_value(room: Room, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(MergeBackend, "rows", failing(duckdb.ConversionException(SECRET)))
+    CHARGED["engine"](monkeypatch)
     with pytest.raises(Fault) as caught:
         ask(room)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
