@@ -286,10 +286,12 @@ def _rule_for(
 ) -> tuple[AnalysisRule, list[Refusal]]:
     """Return the first rule that allows the whole question, or the one with the fewest objections, and these."""
     reading = [release for release in releases if table in {scan.table for scan in scans(release.relation)}]
-    judged = [
-        (rule, [each for release in reading for each in _objections(release, table, rule, asker, catalogs)])
-        for rule in rules
-    ]
+    judged: list[tuple[AnalysisRule, list[Refusal]]] = []
+    for rule in rules:
+        found = [each for release in reading for each in _objections(release, table, rule, asker, catalogs)]
+        judged.append((rule, found))
+        if not found:
+            break
     return min(judged, key=lambda pair: len(pair[1]))
 
 

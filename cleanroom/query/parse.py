@@ -121,7 +121,9 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     if not isinstance(tree, (exp.Select, exp.Union, exp.Intersect, exp.Except)):
         raise Refused((refusal("not_a_select"),))
     respelled(tree)
-    nodes = list(tree.walk())
+    nodes: list[exp.Expr] = [tree]
+    for node in nodes:
+        nodes.extend(node.iter_expressions())
     starts = _starts(text, nodes)
     reasons = tuple(dict.fromkeys((*_unlisted(text, nodes, starts), *_nested(text, nodes, starts))))
     if reasons:
@@ -154,8 +156,7 @@ def _starts(text: str, nodes: Sequence[exp.Expr]) -> dict[int, int]:
 
 
 def _position_at(text: str, offset: int) -> Position:
-    before = text[:offset]
-    return Position(before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+    return Position(text.count("\n", 0, offset) + 1, offset - (text.rfind("\n", 0, offset) + 1) + 1)
 
 
 def _tokens(text: str) -> list[Token]:
@@ -186,14 +187,7 @@ def _tokens(text: str) -> list[Token]:
             depth += 1
         elif token.token_type in _CLOSING:
             depth -= 1
-        elif token.token_type in {
-            TokenType.AND,
-            TokenType.OR,
-            TokenType.NOT,
-            TokenType.UNION,
-            TokenType.INTERSECT,
-            TokenType.EXCEPT,
-        }:
+        elif token.token_type in _OPERATORS:
             operands += 1
         elif token.token_type is TokenType.PARAMETER and token.text != "$":
             raise Refused((refusal("not_admitted", _position_at(text, token.start), what=token.text),))

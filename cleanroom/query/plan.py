@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from functools import cache
+from typing import Final, cast
 
 from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import Digest, TableName
@@ -18,6 +20,11 @@ from cleanroom.query.public.language import PublicRelation, reference_tables
 from cleanroom.query.statistics import GroupingOutput, Key, KeyOutput, Output, Statistic, StatisticOutput
 
 PLAN_LABEL = "cleanroom/plan/v1"
+
+_PLAIN: Final = frozenset({type(None), bool, int, str})
+"""What is written as it is."""
+
+_BY_TEXT: Final = frozenset({Digest, TableName})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +118,33 @@ def _shape(output: Output) -> object:
 
 def _canonical(value: object) -> object:
     """Write a frozen value as JSON can, each node with its class, so that two different plans differ."""
+    kind: type = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is tuple:
+        return [_canonical(item) for item in cast("tuple[object, ...]", value)]
+    if kind in _BY_TEXT:
+        return [kind.__name__, str(value)]
+    named = _fields_of(kind)
+    if named is not None:
+        return [kind.__name__, *[_canonical(getattr(value, name)) for name in named]]
     match value:
-        case None | bool() | int() | str() if not isinstance(value, Enum):
-            return value
         case Enum():
-            return [type(value).__name__, value.name]
-        case Decimal() | Fraction():
+            return [kind.__name__, value.name]
+        case int() | str():
+            return value
+        case Fraction() | Decimal():
             return ["number", str(Fraction(value))]
         case date():
             return ["date", value.isoformat()]
-        case Digest():
-            return ["Digest", str(value)]
-        case TableName():
-            return ["TableName", str(value)]
-        case tuple():
-            return [_canonical(item) for item in value]
         case frozenset():
             return ["set", *sorted((_canonical(item) for item in value), key=repr)]
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            return [type(value).__name__, *(_canonical(getattr(value, field.name)) for field in fields(value))]
-    raise TypeError(f"no canonical form for {type(value).__name__}")
+    raise TypeError(f"no canonical form for {kind.__name__}")
+
+
+@cache
+def _fields_of(kind: type) -> tuple[str, ...] | None:
+    """Return the names of a frozen value's fields, None for what is written otherwise."""
+    if not is_dataclass(kind) or issubclass(kind, Enum):
+        return None
+    return tuple(field.name for field in fields(kind))

@@ -156,7 +156,7 @@ class RowScope:
         if self.alone and columns_of(found.term) and max(columns_of(found.term)) >= OUTER:
             self.refuse("correlated", node)
             return None
-        return found
+        return replace(found, position=self.position(node))
 
     def unit(self, node: exp.Expr, *, quiet: bool = False) -> UnitName | None:
         """Resolve a node as the privacy unit, or return None if it is something else.
@@ -193,7 +193,7 @@ class RowScope:
         return None
 
     def _find(self, node: exp.Column) -> Typed | UnitName | None:
-        """Return what a name means, or None if nothing or several things."""
+        """Return what a name means, without its place, or None if nothing or several things."""
         found = self._own(node)
         if not found and self.outer is not None:
             around = self.outer._own(node)
@@ -202,25 +202,25 @@ class RowScope:
                 if isinstance(first, UnitName):
                     return UnitName(first.source if len(around) == 1 else None, outer=True)
                 if isinstance(first.term, Column):
-                    return replace(first, term=Column(first.term.index + OUTER), position=self.position(node))
+                    return replace(first, term=Column(first.term.index + OUTER))
             return None
         if len(found) == 1:
             return found[0]
         if found and not node.table and fold(str(node.name)) in self.rows.merged:
-            return self._merged(fold(str(node.name)), node)
+            return self._merged(fold(str(node.name)))
         if found and all(isinstance(each, UnitName) for each in found):
             # After USING, or after ON a.person = b.person, the bare unit is the same on every side.
             return UnitName(None, outer=False)
         return None
 
-    def _merged(self, name: str, node: exp.Column) -> Typed | None:
+    def _merged(self, name: str) -> Typed | None:
         """Return the one column that USING makes of several: the first that is not NULL."""
         columns = [self.rows.columns[place] for place in self.rows.merged[name]]
         made = columns[0] if len(columns) == 1 else coalesce(columns)
         if isinstance(made, Refusal):
             self.note(made)
             return None
-        return replace(made, position=self.position(node))
+        return made
 
     def knows(self, node: exp.Column) -> bool:
         """Return whether a name is one of the rows' own."""
@@ -235,8 +235,7 @@ class RowScope:
             if name == source.unit:
                 found.append(UnitName(source, outer=False))
             elif name in source.places:
-                column = self.rows.columns[source.places[name]]
-                found.append(replace(column, position=self.position(node)))
+                found.append(self.rows.columns[source.places[name]])
         return found
 
     def _explain(self, node: exp.Column) -> None:
