@@ -105,7 +105,13 @@ def _first_day(month: int) -> int:
 
 
 def surviving_numbers(keys: tuple[UnknownKey, ...], rows: PersonRows, surviving: SurvivingKeys) -> Int64s:
-    """Return each row's place among the surviving combinations, or -1."""
+    """Return each row's place among the surviving combinations, or -1.
+
+    After each key the combinations so far are numbered by those that survive, so that a number is below
+    `surviving.size` and its product with one key's values far below 63 bits, however many keys there are.
+    """
+    if not surviving.size:
+        return np.full(len(rows.units), -1, dtype=np.int64)
     combined = np.zeros(len(rows.units), dtype=np.int64)
     listed = np.zeros(surviving.size, dtype=np.int64)
     outside = np.zeros(len(rows.units), dtype=np.bool_)
@@ -126,8 +132,8 @@ def surviving_numbers(keys: tuple[UnknownKey, ...], rows: PersonRows, surviving:
         outside |= mine < 0
         combined = combined * (len(known) + 1) + mine
         listed = listed * (len(known) + 1) + np.array([places[value] for value in values], dtype=np.int64)
-    if not surviving.size:
-        return np.full(len(outside), -1, dtype=np.int64)
-    order = np.argsort(listed)
-    near = np.minimum(np.searchsorted(listed[order], combined), surviving.size - 1)
-    return np.where(outside | (listed[order][near] != combined), -1, order[near])
+        occurring, listed = np.unique(listed, return_inverse=True)
+        near = np.minimum(np.searchsorted(occurring, combined), len(occurring) - 1)
+        outside |= occurring[near] != combined
+        combined = np.where(outside, 0, near)
+    return np.where(outside, -1, np.argsort(listed)[combined])

@@ -288,3 +288,13 @@ def test_combinations_of_many_values_are_told_apart_beyond_what_a_float_holds() 
     last = [(at, at, at, at - off) for at in range(count - 50, count) for off in (0, 1)]
     expected = [at if at == near else -1 for *_, at, near in last]
     assert cells_of_rows(keys, ((0, 1, 2, 3),), stream([last], 4), surviving).tolist() == [expected]
+
+
+def test_many_keys_of_many_values_do_not_run_past_63_bits() -> None:
+    """65 536 combinations of four keys: numbered in one go, (65533, 5, 65533, 1) would be (0, 0, 0, 0) and 2^64."""
+    keys = tuple(UnknownKey(at, True, Shown.NUMBER) for at in range(4))
+    survived = tuple(range(1 << 16))
+    surviving = SurvivingKeys((survived,) * 4, (40,) * len(survived))
+    rows = [(0, 0, 0, 0), (65533, 5, 65533, 1), (9, 9, 9, 9), (65535,) * 4, (9, 9, 9, None)]
+    found = cells_of_rows(keys, ((0, 1, 2, 3),), stream([[row] for row in rows], 4), surviving)
+    assert found.tolist() == [[0, -1, 9, 65535, -1]]

@@ -277,6 +277,11 @@ class Subqueries:
         held = condition(groups.scope(), having.this) if having is not None else None
         if having is not None and held is None:
             return None
+        # Nothing looks at what a group shows, and yet it names what there is or is refused.
+        for each in node.expressions:
+            shown = each.this if isinstance(each, exp.Alias) else each
+            if mine.unit(shown, quiet=True) is None:
+                bind_scalar(shown, groups.scope())
         grouped = Rows(groups.relation(), groups.columns(), mine.rows.sources)
         if held is not None:
             grouped.relation = self.selects.filtered(grouped, [held.term])
