@@ -289,5 +289,19 @@ HINTS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
     exp.Collate: ("lower(x)", "lower(x)"),
     exp.ApproxDistinct: ("COUNT(DISTINCT person)", "COUNT(DISTINCT person)"),
     exp.Values: ("une table publique (reference add)", "a public table (reference add)"),
+    exp.ApproxQuantile: ("QUANTILE_DISC(x, 0.5)", "QUANTILE_DISC(x, 0.5)"),
+    exp.SplitPart: ("LEFT(x, 3), ou CASE WHEN x LIKE … THEN … END", "LEFT(x, 3), or CASE WHEN x LIKE … THEN … END"),
+    exp.RegexpExtract: _LIKE,
+    exp.RegexpReplace: _LIKE,
+    exp.All: ("x >= (SELECT MAX(y) FROM … WHERE …)", "x >= (SELECT MAX(y) FROM … WHERE …)"),
 }
 """What may be written instead of some constructs that are not admitted."""
+
+_FIRST: Final = "QUALIFY row_number() OVER (PARTITION BY person ORDER BY purchased) = 1"
+
+ARGUMENT_HINTS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
+    (exp.Distinct, "on"): (_FIRST, _FIRST),
+    (exp.Between, "symmetric"): ("BETWEEN 2 AND 4", "BETWEEN 2 AND 4"),
+    (exp.Select, "sample"): ("toutes les lignes : le bruit protège déjà", "all rows: noise protects them already"),
+}
+"""What may be written instead of some parts of constructs that are not admitted."""

@@ -21,7 +21,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from cleanroom.errors import Position, Refused
 from cleanroom.identifiers import fold
-from cleanroom.query.admitted import ADMITTED, ADMITTED_NAMES, HINTS, RELATIONAL
+from cleanroom.query.admitted import ADMITTED, ADMITTED_NAMES, ARGUMENT_HINTS, HINTS, RELATIONAL
 from cleanroom.query.bounded_parser import BoundedParser, TooMuchWork
 from cleanroom.query.refusals import refusal
 from cleanroom.query.respelled import respelled
@@ -268,7 +268,8 @@ def _unlisted(text: str, nodes: Sequence[exp.Expr], starts: Mapping[int, int]) -
                 named.update(id(part) for each in held if isinstance(each, exp.Expr) for part in each.walk())
                 offsets = [starts[id(each)] for each in held if id(each) in starts]
                 there = _position_at(text, min(offsets)) if offsets else place()
-                reasons.append(refusal("not_admitted", there, what=_argument(node, name)))
+                hint = ARGUMENT_HINTS.get((type(node), name))
+                reasons.append(refusal("not_admitted", there, hint=hint, what=_argument(node, name)))
     return reasons
 
 

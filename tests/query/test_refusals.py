@@ -174,6 +174,10 @@ def test_both_languages_name_the_same_things_and_format(code: str) -> None:
         ("SELECT\n COUNT(DISTINCT region) AS n FROM tnm.visits", 2, None, "COUNT(DISTINCT person)"),
         ("SELECT COUNT(*) AS n,\n MAX(amount) FROM tnm.visits", 2, 2, "QUANTILE_DISC(amount, 0.99)"),
         ("SELECT COUNT(*) AS n FROM tnm.visitz", 1, 27, "tnm.visits"),
+        ("FROM tnm.visits", 1, None, "SELECT COUNT(*) AS n FROM (SELECT * FROM tnm.visits) AS t"),
+        ("WITH v AS (FROM tnm.visits) FROM v", 1, None, "COUNT(DISTINCT person)"),
+        (f"{COUNT} WHERE seats BETWEEN SYMMETRIC 4 AND 2", 1, None, "BETWEEN 2 AND 4"),
+        ("SELECT COUNT(*) AS n\nFROM (SELECT DISTINCT ON (person) * FROM tnm.visits) AS t", 2, None, "QUALIFY"),
     ],
 )
 def test_a_refusal_says_where_and_what_would_do(sql: str, line: int, column: int | None, hint: str | None) -> None:
@@ -185,6 +189,16 @@ def test_a_refusal_says_where_and_what_would_do(sql: str, line: int, column: int
         assert first.hint is not None
         assert hint in first.hint.fr
         assert hint in first.hint.en
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["FROM tnm.visits", "SELECT region, seats FROM tnm.visits", "SELECT MAX(seats) FROM tnm.visits GROUP BY person"],
+)
+def test_rows_of_people_are_counted_by_the_hint_as_it_stands(sql: str) -> None:
+    (reason,) = reasons(sql).refusals
+    assert reason.hint is not None
+    assert admit(reason.hint.en, None, MADE)
 
 
 def test_all_reasons_of_a_stage_come_at_once() -> None:

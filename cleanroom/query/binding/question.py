@@ -11,6 +11,7 @@ from cleanroom.errors import Refused
 from cleanroom.query import algebra, statistics
 from cleanroom.query.binding.asking import Asking, ReferenceCatalog, Unbound
 from cleanroom.query.binding.personal import Personal, Release
+from cleanroom.query.binding.rewrites import counted_rows
 from cleanroom.query.binding.selects import Selects
 from cleanroom.query.binding.sources import PUBLIC
 from cleanroom.query.canonical import canonical
@@ -94,7 +95,7 @@ def _bound(asking: Asking, epochs: Mapping[TableName, Epoch]) -> BoundQuestion:
     if all(each.code == "row_output" for each in asking.reasons) and not _names_people(query):
         raise Refused((refusal("no_people", hint=("ajoutez FROM membre.table", "add FROM member.table")),))
     if isinstance(found, Personal):
-        asking.refuse("row_output", query.tree, ("ajoutez COUNT(DISTINCT person)", "add COUNT(DISTINCT person)"))
+        asking.refuse("row_output", query.tree, counted_rows(asking))
     asking.raise_reasons()
     if found is None or isinstance(found, Personal) or not asking.releases:
         raise Refused((refusal("row_output"),))

@@ -43,6 +43,22 @@ def instead(asking: Asking, node: exp.Expr, by: exp.Expr) -> Hint:
     return whole, whole
 
 
+def counted_rows(asking: Asking) -> Hint:
+    """Return how the rows of people that a question stops at are counted: the question itself as FROM."""
+    tree = asking.query.tree
+    fragment = ("ajoutez COUNT(DISTINCT person)", "add COUNT(DISTINCT person)")
+    if any(tree.args.get(part) for part in ("with_", "order", "limit", "offset")):
+        return fragment
+    inner = exp.Subquery(this=tree.copy(), alias=exp.TableAlias(this=exp.to_identifier("t")))
+    outer = exp.Select(expressions=[exp.alias_(exp.Count(this=exp.Star()), "n")])
+    outer.set("from_", exp.From(this=inner))
+    whole = _printed(outer)
+    if len(whole) > LONGEST:
+        return fragment
+    asking.rewrites.add(whole)
+    return whole, whole
+
+
 def counted_values(asking: Asking, select: exp.Select, item: exp.Column, unit: str) -> Hint | None:
     """Return how the values of a column that enough persons have are counted; None where keys are no plain columns.
 
