@@ -192,7 +192,7 @@ def main() -> None:
     found = Measured(arguments.rows, arguments.runs, load(), arguments.seed)
     measure_room(found, data)
     for name in arguments.peers:
-        # Spark takes minutes a question: once is what there is time for.
+        # Spark takes up to minutes a question: once is what there is time for, twelve times where one number is all.
         runs = 1 if name == "tumult" else arguments.peer_runs
         measure_peer(found, data, name, arguments.environments, runs, arguments.seconds)
     for name in sorted(set(PEERS) - set(arguments.peers)):

@@ -72,6 +72,15 @@ NAMES: Final = {
 COMPOSED: Final = {"opendp": "Gaussian, ρ of ε 1", "tumult": "ρ of ε 1"}
 """The peers' variants whose losses add up as the room's do."""
 
+ALARM: Final = 0.01
+"""How often a difference is called one where there is none."""
+
+COUNTED: Final = """\
+Q2 and Q7 ask for one count. Whoever adds losses up as ρ draws the same Gaussian for it, of deviation 1/√(2ρ) = 4.98, and errs by 3.97 in the mean; Laplace noise that costs the same ρ errs by 4.98. We know of no mechanism that
+errs less at the same ρ, nor of a proof that there is none; for (ε, δ) alone, asked once, the least error is that of Laplace noise of scale 1/ε up to a constant factor (Geng and Viswanath,
+*Optimal noise adding mechanisms for approximate differential privacy*, 2016): pure ε, below, is what one count asked alone is best at.
+"""
+
 ABOVE: Final = """\
 # Accuracy
 
@@ -101,8 +110,8 @@ METHOD: Final = """\
 mean over cells of the absolute difference from the *whole* truth, in the answer's unit, so that what bounds cut off counts; the mean of
 {runs} releases of the room with `auto`, ten times as many without, fewer of the peers'. Everybody spends ε 1 on each question, asked alone, by their own accounting:
 smartnoise-sql is asked for less where its own report says that a question costs more. The peers get bounds that are usual for such data, the same for all: ten
-rows of a person, two regions. *Level* is what two standard errors of the difference do not tell apart. A median is one of at most 1 024 public candidates,
-here 25 cents apart: that is the error of Q6. Machine's load while this ran: {load}.
+rows of a person, two regions. *Level* is a difference that a two-sided test of the means does not find at 1 % (normal, each side with its own variance; fewer than three runs are taken
+to vary as anybody's most do); the others it finds. A median is one of the public candidates, every cent of the bounds (docs/adr/0017); OpenDP is given the same ones. Machine's load while this ran: {load}.
 
 Each peer is compared under the guarantee that it gives. A pure ε (δ = 0) says more than (ε, δ), and is what one number asked alone is best at: Laplace noise of
 scale 1/ε errs by 1 at ε 1, a Gaussian that is (1, 1e-7) by 4. But Laplace noise of that scale costs 25 times as much of an account that adds up as the room's does
@@ -111,7 +120,8 @@ scale 1/ε errs by 1 at ε 1, a Gaussian that is (1, 1e-7) by 4. But Laplace noi
 
 PURELY: Final = """\
 A count that nobody is shortened in gets noise on whole persons, whose mean error is 2q/(1 − q²) with q = e^−ε: 0.85 at ε 1, 0.96 if it were rounded from finer noise, 1 on the room's
-lattice. That is the geometric mechanism, the least error that pure ε allows for one count: who has it too is level. Keys that shorten a person are clipped in L1, which keeps
+lattice. That is the geometric mechanism. For one count nobody can err less in expectation under pure ε, whatever is known beforehand and whichever loss grows with the error (Ghosh, Roughgarden and Sundararajan, *Universally
+utility-maximizing privacy mechanisms*, STOC 2009); so Q2 and Q7 can be level and not below. Keys that shorten a person are clipped in L1, which keeps
 as much of a person as dropping all but two regions does; that, not noise, is the error of Q3. `auto` draws discrete Laplace noise on persons by size; medians are not there with pure ε. A question for one number in a room that
 counts ρ is not drawn with Laplace noise at its exact ρ: at equal ρ its mean error is 1/√(2ρ), a Gaussian's √(2/π) = 0.8 of that.
 """
@@ -128,6 +138,7 @@ def render(found: Measured) -> str:
         *_table(found, peers, APPROXIMATE),
         *_unanswered(found, peers),
         *_reading(found, peers, APPROXIMATE),
+        COUNTED,
         *_composed(found, peers),
         "### Pure ε\n",
         *_table(found, peers, PURE),
@@ -179,7 +190,9 @@ def _unanswered(found: Measured, peers: list[str]) -> list[str]:
 
 
 def _reading(found: Measured, peers: list[str], arm: Arm) -> list[str]:
-    ahead, level, behind = [], [], []
+    ahead: list[_Compared] = []
+    level: list[_Compared] = []
+    behind: list[_Compared] = []
     for question in _asked(found, arm):
         others = [(*known, peer) for peer in peers if (known := best(found, peer, question, pure=arm.pure)) is not None]
         if not others:
@@ -192,16 +205,37 @@ def _reading(found: Measured, peers: list[str], arm: Arm) -> list[str]:
         known = (stdev(runs) for (*_, asked), runs in found.errors.items() if asked == question and len(runs) > 2)
         alike = max(known, default=0.0)
         unsure = math.hypot(_standard_error(ours, alike), _standard_error(found.errors[who, variant, question], alike))
-        kind = level if abs(mine - least) <= 2 * unsure else ahead if mine < least else behind
-        kind.append((question, mine, least, who))
-    lines = [f"The room errs least on {_listed(ahead)}."]
+        chance = by_chance(mine - least, unsure)
+        kind = level if chance >= ALARM else ahead if mine < least else behind
+        kind.append((question, mine, least, who, len(found.errors[who, variant, question]), chance))
+    lines = [f"The room errs least on {', '.join(question for question, *_ in ahead) or 'none'}."]
     for words, kind in (("Level", level), ("Behind", behind)):
         lines += [
-            f"{words} on {question}: {_number(mine)} beside {_number(least)} of {NAMES[who]}."
-            for question, mine, least, who in kind
+            f"{words} on {question}: {_number(mine)} beside {_number(least)} of {NAMES[who]} "
+            f"({_runs(runs)}; p = {chance:.2g})."
+            for question, mine, least, who, runs, chance in kind
         ]
     # A list, so that each stands on its own line.
     return [*(f"- {line}" for line in lines), ""]
+
+
+_Compared = tuple[str, float, float, str, int, float]
+"""Question, the room's error, the best peer's and its name, how many runs of it, and the chance of such a difference."""
+
+
+def by_chance(difference: float, unsure: float) -> float:
+    """Return how likely two equal means differ so much or more, either way, by a normal test.
+
+    Args:
+        unsure: the standard error of the difference.
+    """
+    if not unsure:
+        return float(not difference)
+    return math.erfc(abs(difference) / unsure / math.sqrt(2))
+
+
+def _runs(count: int) -> str:
+    return f"{count} runs" if count > 1 else "one run"
 
 
 def _standard_error(errors: list[float], alike: float) -> float:
@@ -250,10 +284,6 @@ def _tried(found: Measured) -> list[str]:
     ]
     lines += [_row([question, words, _number(error)]) for question, words, error in found.tried]
     return [*lines, ""]
-
-
-def _listed(found: list[tuple[str, float, float, str]]) -> str:
-    return ", ".join(question for question, *_ in found) or "none"
 
 
 def _number(value: float | None) -> str:

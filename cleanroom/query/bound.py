@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from cleanroom.accounting.accountant import MAX_NORM
 from cleanroom.errors import Refused
 from cleanroom.query.algebra import depth
+from cleanroom.query.candidates import EVEN_CANDIDATES, MOST_CANDIDATES, Grid, grid_of
 from cleanroom.query.cells import GroupingSets, set_sizes, unknown_keys
 from cleanroom.query.components import (
     LATTICE_BITS,
@@ -29,7 +30,7 @@ from cleanroom.query.components import (
     weighted,
 )
 from cleanroom.query.refusals import refusal
-from cleanroom.query.statistics import MOST_CANDIDATES, RANK_STEPS, CountPersons, Key, Quantile, Statistic
+from cleanroom.query.statistics import RANK_STEPS, CountPersons, Key, Quantile, Statistic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,9 +74,7 @@ class QuantileBound:
     Args:
         statistic: place among the plan's statistics.
         column: the relation's column.
-        lower: the first candidate, in steps of the resolution; values below are taken for it.
-        upper: the last candidate; values above are taken for it.
-        step: between candidates; the last may be nearer.
+        grid: the candidates, in steps of the resolution; values below the first or above the last are taken for it.
         below: a, for the fraction a/b of rows that lie below.
         above: b - a.
         weight: of one row of a person with at most c rows in the cell.
@@ -84,9 +83,7 @@ class QuantileBound:
 
     statistic: int
     column: int
-    lower: int
-    upper: int
-    step: int
+    grid: Grid
     below: int
     above: int
     weight: int
@@ -95,11 +92,7 @@ class QuantileBound:
     @property
     def candidates(self) -> int:
         """Number of candidates."""
-        return -((self.lower - self.upper) // self.step) + 1
-
-    def candidate(self, place: int) -> int:
-        """Return the code of a candidate."""
-        return min(self.upper, self.lower + place * self.step)
+        return self.grid.size
 
     @property
     def factor(self) -> int:
@@ -341,7 +334,9 @@ def _quantiles(
     asked = [(place, each) for place, each in enumerate(statistics) if isinstance(each, Quantile)]
     if len(asked) > MOST_QUANTILES:
         raise Refused((refusal("not_admitted", what=f"QUANTILE × {len(asked)} (> {MOST_QUANTILES})"),))
-    most = min(UNKNOWN_CANDIDATES if unknown else MOST_CANDIDATES, MAX_SCORES // cells)
+    # Keys that survive, which nobody can count beforehand, share the scores: few each, so that many may.
+    fine = 0 if unknown else MOST_CANDIDATES // cells
+    most = max(min(UNKNOWN_CANDIDATES if unknown else EVEN_CANDIDATES, MAX_SCORES // cells), fine)
     weight = max(16, WEIGHT // max_rows)
     found = []
     for place, each in asked:
@@ -352,9 +347,7 @@ def _quantiles(
             QuantileBound(
                 place,
                 each.column,
-                each.lower,
-                each.upper,
-                max(1, -((each.lower - each.upper) // max(1, most - 1))),
+                grid_of(each.lower, each.upper, most),
                 fraction.numerator,
                 fraction.denominator - fraction.numerator,
                 weight,

@@ -132,11 +132,16 @@ def _quantiles(plan: Plan) -> Iterator[Bilingual]:
     for quantile in plan.bounds.quantiles:
         statistic = plan.statistics[quantile.statistic]
         if isinstance(statistic, statistics.Quantile):
-            step = float(quantile.step * Fraction(statistic.resolution))
+            step = float(quantile.grid.step * Fraction(statistic.resolution))
+            nearer = (
+                ("au plus, plus serrées près de zéro, ", "at most, closer near zero, ")
+                if quantile.grid.bits
+                else ("", "")
+            )
             yield Bilingual(
-                f"quantile choisi parmi {quantile.candidates} valeurs, de {step:g} en {step:g}, "
+                f"quantile choisi parmi {quantile.candidates} valeurs, à {step:g} l'une de l'autre {nearer[0]}"
                 f"sur au plus {plan.bounds.max_rows} lignes par personne et par case ; sans marge",
-                f"quantile chosen among {quantile.candidates} values, {step:g} apart, "
+                f"quantile chosen among {quantile.candidates} values, {step:g} apart {nearer[1]}"
                 f"over at most {plan.bounds.max_rows} rows of each person in a cell; without margin",
             )
 

@@ -1,7 +1,10 @@
 """Quantiles over people: weights of one person's rows, scores of public candidates, and how far they can move (S36).
 
-The candidates are an even grid of the declared bounds, never data. In a cell, candidate t of the fraction α = a/b has
-the score −|(b − a)·W_<(t) − a·W_>(t)|, W the integer weight of the rows below and above it; the candidate chosen is
+The candidates are a grid of the declared bounds (`query.candidates`), never data. In a cell, candidate t of the
+fraction α = a/b has the score −max(0, x_t, y_t), where x_t = (b − a)·W_<(t) − a·W_≥(t) and
+y_t = a·W_>(t) − (b − a)·W_≤(t), W the integer weight of the rows below t, above it, or at it as well: how much weight
+would have to go for t to be a quantile of the cell. Where no row lies at t that is −|(b − a)·W_<(t) − a·W_>(t)|; where
+many do, a value that a third of all rows have is no worse a median for it (docs/adr/0017). The candidate chosen is
 OpenDP's noisy max. Each row of a person with n values in a cell weighs ⌊u·min(n, c)/n⌋ steps, so that no more than c
 count (S35), and less where the person's weights over all cells are too long.
 
@@ -12,15 +15,19 @@ there is one cell by at most b·d.
 
 *Proof.* The stream's rows of others are the same, as in `query.contribution`; the weights of a run of rows depend on
 that run alone, and Σ (n_g·w_g)² ≤ norm² was just checked in exact arithmetic, w_g the weight of one of its n_g rows;
-what fails is shrunk, at last to zero. Now the score is −|x_t|, and x_t = (b − a)·W_< − a·W_> is a sum over persons of
-something in [−a·d_g, (b − a)·d_g], so that p's going moves x_t, and |x_t|, by at most M·d_g. If p's part of x_t was in
+what fails is shrunk, at last to zero. Now x_t is a sum over persons of something in [−a·d_g, (b − a)·d_g], each row
+counting once, below t or not; and y_t of something in [−(b − a)·d_g, a·d_g]. So p's going moves either by at most
+M·d_g, and the greatest of these and 0 by no more than the one that moves most. If p's part of x_t was in
 [−a·d_g, (b − a)·d_g] and becomes one in [−a·d'_g, (b − a)·d'_g], x_t moves by at most
-max((b − a)·d'_g + a·d_g, (b − a)·d_g + a·d'_g) = M·max(d_g, d'_g) + m·min(d_g, d'_g) = L_g. By Cauchy and Schwarz
-L_g² ≤ (M² + m²)(d_g² + d'_g²), and both weights are at most d long. With one cell L ≤ (M + m)·max(d_g, d'_g) ≤ b·d. ∎
+max((b − a)·d'_g + a·d_g, (b − a)·d_g + a·d'_g) = M·max(d_g, d'_g) + m·min(d_g, d'_g) = L_g, and y_t, whose interval is
+the same turned around, likewise. By Cauchy and Schwarz L_g² ≤ (M² + m²)(d_g² + d'_g²), and both weights are at most d
+long. With one cell L ≤ (M + m)·max(d_g, d'_g) ≤ b·d. Nothing here depends on how many candidates there are, or where:
+only that they are the same for both rooms. ∎
 
 *Charge.* One noisy max of scale s is (L²/2s²)-zCDP for scores that move by at most L in L∞ (OpenDP's map: an
 exponential mechanism of range 2L/s, Dong et al. 2019, bounded range η gives η²/8). The cells' choices draw their noise
 independently, so their losses add up: Σ M²d_g²/2s² ≤ M²d²/2s² for the room, and 2(M² + m²)d²/2s² for a table's ledger.
+More candidates cost nothing: they only share a cell's chances out more finely.
 """
 
 from __future__ import annotations
@@ -63,7 +70,7 @@ def add_weights(quantile: QuantileBound, max_rows: int, rows: PersonRows, cells:
     _add_weights(
         rows.units,
         cells,
-        bins(quantile, rows.columns[quantile.column].values),
+        quantile.grid.bins(rows.columns[quantile.column].values),
         rows.columns[quantile.column].present,
         max_rows,
         quantile.weight,
@@ -74,29 +81,26 @@ def add_weights(quantile: QuantileBound, max_rows: int, rows: PersonRows, cells:
     return weights
 
 
-def bins(quantile: QuantileBound, codes: Int64s) -> Int64s:
-    """Return the bin of each value: 2i for candidate i, 2i + 1 between candidates i and i + 1."""
-    away = np.clip(codes, quantile.lower, quantile.upper) - quantile.lower
-    whole, rest = np.divmod(away, quantile.step)
-    last = 2 * (quantile.candidates - 1)
-    return np.where(away == quantile.upper - quantile.lower, last, 2 * whole + (rest > 0))
-
-
 def scores(quantile: QuantileBound, weights: Int64s) -> Iterator[list[int]]:
     """Yield the scores of all candidates, cell by cell."""
     for cell in weights:
-        yield [max(-LARGEST_SCORE, -abs(each)) for each in _imbalances(quantile, cell)]
+        yield _scores(quantile, cell)
 
 
-def _imbalances(quantile: QuantileBound, cell: Int64s) -> list[int]:
-    """Return (b - a)·W_< - a·W_> for every candidate."""
-    upto = np.cumsum(cell)
-    below = upto[0::2] - cell[0::2]
-    above = upto[-1] - upto[0::2]
-    if int(upto[-1]) * (quantile.below + quantile.above) < LARGEST_SCORE:
-        found: list[int] = (quantile.above * below - quantile.below * above).tolist()
+def _scores(quantile: QuantileBound, cell: Int64s) -> list[int]:
+    """Return -max(0, (b - a)·W_< - a·W_≥, a·W_> - (b - a)·W_≤) for every candidate."""
+    below, above = quantile.below, quantile.above
+    here, upto = cell[0::2], np.cumsum(cell)
+    less, more = upto[0::2] - here, upto[-1] - upto[0::2]
+    if int(upto[-1]) * (below + above) < LARGEST_SCORE:
+        over = np.maximum(above * less - below * (more + here), below * more - above * (less + here))
+        found: list[int] = (-np.maximum(over, 0)).tolist()
         return found
-    return [quantile.above * int(less) - quantile.below * int(more) for less, more in zip(below, above, strict=True)]
+    each = zip(map(int, less), map(int, here), map(int, more), strict=True)
+    return [
+        max(-LARGEST_SCORE, -max(0, above * low - below * (high + at), below * high - above * (low + at)))
+        for low, at, high in each
+    ]
 
 
 @njit(cache=True, nogil=True)

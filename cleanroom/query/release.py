@@ -187,7 +187,7 @@ class NoisedRelease:
         for statistic, mine, numbers, spreads in zip(asked, places, estimates, spreads_here, strict=True):
             if isinstance(statistic, Quantile):
                 quantile = plan.bounds.quantiles[mine[0]]
-                code = quantile.candidate(self.chosen[mine[0]][number])
+                code = quantile.grid.candidate(self.chosen[mine[0]][number])
                 values.append(Value(float(code * Fraction(statistic.resolution)), None))
             else:
                 values.append(estimate(statistic, numbers, spreads))

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     Resolution = Decimal | Fraction
     """The value of one step of a number's codes: above 0, taken exactly."""
 
-MOST_CANDIDATES: Final = 1_024
-"""Values among which a quantile is chosen."""
-
 RANK_STEPS: Final = 10_000
 """The fraction of a quantile is a ratio of whole numbers of at most this."""
 

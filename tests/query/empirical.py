@@ -343,6 +343,8 @@ CASES = {
             "FROM tnm.visits GROUP BY region",
         ),
         Case("median", MEDIAN, "2.9", room_of(tnm=[*FEW, *HEAVY]), room_of(tnm=FEW)),
+        Case("median of many values", MEDIAN.replace("seats", "seats * 97"), "2.9", room_of(tnm=[*FEW, *HEAVY]),
+             room_of(tnm=FEW)),
         everywhere("count and median", "SELECT COUNT(*) AS n, MEDIAN(seats) AS q FROM tnm.visits"),
         everywhere("two releases", TWICE, "38"),
         everywhere("keys", KEYS, mine=RARE, max_groups_contributed=8),

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 from rooms import Engine, Room, bind
 from slow_vector import best
@@ -26,9 +27,11 @@ from cleanroom.query.statistics import Mean, Quantile, StatisticOutput, Variance
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import numpy.typing as npt
     from rooms import Catalogs
 
     from cleanroom.catalog.reference import ReferenceTable
+    from cleanroom.query.bound import QuantileBound
     from cleanroom.query.parse import Parameters
     from cleanroom.query.plan import Plan, QuestionPlan
     from cleanroom.query.public.language import PublicColumn
@@ -97,33 +100,50 @@ class _Occupied(NoisedRelease):
                 yield next(islice(NoisedRelease.cells(whole), number, None))
 
 
-def exact_release(a_plan: Plan, room: Room) -> NoisedRelease:
-    """Return what a release would be without noise; `a_plan` has a threshold of one person."""
+def exact_release(a_plan: Plan, room: Room) -> tuple[NoisedRelease, float]:
+    """Return what a release would be without noise, and how far a quantile of it may be off.
+
+    Args:
+        a_plan: has a threshold of one person.
+    """
     engine = Engine(a_plan)
     surviving = engine.keys(room) if a_plan.bounds.distinct_keys else None
     exact = engine.exact(room, surviving=surviving)
-    chosen = []
+    chosen, off = [], 0.0
     for bound, weights in zip(a_plan.bounds.quantiles, exact.weights, strict=True):
         statistic = a_plan.statistics[bound.statistic]
         assert isinstance(statistic, Quantile)
         chosen.append(tuple(best(bound, cell, discrete=statistic.discrete) for cell in weights))
+        for place, cell in zip(chosen[-1], weights, strict=True):
+            off = max(off, float(_loose(bound, statistic, place, cell) * Fraction(statistic.resolution)))
     if not a_plan.keys and a_plan.bounds.threshold:
         # One line, whether or not anybody is in it.
         a_plan = replace(a_plan, bounds=replace(a_plan.bounds, threshold=0))
-    return _Occupied(a_plan, 1.0, exact.values, tuple(chosen), surviving)
+    return _Occupied(a_plan, 1.0, exact.values, tuple(chosen), surviving), off
+
+
+def _loose(bound: QuantileBound, statistic: Quantile, place: int, cell: npt.NDArray[np.int64]) -> int:
+    """Return how far, in steps, a quantile may be off that has its greatest score at a place.
+
+    One that must be a value of the data not at all where each is a candidate, else not beyond the next. One that may
+    lie between two of them not beyond the nearest data: plain SQL interpolates where one of them is a quantile too.
+    """
+    if statistic.discrete:
+        return bound.grid.step if bound.grid.step > 1 else 0
+    filled = np.flatnonzero(cell)
+    before, after = filled[filled < 2 * place], filled[filled > 2 * place]
+    first = int(before[-1]) // 2 if len(before) else place
+    last = (int(after[0]) + 1) // 2 if len(after) else place
+    here = bound.grid.candidate(place)
+    return max(bound.grid.step, here - bound.grid.candidate(first), bound.grid.candidate(last) - here)
 
 
 def exact_answer(plan: QuestionPlan, room: Room) -> tuple[PublicRows, float]:
     """Return the answer before noise, and how far a number that hangs on quantiles may be off."""
-    found = answer_rows(plan, tuple(exact_release(each, room) for each in plan.releases), {})
+    exact = [exact_release(each, room) for each in plan.releases]
+    found = answer_rows(plan, tuple(release for release, _ in exact), {})
     assert found.columns == answer_columns(plan)
-    off = 0.0
-    for release in plan.releases:
-        for bound in release.bounds.quantiles:
-            statistic = release.statistics[bound.statistic]
-            assert isinstance(statistic, Quantile)
-            off = max(off, float(bound.step * Fraction(statistic.resolution)))
-    return found, off
+    return found, max(off for _, off in exact)
 
 
 def neutral(plan: QuestionPlan) -> list[bool]:

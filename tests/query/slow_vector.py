@@ -9,7 +9,7 @@ import math
 from dataclasses import fields
 from datetime import date, timedelta
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -207,19 +207,20 @@ def slow_weights(a_plan: Plan, quantile: QuantileBound, rows: PersonRows) -> lis
             values = [int(column.values[row]) for row in places if column.present[row]]
             most = a_plan.bounds.max_rows
             weight = quantile.weight if len(values) <= most else quantile.weight * most // len(values)
-            found[cell] += [(min(max(value, quantile.lower), quantile.upper), weight) for value in values]
+            found[cell] += [(min(max(value, quantile.grid.lower), quantile.grid.upper), weight) for value in values]
     return found
 
 
 def slow_scores(quantile: QuantileBound, weighted: list[tuple[int, int]]) -> list[int]:
-    """Return the score of every candidate, from the definition (S36)."""
+    """Return the score of every candidate, from the definition (`query.quantiles`)."""
     a, b = quantile.below, quantile.below + quantile.above
     listed = []
     for place in range(quantile.candidates):
-        t = quantile.candidate(place)
+        t = quantile.grid.candidate(place)
         below = sum(weight for value, weight in weighted if value < t)
         above = sum(weight for value, weight in weighted if value > t)
-        listed.append(-abs((b - a) * below - a * above))
+        here = sum(weight for value, weight in weighted if value == t)
+        listed.append(-max(0, (b - a) * below - a * (here + above), a * above - (b - a) * (below + here)))
     return listed
 
 
@@ -231,7 +232,13 @@ def best(quantile: QuantileBound, cell: Iterable[int], *, discrete: bool) -> int
     divides them as the fraction says.
     """
     bins = [int(weight) for weight in cell]
-    away = [quantile.above * sum(bins[:at]) - quantile.below * sum(bins[at + 1 :]) for at in range(0, len(bins), 2)]
+    upto = [0, *accumulate(bins)]
+    away = []
+    for at in range(0, len(bins), 2):
+        less, here, more = upto[at], bins[at], upto[-1] - upto[at + 1]
+        over = quantile.above * less - quantile.below * (here + more)
+        under = quantile.below * more - quantile.above * (less + here)
+        away.append(over if over > 0 else -under if under > 0 else 0)
     least = min(abs(each) for each in away)
     places = [place for place, each in enumerate(away) if abs(each) == least]
     if away[places[0]] < 0:

@@ -74,7 +74,13 @@ def test_quantiles_end_at_32_and_their_candidates_at_2_to_the_20() -> None:
     assert not admitted((numbers((1 << 14) + 1),), (Quantile(1, -32, 32, ONE, HALF, discrete=True),), 1, 1)
     open_key = planned((UnknownKey(0, nullable=False),), (middle(1_000_000),), 1, 1).bounds
     assert open_key.quantiles[0].candidates == 256
-    assert planned((), (middle(1_000_000),), 1, 1).bounds.quantiles[0].candidates == 1_024
+    for cells, most in ((1, 1 << 17), (3, (1 << 17) // 3), (256, 1_024), (1_024, 1_024), (1_025, 1_023)):
+        for upper, step in ((most - 1, 1), (most, 2)):
+            (bound,) = planned((numbers(cells),), (middle(upper),), 1, 1).bounds.quantiles
+            # One value more than there is room for: from there on they are two steps apart, evenly.
+            assert (bound.grid.step == 1) == (step == 1)
+            assert bound.candidates <= most
+            assert (bound.candidates == most) == (step == 1)
 
 
 def test_survivors_end_where_cells_numbers_and_candidates_do() -> None:

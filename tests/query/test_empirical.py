@@ -14,6 +14,7 @@ QUICK = (
     "counts",
     "together",
     "count and median",
+    "median of many values",
     "keys",
     "a person spread thin",
     "moved between cells",

@@ -120,7 +120,7 @@ def check_plain(rng: Random, number: int) -> None:
 def comparable(plan: QuestionPlan) -> bool:
     """Return whether nothing is cut, and every value of a quantile is a candidate."""
     cut = any("FirstRows(" in repr(release.relation) for release in plan.releases)
-    return not cut and all(bound.step == 1 for release in plan.releases for bound in release.bounds.quantiles)
+    return not cut and all(bound.grid.step == 1 for release in plan.releases for bound in release.bounds.quantiles)
 
 
 @given(choices(), st.integers(0, ROOMS - 1))

@@ -13,7 +13,7 @@ from slow_vector import planned, stream
 
 from cleanroom.query.clipping import halves
 from cleanroom.query.contribution import contributions
-from cleanroom.query.quantiles import _add_weights, bins, no_weights, scores
+from cleanroom.query.quantiles import _add_weights, no_weights, scores
 from cleanroom.query.statistics import NumberKey, Quantile
 
 if TYPE_CHECKING:
@@ -126,18 +126,21 @@ def test_more_cells_than_there_is_room_for_at_first() -> None:
         assert set(both[:, 0].tolist()) == {2 * UNIT}
 
 
-@pytest.mark.parametrize(("lower", "upper"), [(-700, 50_001), (-4, 9), (5, 5), (-9, -9), (-50_000, -1)])
+@pytest.mark.parametrize(
+    ("lower", "upper"), [(-700, 50_001), (-4, 9), (5, 5), (-9, -9), (-50_000, -1), (-3_000_017, 900_001), (7, 1 << 44)]
+)
 def test_every_value_has_the_bin_of_its_candidate_or_gap(lower: int, upper: int) -> None:
     """By looking each value up in the list of candidates, which ends with the upper bound at a step of any width."""
     asked = Quantile(0, lower, upper, Fraction(1), Fraction(1, 2), discrete=True)
     (quantile,) = planned((), (asked,), 1, 1).bounds.quantiles
-    listed = [quantile.candidate(place) for place in range(quantile.candidates)]
+    listed = [quantile.grid.candidate(place) for place in range(quantile.candidates)]
     assert listed == sorted(set(listed))
     assert (listed[0], listed[-1]) == (lower, upper)
-    values = sorted({*range(lower, upper + 1, 37), *listed, *(each + 1 for each in listed), lower - 5, upper + 5})
+    spread = range(lower, upper + 1, max(37, (upper - lower) // 50_000))
+    values = sorted({*spread, *listed, *(each + 1 for each in listed), lower - 5, upper + 5})
     inside = [min(max(value, lower), upper) for value in values]
     wanted = [bisect_left(listed, value) + bisect_right(listed, value) - 1 for value in inside]
-    assert bins(quantile, np.array(values, dtype=np.int64)).tolist() == wanted
+    assert quantile.grid.bins(np.array(values, dtype=np.int64)).tolist() == wanted
     nobody = no_weights(quantile, 3)
     assert nobody.shape == (3, 2 * len(listed) - 1)
     assert not nobody.any()
@@ -153,7 +156,14 @@ def test_a_score_weighs_what_lies_below_against_what_lies_above(fraction: Fracti
         cells = [[(at * at + place) % 7 * times for at in range(bins)] for place in range(3)]
         expected = [
             [
-                -min(1 << 62, abs(bound.above * sum(cell[: 2 * at]) - bound.below * sum(cell[2 * at + 1 :])))
+                -min(
+                    1 << 62,
+                    max(
+                        0,
+                        bound.above * sum(cell[: 2 * at]) - bound.below * sum(cell[2 * at :]),
+                        bound.below * sum(cell[2 * at + 1 :]) - bound.above * sum(cell[: 2 * at + 1]),
+                    ),
+                )
                 for at in range(bound.candidates)
             ]
             for cell in cells

@@ -7,7 +7,6 @@ import statistics as textbook
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -24,7 +23,7 @@ from cleanroom.query.components import LARGEST_HALF_WIDTH, LARGEST_VALUE
 from cleanroom.query.contribution import contributions
 from cleanroom.query.mechanisms import quantile_reach, shape_of
 from cleanroom.query.plan import Plan
-from cleanroom.query.quantiles import LARGEST_SCORE, bins, scores
+from cleanroom.query.quantiles import LARGEST_SCORE, scores
 from cleanroom.query.release import NoisedRelease
 from cleanroom.query.statistics import (
     CategoryKey,
@@ -201,6 +200,47 @@ def test_scores_reach_what_is_charged() -> None:
     check_score_reach()
 
 
+def check_rows_at_a_candidate() -> None:
+    """Somebody whose rows lie at a candidate counts on one side of it, whichever way the crowd leans."""
+    for tenths in (1, 5, 9):
+        a_plan = planned((), (Quantile(0, 0, 10, ONE, Fraction(tenths, 10), discrete=True),), 2, 1)
+        quantile = a_plan.bounds.quantiles[0]
+        reach = quantile_reach(quantile, one_cell=True)
+        for crowd in (0, 5, 10):
+            others = contributions(a_plan, stream([[(crowd,)]] * 40, 1)).weights[0]
+            before = list(scores(quantile, others))
+            for mine in range(11):
+                weights = contributions(a_plan, stream([[(mine,)] * 7], 1)).weights[0]
+                assert moved(before, list(scores(quantile, others + weights))) <= reach.everywhere
+
+
+def test_rows_at_a_candidate_count_on_one_side() -> None:
+    check_rows_at_a_candidate()
+
+
+def check_candidates_are_public() -> None:
+    """One person's going does not move the others' weights from bin to bin: the least value is theirs or not."""
+    a_plan = planned((), (Quantile(0, 0, 10_000, ONE, Fraction(1, 2), discrete=True),), 1, 1)
+    lowest, others = [[(17,)]], [[(400,)], [(9_000,)]]
+    whole = contributions(a_plan, stream([*lowest, *others], 1)).weights[0]
+    without = contributions(a_plan, stream(others, 1)).weights[0]
+    assert np.flatnonzero(whole[0] - without[0]).tolist() == [2 * 17]
+
+
+def test_candidates_do_not_depend_on_rows() -> None:
+    check_candidates_are_public()
+
+
+def test_a_value_that_many_have_is_the_median() -> None:
+    """Prices: 30 persons pay 10, 20 pay 15, 50 pay 42. No value between 10 and 42 but 15 is as good (docs/adr/0017)."""
+    a_plan = planned((), (Quantile(0, 0, 50, ONE, Fraction(1, 2), discrete=True),), 1, 1)
+    quantile = a_plan.bounds.quantiles[0]
+    for thirty, twenty, rest, wanted in ((30, 22, 48, 15), (10, 50, 40, 15), (52, 8, 40, 10), (8, 40, 52, 42)):
+        paid = [[(10,)]] * thirty + [[(15,)]] * twenty + [[(42,)]] * rest
+        (found,) = scores(quantile, contributions(a_plan, stream(paid, 1)).weights[0])
+        assert [place for place, score in enumerate(found) if score == max(found)] == [wanted]
+
+
 def test_weights_of_many_cells_are_as_long_as_the_norm() -> None:
     a_plan = planned(
         (NumberKey(0, 0, 49, ONE, nullable=False),), (Quantile(1, 0, 3, ONE, Fraction(1, 2), discrete=True),), 3, 2
@@ -228,38 +268,24 @@ def test_an_exact_quantile_is_the_textbook_s_within_a_step(seed: int) -> None:
             0
         ][0]
         for discrete, method in ((False, "linear"), (True, "inverted_cdf")):
-            found = quantile.candidate(best(quantile, weights, discrete=discrete))
+            found = quantile.grid.candidate(best(quantile, weights, discrete=discrete))
             wanted = float(np.quantile(values, float(fraction), method=method))
-            assert abs(found - wanted) <= quantile.step
-
-
-def test_every_value_is_a_candidate_where_there_are_few() -> None:
-    for low, high in ((1, 12), (0, 1_023), (-4, -4)):
-        quantile = planned((), (Quantile(0, low, high, ONE, Fraction(1, 2), discrete=True),), 1, 1).bounds.quantiles[0]
-        assert [quantile.candidate(place) for place in range(quantile.candidates)] == list(range(low, high + 1))
-    wide = planned((), (Quantile(0, 0, 50_000, ONE, Fraction(1, 2), discrete=True),), 1, 1).bounds.quantiles[0]
-    listed = [wide.candidate(place) for place in range(wide.candidates)]
-    assert len(listed) <= 1_024
-    assert (listed[0], listed[-1]) == (0, 50_000)
-    assert {b - a for a, b in pairwise(listed[:-1])} == {wide.step}
-    codes = np.array([-5, 0, 1, wide.step, 49_999, 50_000, 60_000], dtype=np.int64)
-    assert bins(wide, codes).tolist()[:4] == [0, 0, 1, 2]
-    assert bins(wide, codes).tolist()[-2:] == [2 * (wide.candidates - 1)] * 2
+            # Every step is a candidate; of an even number of rows the middle two have the answer between them.
+            assert abs(found - wanted) <= 1
 
 
 def test_scores_beyond_62_bits_are_clamped() -> None:
     """Nine times 2^61 fits no 64-bit integer: it is not left to wrap around, which would move scores at will."""
     quantile = planned((), (Quantile(0, 0, 2, ONE, Fraction(1, 10), discrete=True),), 1, 1).bounds.quantiles[0]
     heavy = np.array([[2**61, 0, 0, 0, 2**61], [5, 0, 0, 0, 3]], dtype=np.int64)
-    assert list(scores(quantile, heavy)) == [[-(2**61), -(2**62), -(2**62)], [-3, -42, -45]]
-    assert list(scores(quantile, np.array([[2**60, 0, 0, 0, 2**60]], dtype=np.int64))) == [
-        [-(2**60), -(2**62), -(2**62)]
-    ]
+    assert list(scores(quantile, heavy)) == [[0, -(2**62), -(2**62)], [0, -42, -42]]
+    assert list(scores(quantile, np.array([[2**60, 0, 0, 0, 2**60]], dtype=np.int64))) == [[0, -(2**62), -(2**62)]]
     upper = planned((), (Quantile(0, 0, 2, ONE, Fraction(9, 10), discrete=True),), 1, 1).bounds.quantiles[0]
     last = np.array([[0, 0, 0, 0, 2**61]], dtype=np.int64)
     assert list(scores(upper, last)) == [[-(2**62), -(2**62), 0]]
     even = planned((), (Quantile(0, 0, 2, ONE, Fraction(1, 2), discrete=True),), 1, 1).bounds.quantiles[0]
-    assert list(scores(even, heavy[:1])) == [[-(2**61), 0, -(2**61)]]
+    assert list(scores(even, heavy[:1])) == [[0, 0, 0]]
+    assert list(scores(even, np.array([[2**61 - 1, 0, 5, 0, 2**61 + 2]], dtype=np.int64))) == [[-8, 0, -2]]
     assert LARGEST_SCORE == 2**62
 
 
