@@ -36,7 +36,9 @@ class NumbersDiffer(AssertionError):
     """The room's exact vector is not raw DuckDB's answer, though no bound binds."""
 
 
-def validated(room: Room, sql: str, *, max_rows: int | None = None, max_groups: int | None = None) -> ValidatedPlan:
+def validated(
+    room: Room, sql: str, *, max_rows: int | None = None, max_groups: int | None = None, epsilon: object = 1
+) -> ValidatedPlan:
     """Admit a question as the asker's."""
     question = Question(
         sql,
@@ -44,7 +46,7 @@ def validated(room: Room, sql: str, *, max_rows: int | None = None, max_groups: 
         PartyId(ASKER),
         Role.OBSERVATOIRE,
         Purpose(PURPOSE),
-        precision(epsilon=1),
+        precision(epsilon=epsilon),
         max_rows,
         max_groups,
     )

@@ -261,6 +261,11 @@ def _small(found: Found) -> str:
     ):
         cpu, wall = durable[name]
         rates.append(f"| {title} | {times / wall:.0f} | {1000 * wall / times:.2f} | {1000 * cpu / times:.2f} |")
+    charged = [
+        f"| {each['writers']} | **{each['count'] / each['took'][1]:.0f}** "
+        f"| {1000 * each['took'][0] / each['count']:.2f} |"
+        for each in durable["charges"]
+    ]
     return f"""## Admission, charges, log
 
 Admission alone (parse to priced plan; no data, no keys), the rulebook included:
@@ -277,6 +282,13 @@ One process, one after another, {count} questions and {entries} entries:
 
 Each question makes three durable transactions (charge, keys, release), each with its log entry. With the wait for \
 the tick, one session asks {count / (durable["questions"][1] + durable["waited"]):.1f} questions a second.
+
+The charge alone (request taken, what is stored looked up, reservation on every account, log entry, checkpoint, in \
+one durable transaction), from so many threads of one process, each with the room open for itself:
+
+| threads | charges a second | CPU ms each |
+|---|---|---|
+{chr(10).join(charged)}
 
 What a question costs whatever its data, by stage:
 

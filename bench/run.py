@@ -43,7 +43,7 @@ class Plan:
         large: rows of the large uploads, a multiple of the first size.
         durable: questions to the tiny table.
         log: entries of the large log.
-        append_seconds: that each way of appending to a log is given.
+        append_seconds: that each way of appending to a log, and each number of threads that charge, is given.
         fresh_processes: one process for each question, so that its memory is its own; else one for all.
         profiled: the questions whose stages are reported.
         members: of the room of many members; its persons and rows follow.
@@ -214,7 +214,7 @@ def _peers(found: Found, plan: Plan) -> None:
 def _charges(found: Found, plan: Plan) -> None:
     _note("charges and log")
     with tempfile.TemporaryDirectory(prefix=".tiny-", dir=ROOT) as tiny:
-        found.durable = worker("durable", directory=tiny, count=plan.durable)
+        found.durable = worker("durable", directory=tiny, count=plan.durable, seconds=plan.append_seconds)
 
 
 def _log(found: Found, plan: Plan) -> None:

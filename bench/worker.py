@@ -277,9 +277,10 @@ def admission(room: str, repeat: int) -> dict[str, Any]:
         }
 
 
-def durable(directory: str, count: int) -> dict[str, Any]:
-    """Ask a tiny table: what a question costs whatever its data; and append to the log alone."""
+def durable(directory: str, count: int, seconds: float) -> dict[str, Any]:
+    """Ask a tiny table: what a question costs whatever its data; append to the log alone; charge from many threads."""
     from audit_log import EventType
+    from bench.charging import charges
     from bench.house import ASKER, PURPOSE, empty_room, forget_answers, table_of
     from bench.stages import QUESTION_DOORS, TICK, Stages
     from cleanroom.room import upload
@@ -322,7 +323,7 @@ def durable(directory: str, count: int) -> dict[str, Any]:
         each = _many(durably, LOG_ENTRIES)
         with transaction(room.connection):
             together = _many(append, LOG_ENTRIES)
-        return {
+        alone = {
             "count": count,
             "questions": asked,
             "previews": previewed,
@@ -332,6 +333,7 @@ def durable(directory: str, count: int) -> dict[str, Any]:
             "stages": by_stage,
             "waited": waited,
         }
+    return {**alone, "charges": charges(place, seconds)}
 
 
 def _ask(session: Session, sql: str, purpose: str) -> None:

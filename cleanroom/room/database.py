@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from audit_log import require_durable
 from cleanroom.errors import Bilingual, Fault
@@ -93,6 +95,12 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     return connection
 
 
+_TURNS: Final[WeakValueDictionary[str, threading.Lock]] = WeakValueDictionary()
+"""Whose turn it is to write, by the database's path; forgotten when nobody writes."""
+
+_GUARD: Final = threading.Lock()
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run a block as one durable transaction: all of it or none.
@@ -100,19 +108,41 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     Raises:
         Fault: the database could not be written (disk full, locked, damaged); nothing was changed.
     """
+    with _turn(connection):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise storage_fault(error) from None
+        try:
+            yield
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            _roll_back(connection)
+            raise storage_fault(error) from None
+        except BaseException:
+            _roll_back(connection)
+            raise
+
+
+@contextmanager
+def _turn(connection: sqlite3.Connection) -> Iterator[None]:
+    """Wait until no other thread of this process writes to the database.
+
+    The engine alone would do: between threads as between processes it looks again after ever longer sleeps, a tenth of
+    a second in the end, so that of many writers most sleep while nobody writes.
+    """
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
     except sqlite3.Error as error:
         raise storage_fault(error) from None
+    with _GUARD:
+        turn = _TURNS.setdefault(path, threading.Lock())
+    if not turn.acquire(timeout=BUSY_SECONDS):
+        raise storage_fault(sqlite3.OperationalError("database is locked"))
     try:
         yield
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        _roll_back(connection)
-        raise storage_fault(error) from None
-    except BaseException:
-        _roll_back(connection)
-        raise
+    finally:
+        turn.release()
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
