@@ -15,7 +15,7 @@ from cleanroom.query.cells import set_sizes
 from cleanroom.query.choosing import chosen_groups, chosen_rows, chosen_total
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import LARGEST_MARGIN, Auto, not_precise, require_contribution
-from cleanroom.query.statistics import CountRows, Sum
+from cleanroom.query.statistics import CountPersons, CountRows, Sum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from cleanroom.query.binding.personal import Release
 
 MOST_ROWS: Final = 65_535
+PURE_TOTALS: Final = 2
+"""In L1 a person's totals add up over cells, so that `auto` must choose among wider ones: up to as many times what the
+default's rows give (docs/adr/0014 §8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,14 @@ def planned(
             release.statistics, settled.max_rows, MOST_ROWS, lambda max_rows: bounds(max_rows, given, groups)
         )
     if asked.max_sum is Auto.AUTO and summed is not None:
-        widest = next(each.natural for each in settled.components if each.measured is Measured.TOTAL)
-        choice = chosen_total(summed, widest, lambda max_sum: bounds(asked.counted, max_sum, groups))
+        rows = asked.counted
+        given_none = asked.counted is None and asked.grouped is None
+        if pure and given_none and all(isinstance(each, Sum | CountPersons) for each in release.statistics):
+            # Rows decide on nothing but how wide a total may be.
+            rows = min(MOST_ROWS, PURE_TOTALS * settled.max_rows)
+        wide = bounds(rows, None, groups)
+        widest = next(each.natural for each in wide.components if each.measured is Measured.TOTAL)
+        choice = chosen_total(summed, widest, lambda max_sum: bounds(rows, max_sum, groups))
     if asked.max_groups is Auto.AUTO:
         if settled.distinct_keys:
             raise not_precise(

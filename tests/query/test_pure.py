@@ -417,6 +417,36 @@ def test_a_pure_charge_covers_the_choice_and_whatever_it_leads_to(name: str, wan
     assert split_of((a_plan,), (noise,)).statistics
 
 
+def test_pure_totals_are_chosen_among_as_wide_ones_as_the_default_s_length() -> None:
+    """Seats go up to 12, three rows count by default, two cells in full: 72 in L1, which one cell in full gives too."""
+    made = {TNM: catalog_of(TNM, most_rows=200, contribution=Contribution(3, 2))}
+
+    def widest(said: str, rows: int | None = None, groups: int | None = None, *, pure: bool = True) -> int:
+        sql = f"SELECT region, {said} FROM tnm.visits GROUP BY region"  # noqa: S608 - the statistics of this test
+        (release,) = bind_question(parse(sql, None), made, {}).releases
+        a_plan = bounds_planned(release, AskedBounds(rows, groups, Auto.AUTO), made, 0, pure=pure)
+        assert a_plan.bounds.choice is not None
+        assert a_plan.bounds.choice.candidates[-1] == max(each.natural for each in a_plan.bounds.components)
+        return a_plan.bounds.choice.candidates[-1]
+
+    total = "SUM(seats) AS s"
+    assert widest(total) == widest(f"{total}, COUNT(DISTINCT person) AS n") == 72
+    # Rows that were given, or that something else counts by, stay as they are.
+    assert widest(total, rows=3) == widest(total, groups=2) == widest(f"{total}, COUNT(*) AS n") == 36
+    assert widest(total, pure=False) == 36
+
+
+def test_a_pure_total_aims_at_its_noise_and_how_far_the_choice_strays() -> None:
+    for name, strays in (("total", 1), ("rows", 2)):
+        a_plan = chosen(name)
+        (noise,) = priced((a_plan,), Epsilon(Decimal(1)), {TNM}).noises
+        assert noise.choice is not None
+        assert noise.vector is not None
+        (component,) = a_plan.bounds.components
+        there = noise.vector / component.reach * a_plan.bounds.cells
+        assert noise.choice.target == math.ceil(there + strays * math.sqrt(2) * noise.choice.scale)
+
+
 def check_sizes(name: str, seeds_tried: int) -> None:
     """Remove each person everywhere, then from one table: persons by size move by no more than is charged."""
     a_plan = chosen(name, two=True)
