@@ -3,16 +3,43 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Final
 
 from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from audit_log.details import SealedDetails, seal
-from audit_log.entry import Envelope, Event, EventType
+from audit_log.details import SealedDetails, canonical_details, seal
+from audit_log.entry import Event, EventType
 from audit_log.errors import LogDamaged, MalformedEntry, NotVerified
 from audit_log.merkle import leaf_hash
 from audit_log.note import Signer, Verifier
 from audit_log.tables import Head, insert_rows, pack, read_head, store_leaves, store_wraps
 from audit_log.transaction import all_or_nothing
+
+_MOST_KNOWN: Final = 64
+_KNOWN: Final[dict[Verifier, tuple[bytes, Checkpoint]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """An entry that may be logged, its details still in clear.
+
+    Attributes:
+        event: what happened.
+        canonical: the details, as they will be sealed; nobody can change them any more.
+        readers: for each reader by name, its 32-byte key.
+    """
+
+    event: Event
+    canonical: bytes
+    readers: Mapping[str, bytes]
+
+    def seal(self) -> "Prepared":
+        """Seal the details.
+
+        Raises:
+            MalformedEntry: readers that cannot be served, or an event above the constant size.
+        """
+        leaf, sealed = seal(self.event, self.canonical, self.readers)
+        return Prepared(leaf, self.event, sealed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +47,18 @@ class Prepared:
     """An entry that only needs its place in the log: nothing of its details is in clear.
 
     Attributes:
-        envelope: what becomes the leaf.
+        leaf: its bytes, as they are hashed.
+        event: what the leaf says.
         sealed: the encrypted details.
     """
 
-    envelope: Envelope
+    leaf: bytes
+    event: Event
     sealed: SealedDetails
 
 
-def prepare(event: Event, details: Mapping[str, object], readers: Mapping[str, bytes]) -> Prepared:
-    """Seal an entry's details; no database is needed.
+def draft(event: Event, details: Mapping[str, object], readers: Mapping[str, bytes]) -> Drafted:
+    """Check that an entry may be logged and fix what it will say.
 
     Args:
         event: what happened.
@@ -37,10 +66,22 @@ def prepare(event: Event, details: Mapping[str, object], readers: Mapping[str, b
         readers: for each reader by name, its 32-byte key; at least one.
 
     Raises:
-        MalformedEntry: event, details or readers cannot be logged.
+        MalformedEntry: event or details cannot be logged.
     """
     require_ordinary(event)
-    return Prepared(*seal(event, details, readers))
+    return Drafted(event, canonical_details(details), dict(readers))
+
+
+def prepare(event: Event, details: Mapping[str, object], readers: Mapping[str, bytes]) -> Prepared:
+    """Seal an entry's details; no database is needed.
+
+    Args:
+        event, details, readers: as `draft`.
+
+    Raises:
+        MalformedEntry: event, details or readers cannot be logged.
+    """
+    return draft(event, details, readers).seal()
 
 
 def require_ordinary(event: Event) -> None:
@@ -76,10 +117,20 @@ def signed_head(connection: sqlite3.Connection, verifier: Verifier) -> Head:
     return head
 
 
-@lru_cache(maxsize=64)
 def _opened(note: bytes, verifier: Verifier) -> Checkpoint:
-    """Open a checkpoint; the same bytes under the same key need no second verification."""
-    return open_checkpoint(note, verifier)
+    """Open a checkpoint; what this process verified or signed itself, byte for byte, it need not verify again."""
+    known = _KNOWN.get(verifier)
+    if known is None or known[0] != note:
+        known = _keep(verifier, note, open_checkpoint(note, verifier))
+    return known[1]
+
+
+def _keep(verifier: Verifier, note: bytes, checkpoint: Checkpoint) -> tuple[bytes, Checkpoint]:
+    """Keep one note for each log: that it is signed is true of its bytes, whatever becomes of the transaction."""
+    if len(_KNOWN) >= _MOST_KNOWN:
+        _KNOWN.clear()
+    known = _KNOWN[verifier] = note, checkpoint
+    return known
 
 
 def append_prepared(connection: sqlite3.Connection, signer: Signer, prepared: Sequence[Prepared]) -> range:
@@ -98,24 +149,24 @@ def append_prepared(connection: sqlite3.Connection, signer: Signer, prepared: Se
         LogDamaged: the tables do not agree with what was signed last; nothing was signed.
     """
     head = signed_head(connection, signer.verifier)
-    frontier = head.frontier
-    leaves = []
     for index, each in enumerate(prepared, head.size):
-        if each.envelope.event.caused_by >= index:
+        if each.event.caused_by >= index:
             raise MalformedEntry("caused_by", "names an entry that is not before this one")
-        leaf = each.envelope.leaf()
-        frontier = frontier.push(leaf_hash(leaf))
-        leaves.append(leaf)
+    leaves = [each.leaf for each in prepared]
+    hashes = [leaf_hash(leaf) for leaf in leaves]
+    frontier = head.frontier.extended(hashes)
     # Consistent with the last signed checkpoint by construction: its verified frontier, and these leaves more.
-    note = sign_checkpoint(Checkpoint(signer.name, frontier.size, frontier.root()), signer)
+    checkpoint = Checkpoint(signer.name, frontier.size, frontier.root())
+    note = sign_checkpoint(checkpoint, signer)
+    _keep(signer.verifier, note, checkpoint)
     with all_or_nothing(connection):
-        store_leaves(connection, head.size, leaves)
+        store_leaves(connection, head.size, leaves, hashes)
         ciphertexts = [(index, each.sealed.ciphertext) for index, each in enumerate(prepared, head.size)]
         insert_rows(connection, "audit_detail (idx, ciphertext)", ciphertexts)
         store_wraps(connection, [(index, each.sealed.wraps) for index, each in enumerate(prepared, head.size)])
         changed = connection.execute(
             "UPDATE audit_head SET size = ?, root = ?, frontier = ?, note = ? WHERE id = 1 AND size = ? AND root = ?",
-            (frontier.size, frontier.root(), pack(frontier), note, head.size, head.root),
+            (frontier.size, checkpoint.root, pack(frontier), note, head.size, head.root),
         ).rowcount
         if changed != 1:
             raise LogDamaged("audit_head", "another writer moved the head")

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from audit_log.entry import UNSEALED, Envelope, Event
+from audit_log.entry import UNSEALED, Envelope, Event, around_seal
 from audit_log.errors import MalformedEntry, NotVerified
 
 KEY_BYTES: Final = 32
@@ -36,6 +36,7 @@ _VEIL_LABEL: Final = b"dcr-audit-veil-v1"
 _SLOT: Final = "slot"  # the reader's name in a slot, which does not say whose it is
 _SLOT_NAME: Final = _SLOT.encode("ascii")
 _TAG_BYTES: Final = 16
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _READER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,63}", re.ASCII)
 
 
@@ -66,7 +67,7 @@ def canonical_details(details: Mapping[str, object]) -> bytes:
     Raises:
         MalformedEntry: another kind of value, nested above 32 levels, or above 1 MiB.
     """
-    text = json.dumps(_plain(details, _MAX_DEPTH), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = _CANONICAL.encode(_plain(details, _MAX_DEPTH))
     if len(text) > MAX_DETAILS_BYTES:
         raise MalformedEntry("details", f"above {MAX_DETAILS_BYTES} bytes")
     return text.encode("ascii")
@@ -102,11 +103,15 @@ def _binding(envelope: Envelope) -> bytes:
     The leaf holds the ciphertext's digest, so the ciphertext cannot be bound to the finished leaf: that would be a
     circle. Everything else in the leaf, its random id foremost, is bound.
     """
-    return hashlib.sha256(Envelope(envelope.event, envelope.commit, UNSEALED).leaf()).digest()
+    return _binding_around(*around_seal(envelope.event, envelope.commit))
+
+
+def _binding_around(before: str, after: str) -> bytes:
+    return hashlib.sha256(f"{before}{UNSEALED}{after}".encode("ascii")).digest()
 
 
 def _commit(key: bytes, canonical: bytes) -> str:
-    return hmac.new(key, _COMMIT_LABEL + canonical, hashlib.sha256).hexdigest()
+    return hmac.digest(key, _COMMIT_LABEL + canonical, "sha256").hex()
 
 
 def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
@@ -115,40 +120,47 @@ def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
     return AESGCM(stream[:KEY_BYTES]), stream[KEY_BYTES:]
 
 
-def _wrap(key: bytes, *, reader: str, kek: bytes, binding: bytes) -> bytes:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
+def _wrap(key: bytes, *, reader: str, kek: bytes, binding: bytes, nonce: bytes) -> bytes:
     return nonce + AESGCM(_require_key(kek)).encrypt(nonce, key, _WRAP_LABEL + binding + reader.encode("ascii"))
 
 
-def _wrap_all(key: bytes, binding: bytes, readers: Mapping[str, bytes]) -> dict[str, bytes]:
-    if not readers:
-        raise MalformedEntry("readers", "details without a reader could never be opened")
-    for reader in readers:
+def _wrap_all(key: bytes, binding: bytes, readers: Mapping[str, bytes], nonces: bytes) -> dict[str, bytes]:
+    wraps = {}
+    for at, (reader, kek) in enumerate(readers.items()):
         if not _READER.fullmatch(reader):
             raise MalformedEntry("readers", "a reader's name is not in the form that the log allows")
-    return {reader: _wrap(key, reader=reader, kek=kek, binding=binding) for reader, kek in readers.items()}
+        nonce = nonces[at * _NONCE_BYTES : (at + 1) * _NONCE_BYTES]
+        wraps[reader] = _wrap(key, reader=reader, kek=kek, binding=binding, nonce=nonce)
+    if not wraps:
+        raise MalformedEntry("readers", "details without a reader could never be opened")
+    return wraps
 
 
-def seal(event: Event, details: Mapping[str, object], readers: Mapping[str, bytes]) -> tuple[Envelope, SealedDetails]:
-    """Encrypt an event's details and finish its envelope.
+def seal(event: Event, canonical: bytes, readers: Mapping[str, bytes]) -> tuple[bytes, SealedDetails]:
+    """Encrypt an event's details and finish its leaf.
 
     Args:
         event: what happened.
-        details: what only readers may know of it.
+        canonical: what only readers may know of it, from `canonical_details`.
         readers: for each reader by name, the 32-byte key under which it will find the entry's key; at least one.
 
+    Returns:
+        The leaf, which `Envelope.parse` reads, and what lies beside it.
+
     Raises:
-        MalformedEntry: details or readers that cannot be logged.
+        MalformedEntry: readers that cannot be served, or names too long together.
     """
-    canonical = canonical_details(details)
-    key = secrets.token_bytes(KEY_BYTES)
-    draft = Envelope(event, _commit(key, canonical))
-    binding = _binding(draft)
+    # Drawn at once: each call of the system lets other threads in, and many append at the same time.
+    drawn = secrets.token_bytes(KEY_BYTES + _NONCE_BYTES * len(readers))
+    key = drawn[:KEY_BYTES]
+    before, after = around_seal(event, _commit(key, canonical))
+    binding = _binding_around(before, after)
     cipher, nonce = _cipher(key)
     framed = len(canonical).to_bytes(_LENGTH_BYTES, "big") + canonical
     padded = framed + bytes(-len(framed) % BLOCK_BYTES)
-    sealed = SealedDetails(cipher.encrypt(nonce, padded, binding), _wrap_all(key, binding, readers))
-    return Envelope(event, draft.commit, sealed.digest()), sealed
+    wraps = _wrap_all(key, binding, readers, drawn[KEY_BYTES:])
+    sealed = SealedDetails(cipher.encrypt(nonce, padded, binding), wraps)
+    return f"{before}{sealed.digest()}{after}".encode("ascii"), sealed
 
 
 def open_details(
@@ -215,7 +227,8 @@ def rewrap(
         NotVerified: the present reader's key does not open it.
         MalformedEntry: readers that cannot be served.
     """
-    return _wrap_all(_unwrap(envelope, wrapped, reader=reader, kek=kek), _binding(envelope), readers)
+    key = _unwrap(envelope, wrapped, reader=reader, kek=kek)
+    return _wrap_all(key, _binding(envelope), readers, secrets.token_bytes(_NONCE_BYTES * len(readers)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +284,9 @@ def veil(
         raise MalformedEntry("readers", f"{len(keys)} for {count} slots")
     key = _unwrap(envelope, wrapped, reader=reader, kek=kek)
     binding = _binding(envelope)
-    held = [_wrap(key, reader=_SLOT, kek=each, binding=binding) for each in keys]
+    held = [
+        _wrap(key, reader=_SLOT, kek=each, binding=binding, nonce=secrets.token_bytes(_NONCE_BYTES)) for each in keys
+    ]
     blocks = 1
     while blocks < least_blocks or _TAG_BYTES + blocks * BLOCK_BYTES < len(ciphertext):
         blocks *= 4

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final, Self
 
 from audit_log.errors import MalformedEntry
@@ -145,19 +146,28 @@ class Event:
     ret: Retention = Retention.ACCESS_1Y
 
     def __post_init__(self) -> None:
-        for name, pattern in _PATTERNS.items():
-            value = getattr(self, name)
-            if not isinstance(value, str) or not pattern.fullmatch(value):
-                raise MalformedEntry(name, "not in the form that the log allows")
-        for name, kind in (("type", EventType), ("outcome", Outcome), ("ret", Retention)):
-            if not isinstance(getattr(self, name), kind):
+        try:
+            names = "\n".join(_names_of(self))
+        except TypeError:  # one is not a string
+            names = ""
+        if not _NAMES.fullmatch(names):  # all at once, for it is the inner loop of appending; here it is said which
+            for name, pattern in _PATTERNS.items():
+                value = getattr(self, name)
+                if not isinstance(value, str) or not pattern.fullmatch(value):
+                    raise MalformedEntry(name, "not in the form that the log allows")
+        for name, value, kind in (
+            ("type", self.type, EventType),
+            ("outcome", self.outcome, Outcome),
+            ("ret", self.ret, Retention),
+        ):
+            if not isinstance(value, kind):
                 raise MalformedEntry(name, "not one of the closed list")
-        for name, least in (("t", 0), ("caused_by", NO_CAUSE)):
-            value = getattr(self, name)
-            if type(value) is not int or not least <= value <= _MAX_INTEGER:
+        for name, number, least in (("t", self.t, 0), ("caused_by", self.caused_by, NO_CAUSE)):
+            if type(number) is not int or not least <= number <= _MAX_INTEGER:
                 raise MalformedEntry(name, "not an integer within bounds")
-        if any(type(ordinal) is not int or not 0 <= ordinal < MAX_PARTIES for ordinal in self.parties):
-            raise MalformedEntry("parties", f"an ordinal is not within 0 to {MAX_PARTIES - 1}")
+        for ordinal in self.parties:
+            if type(ordinal) is not int or not 0 <= ordinal < MAX_PARTIES:
+                raise MalformedEntry("parties", f"an ordinal is not within 0 to {MAX_PARTIES - 1}")
 
 
 _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
@@ -171,6 +181,9 @@ _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     "code": _DIGEST,
     "kid": _CODE,
 }
+_names_of: Final = attrgetter(*_PATTERNS)
+# No pattern admits a newline: what matches has one name to a line, and each matches its own pattern.
+_NAMES: Final = re.compile("\n".join(f"(?:{pattern.pattern})" for pattern in _PATTERNS.values()), re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,22 +207,8 @@ class Envelope:
 
     def leaf(self) -> bytes:
         """Return the entry's bytes: canonical JSON (sorted keys, no spaces, ASCII) of `LEAF_BYTES` bytes."""
-        event = self.event
-        # Written out, for it is the inner loop of appending: no value needs escaping, see `_PATTERNS`.
-        head = (
-            f'{{"actor":"{event.actor}","caused_by":{event.caused_by},"code":"{event.code}","commit":"{self.commit}",'
-            f'"id":"{event.id}","kid":"{event.kid}","legal":"{event.legal}","org":"{event.org}",'
-            f'"outcome":"{event.outcome.value}","pad":"'
-        )
-        tail = (
-            f'","parties":"{_write_parties(event.parties)}","policy":"{event.policy}","purpose":"{event.purpose}",'
-            f'"ret":"{event.ret.value}","room":"{event.room}","sealed":"{self.sealed}","t":{event.t},'
-            f'"type":"{event.type.value}","v":{VERSION}}}'
-        )
-        leaf = f"{head}{'0' * (LEAF_BYTES - len(head) - len(tail))}{tail}".encode("ascii")
-        if len(leaf) != LEAF_BYTES:
-            raise MalformedEntry("", "above the constant size of an entry")
-        return leaf
+        before, after = around_seal(self.event, self.commit)
+        return f"{before}{self.sealed}{after}".encode("ascii")
 
     @classmethod
     def parse(cls, leaf: bytes) -> Self:
@@ -267,8 +266,32 @@ class Envelope:
         return envelope
 
 
-def _write_parties(ordinals: frozenset[int]) -> str:
-    return f"{sum(1 << ordinal for ordinal in ordinals):0{MAX_PARTIES // 4}x}"
+def around_seal(event: Event, commit: str) -> tuple[str, str]:
+    """Return what a leaf says before and after the digest of the ciphertext, which depends on all the rest of it.
+
+    Args:
+        event: what happened.
+        commit: as in the envelope.
+    """
+    parties = 0
+    for ordinal in event.parties:
+        parties |= 1 << ordinal
+    # Written out, for it is the inner loop of appending: no value needs escaping, see `_PATTERNS`. An enumeration's
+    # member is a string of its own, and joined as one, without the detour over `value`.
+    head = (
+        f'{{"actor":"{event.actor}","caused_by":{event.caused_by},"code":"{event.code}","commit":"{commit}",'
+        f'"id":"{event.id}","kid":"{event.kid}","legal":"{event.legal}","org":"{event.org}",'
+        f'"outcome":"{event.outcome!s}","pad":"'
+    )
+    tail = (
+        f'","parties":"{parties:0{MAX_PARTIES // 4}x}","policy":"{event.policy}","purpose":"{event.purpose}",'
+        f'"ret":"{event.ret!s}","room":"{event.room}","sealed":"'
+    )
+    after = f'","t":{event.t},"type":"{event.type!s}","v":{VERSION}}}'
+    room = LEAF_BYTES - len(head) - len(tail) - len(UNSEALED) - len(after)
+    if room < 0:
+        raise MalformedEntry("", "above the constant size of an entry")
+    return f"{head}{'0' * room}{tail}", after
 
 
 def _read_parties(text: str) -> frozenset[int]:

@@ -8,8 +8,8 @@ of them went too early.
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from audit_log.appending import Prepared, append_prepared
-from audit_log.details import seal
+from audit_log.appending import Drafted, append_prepared
+from audit_log.details import canonical_details
 from audit_log.entry import RETENTION_SECONDS, Envelope, Event, EventType
 from audit_log.errors import MalformedEntry, NoSuchEntry
 from audit_log.note import Signer
@@ -79,10 +79,11 @@ def _erase(
         if not erases(event, index, Envelope.parse_at(index, leaf).event):
             raise MalformedEntry("ret", f"the details of entry {index} are not of this class, or not due yet")
         read_ciphertext(connection, index)
+    erasure = Drafted(event, canonical_details(details), readers).seal()
     with all_or_nothing(connection):
         # Freed pages are overwritten; the WAL keeps the old ones until the caller's next checkpoint of it.
         connection.execute("PRAGMA secure_delete = ON")
-        (erased_by,) = append_prepared(connection, signer, [Prepared(*seal(event, details, readers))])
+        (erased_by,) = append_prepared(connection, signer, [erasure])
         connection.executemany(
             "UPDATE audit_detail SET ciphertext = NULL, erased_by = ? WHERE idx = ?",
             [(erased_by, index) for index in indexes],

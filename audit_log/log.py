@@ -130,7 +130,7 @@ class Log:
         """
         require_writer(connection, "append_all")
         for each in prepared:
-            require_ordinary(each.envelope.event)
+            require_ordinary(each.event)
         if not prepared:
             raise MalformedEntry("", "nothing to append")
         return append_prepared(connection, self._signer, prepared)

@@ -5,7 +5,7 @@ A node is named by (height, number): it covers leaves [number * 2^height, (numbe
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 
@@ -72,6 +72,22 @@ class Frontier:
             hashed_leaf: `leaf_hash` of the new entry.
         """
         return self.push_subtree(0, hashed_leaf)
+
+    def extended(self, hashed_leaves: Iterable[bytes]) -> Self:
+        """Return the frontier after many leaves more: `push` of each, with one check at the end.
+
+        Args:
+            hashed_leaves: `leaf_hash` of each new entry, in order.
+        """
+        size, peaks = self.size, list(self.peaks)
+        for carry in hashed_leaves:
+            remaining = size
+            while remaining & 1:
+                carry = node_hash(peaks.pop(), carry)  # noqa: PLW2901  # what is carried up is the leaf's subtree
+                remaining >>= 1
+            peaks.append(carry)
+            size += 1
+        return type(self)(size, tuple(peaks))
 
     def push_subtree(self, height: int, root: bytes) -> Self:
         """Return the frontier after 2^height more leaves.

@@ -26,6 +26,8 @@ MAX_NOTE_BYTES: Final = 2_000_000
 TIME_BYTES: Final = 8
 MAX_TIME: Final = 2**63 - 1  # c2sp.org/tlog-cosignature
 _DASH: Final = "\u2014"
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")  # all but the newline
+_NOT_IN_NAME: Final = re.compile(r"[\s+\x00-\x1f\x7f]")
 _KEY_ID_HEX: Final = re.compile(r"[0-9a-f]{8}", re.ASCII)
 
 
@@ -57,7 +59,7 @@ def require_name(name: str) -> str:
     Raises:
         MalformedNote: empty, or with a plus, a space of any kind or a control character.
     """
-    if not name or "+" in name or any(char.isspace() or char < " " or char == "\x7f" for char in name):
+    if not name or _NOT_IN_NAME.search(name):
         raise MalformedNote("a key name is empty or has a space, a plus or a control character")
     try:
         name.encode("utf-8")
@@ -246,7 +248,7 @@ def signature_line(name: str, identified: bytes) -> str:
 def _require_text(text: str) -> None:
     if not text.endswith("\n"):
         raise MalformedNote("the text does not end with a newline")
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text):
         raise MalformedNote("a control character")
 
 

@@ -86,6 +86,18 @@ def read_head(connection: sqlite3.Connection) -> Head:
     return Head(size, root, frontier, note)
 
 
+def read_size(connection: sqlite3.Connection) -> int:
+    """Return the number of entries that the head names.
+
+    Raises:
+        LogDamaged: no head.
+    """
+    row = connection.execute("SELECT size FROM audit_head WHERE id = 1").fetchone()
+    if row is None:
+        raise LogDamaged("audit_head", "this database holds no log")
+    return int(row[0])
+
+
 def read_leaf(connection: sqlite3.Connection, index: int) -> bytes | None:
     """Return an entry's bytes, None if there is none."""
     row = connection.execute("SELECT leaf FROM audit_entry WHERE idx = ?", (index,)).fetchone()
@@ -161,16 +173,24 @@ def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple
         connection.execute(f"INSERT INTO {table} VALUES {places}", values)  # noqa: S608  # constants and question marks
 
 
-def store_leaves(connection: sqlite3.Connection, start: int, leaves: Sequence[bytes]) -> None:
-    """Insert entries from index `start` on, and whatever tiles they complete or widen."""
+def store_leaves(connection: sqlite3.Connection, start: int, leaves: Sequence[bytes], hashes: Sequence[bytes]) -> None:
+    """Insert entries from index `start` on, and whatever tiles they complete or widen.
+
+    Args:
+        connection: within a transaction.
+        start: the log's present size.
+        leaves: the entries.
+        hashes: `leaf_hash` of each.
+    """
     insert_rows(connection, "audit_entry (idx, leaf)", list(enumerate(leaves, start)))
     for number in range(start // WIDTH, (start + len(leaves)) // WIDTH):
-        _store_full_tile(connection, number)
+        first = number * WIDTH
+        before = [leaf_hash(each) for each in read_leaves(connection, first, start)] if first < start else []
+        new = max(0, first - start)
+        _store_full_tile(connection, number, (*before, *hashes[new : first + WIDTH - start]))
 
 
-def _store_full_tile(connection: sqlite3.Connection, number: int) -> None:
-    first = number * WIDTH
-    hashes = tuple(leaf_hash(each) for each in read_leaves(connection, first, first + WIDTH))
+def _store_full_tile(connection: sqlite3.Connection, number: int, hashes: tuple[bytes, ...]) -> None:
     connection.execute("INSERT INTO audit_tile (level, number, hashes) VALUES (0, ?, ?)", (number, b"".join(hashes)))
     level = 1
     while True:

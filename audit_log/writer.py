@@ -9,16 +9,16 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Final, Generic, Self, TypeAlias, TypeVar
 
-from audit_log.appending import Prepared, prepare
+from audit_log.appending import Drafted, Prepared, draft
 from audit_log.entry import Event
 from audit_log.errors import LogFault, MalformedEntry, WriterStopped
 from audit_log.log import Log
-from audit_log.tables import read_head
+from audit_log.tables import read_size
 from audit_log.transaction import is_disk_at_fault, require_durable
 
 MOST_IN_GROUP: Final = 1024
@@ -28,7 +28,7 @@ Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
 class _Awaited(Generic[T]):
-    """What somebody waits for: set once, by the writer."""
+    """What somebody waits for: settled by the writer, who tells once it is durable."""
 
     __slots__ = ("_error", "_latch", "_value")
 
@@ -39,12 +39,15 @@ class _Awaited(Generic[T]):
         self._value: T | None = None
         self._error: BaseException | None = None
 
-    def succeed(self, value: T) -> None:
+    def settle(self, value: T) -> None:
+        """Set what it came to; whoever waits hears of it by `tell` only."""
         self._value = value
-        self._latch.release()
 
-    def fail(self, error: BaseException) -> None:
+    def refuse(self, error: BaseException) -> None:
+        """Set why it failed; whoever waits hears of it by `tell` only."""
         self._error = error
+
+    def tell(self) -> None:
         self._latch.release()
 
     def wait(self) -> T:
@@ -57,11 +60,11 @@ class _Awaited(Generic[T]):
 class _Entry(_Awaited[int]):
     """An entry to append."""
 
-    __slots__ = ("prepared",)
+    __slots__ = ("drafted",)
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, drafted: Drafted) -> None:
         super().__init__()
-        self.prepared = prepared
+        self.drafted = drafted
 
 
 class _Transaction(_Awaited[T]):
@@ -72,6 +75,10 @@ class _Transaction(_Awaited[T]):
     def __init__(self, work: Work[T]) -> None:
         super().__init__()
         self.work = work
+
+
+_Item: TypeAlias = _Entry | _Transaction[object]
+_Sealed: TypeAlias = tuple[_Entry, Prepared] | _Transaction[object]
 
 
 class GroupWriter:
@@ -90,8 +97,8 @@ class GroupWriter:
         """
         self._log = log
         self._connect = connect
-        self._changed = threading.Condition()
-        self._waiting: deque[_Entry | _Transaction[object]] = deque()
+        self._state = threading.Lock()  # of what is handed in, and whether anything still may be
+        self._waiting: SimpleQueue[_Item | None] = SimpleQueue()  # None is the end
         self._closing = False
         self._stopped: WriterStopped | None = None
         self._process = os.getpid()
@@ -103,7 +110,8 @@ class GroupWriter:
     def append(self, event: Event, details: Mapping[str, object], readers: Mapping[str, bytes]) -> int:
         """Append an entry and wait until it is durable.
 
-        The details are sealed in the caller's thread: in clear they go nowhere else.
+        The details are fixed in the caller's thread and sealed in the writer's, for many threads that seal at the same
+        time spend as long again on handing each other the interpreter. In clear they go nowhere else.
 
         Args:
             event: what happened; `caused_by` is an entry that was acknowledged.
@@ -118,7 +126,7 @@ class GroupWriter:
             WriterStopped: it was not acknowledged, so its effect must not happen; it may be in the log all the same.
             LogFault: the database was busy for too long, or the writer is closed; it is not in the log.
         """
-        entry = _Entry(prepare(event, details, readers))
+        entry = _Entry(draft(event, details, readers))
         self._submit(entry)
         return entry.wait()
 
@@ -143,9 +151,10 @@ class GroupWriter:
 
     def close(self) -> None:
         """Write what is waiting, then end the thread and close the connection."""
-        with self._changed:
+        with self._state:
+            if not self._closing:
+                self._waiting.put(None)
             self._closing = True
-            self._changed.notify()
         self._thread.join()
 
     def __enter__(self) -> Self:
@@ -159,34 +168,36 @@ class GroupWriter:
             raise LogFault("work within the writer's transaction cannot wait for the writer")
         if os.getpid() != self._process:
             raise LogFault("a writer does not survive a fork; each process makes its own")
-        with self._changed:
+        with self._state:
             if self._stopped is not None:
                 raise self._stopped
             if self._closing:
                 raise LogFault("the log's writer is closed")
-            self._waiting.append(item)  # type: ignore[arg-type]  # whoever put it in knows its type
-            self._changed.notify()
+            self._waiting.put(item)  # type: ignore[arg-type]  # whoever put it in knows its type
 
     def _live(self, started: _Awaited[None]) -> None:
         """Be the writer's thread."""
         try:
             connection = self._connect()
         except BaseException as error:
-            started.fail(error)
+            started.refuse(error)
+            started.tell()
             return
         try:
             require_durable(connection)
             queue = _queue(connection)
         except BaseException as error:
             connection.close()
-            started.fail(error)
+            started.refuse(error)
+            started.tell()
             return
-        started.succeed(None)
-        group: Sequence[_Entry | _Transaction[object]] = ()
+        started.tell()
+        group: Sequence[_Item] = ()
         try:
             while group := self._next_group():
+                ready = _sealed(group)
                 with _turn(queue):
-                    self._write(connection, group)
+                    self._write(connection, group, ready)
                 group = ()
         except BaseException as error:
             self._stop(error, group)
@@ -194,14 +205,20 @@ class GroupWriter:
             os.close(queue)
             connection.close()
 
-    def _next_group(self) -> list[_Entry | _Transaction[object]]:
-        """Wait for something to write; return nothing when the writer is closed."""
-        with self._changed:
-            while not self._waiting and not self._closing:
-                self._changed.wait()
-            return [self._waiting.popleft() for _ in range(min(MOST_IN_GROUP, len(self._waiting)))]
+    def _next_group(self) -> list[_Item]:
+        """Wait for something to write and take what there is; return nothing when the writer is closed."""
+        group: list[_Item] = []
+        item = self._waiting.get()
+        while item is not None:
+            group.append(item)
+            if len(group) == MOST_IN_GROUP or self._waiting.empty():
+                return group
+            item = self._waiting.get()
+        if group:
+            self._waiting.put(None)  # nothing follows it: the writer closes with the next group
+        return group
 
-    def _write(self, connection: sqlite3.Connection, group: Sequence[_Entry | _Transaction[object]]) -> None:
+    def _write(self, connection: sqlite3.Connection, group: Sequence[_Item], sealed: Sequence[_Sealed]) -> None:
         """Write a group as one transaction and tell everybody in it.
 
         Raises:
@@ -213,46 +230,62 @@ class GroupWriter:
             if is_disk_at_fault(error):
                 raise
             for item in group:  # another process held the lock for too long; nothing was begun
-                item.fail(LogFault(f"the log's database cannot be written to now: {error}"))
-            return
-        told: list[Callable[[], None]] = []
-        entries: list[_Entry] = []
+                item.refuse(LogFault(f"the log's database cannot be written to now: {error}"))
+        else:
+            entries: list[tuple[_Entry, Prepared]] = []
+            for ready in sealed:
+                if isinstance(ready, tuple):
+                    entries.append(ready)
+                else:
+                    self._append(connection, entries)
+                    entries = []
+                    _run(connection, ready)
+            self._append(connection, entries)
+            connection.execute("COMMIT")
         for item in group:
-            if isinstance(item, _Entry):
-                entries.append(item)
-            else:
-                self._append(connection, entries, told)
-                entries = []
-                _run(connection, item, told)
-        self._append(connection, entries, told)
-        connection.execute("COMMIT")
-        for tell in told:
-            tell()
+            item.tell()
 
-    def _append(
-        self, connection: sqlite3.Connection, entries: Sequence[_Entry], told: list[Callable[[], None]]
-    ) -> None:
-        size = read_head(connection).size if entries else 0
+    def _append(self, connection: sqlite3.Connection, entries: Sequence[tuple[_Entry, Prepared]]) -> None:
+        size = read_size(connection) if entries else 0
         good: list[_Entry] = []
-        for entry in entries:
-            if entry.prepared.envelope.event.caused_by < size:
+        prepared: list[Prepared] = []
+        for entry, each in entries:
+            if each.event.caused_by < size:
                 good.append(entry)
+                prepared.append(each)
             else:
-                error = MalformedEntry("caused_by", "names an entry that was not there before this one")
-                told.append(_telling(entry.fail, error))
+                entry.refuse(MalformedEntry("caused_by", "names an entry that was not there before this one"))
         if good:
-            indexes = self._log.append_all(connection, [entry.prepared for entry in good])
-            told += [_telling(entry.succeed, index) for entry, index in zip(good, indexes, strict=True)]
+            for entry, index in zip(good, self._log.append_all(connection, prepared), strict=True):
+                entry.settle(index)
 
-    def _stop(self, error: BaseException, group: Sequence[_Entry | _Transaction[object]]) -> None:
+    def _stop(self, error: BaseException, group: Sequence[_Item]) -> None:
         stopped = WriterStopped(str(error) or type(error).__name__)
         stopped.__cause__ = error
-        with self._changed:
+        waiting = [*group]
+        with self._state:
             self._stopped = stopped
-            waiting = [*group, *self._waiting]
-            self._waiting.clear()
+            while not self._waiting.empty():
+                item = self._waiting.get()
+                if item is not None:
+                    waiting.append(item)
         for item in waiting:
-            item.fail(stopped)
+            item.refuse(stopped)
+            item.tell()
+
+
+def _sealed(group: Sequence[_Item]) -> list[_Sealed]:
+    """Seal the entries of a group, before the database is locked; one that cannot be sealed fails alone."""
+    sealed: list[_Sealed] = []
+    for item in group:
+        if not isinstance(item, _Entry):
+            sealed.append(item)
+            continue
+        try:
+            sealed.append((item, item.drafted.seal()))
+        except Exception as error:  # whatever was wrong with it is its caller's, who is told
+            item.refuse(error)
+    return sealed
 
 
 def _queue(connection: sqlite3.Connection) -> int:
@@ -274,7 +307,7 @@ def _turn(queue: int) -> Iterator[None]:
         fcntl.flock(queue, fcntl.LOCK_UN)
 
 
-def _run(connection: sqlite3.Connection, transaction: _Transaction[object], told: list[Callable[[], None]]) -> None:
+def _run(connection: sqlite3.Connection, transaction: _Transaction[object]) -> None:
     """Run one caller's work so that, if it fails, the others' stays.
 
     Raises:
@@ -288,13 +321,9 @@ def _run(connection: sqlite3.Connection, transaction: _Transaction[object], told
             raise
         connection.execute("ROLLBACK TO audit_log_work")
         connection.execute("RELEASE audit_log_work")
-        told.append(_telling(transaction.fail, error))
+        transaction.refuse(error)
         return
     if not connection.in_transaction:
         raise LogFault("a caller's work ended the transaction that it shares with others")
     connection.execute("RELEASE audit_log_work")
-    told.append(_telling(transaction.succeed, value))
-
-
-def _telling(tell: Callable[[T], None], what: T) -> Callable[[], None]:
-    return lambda: tell(what)
+    transaction.settle(value)

@@ -36,6 +36,7 @@ from audit_log import (
 from audit_log.checkpoint import sign_checkpoint
 from audit_log.merkle import leaf_hash
 from audit_log.tables import pack, read_head, store_leaves
+from bench.log_stages import stages
 from bench.measure import Series, timed
 
 if TYPE_CHECKING:
@@ -69,8 +70,16 @@ def measured(directory: str, seconds: float, entries: int) -> dict[str, Any]:
     place = Path(directory)
     return {
         "appends": [_appends(place, writers, seconds) for writers in WRITERS],
+        "stages": _stages(place),
         "large": _large(place, entries),
     }
+
+
+def _stages(place: Path) -> list[tuple[str, float]]:
+    with tempfile.TemporaryDirectory(dir=place) as made:
+        log = Log(ORIGIN, _SIGNER)
+        with closing(_new_log(Path(made) / "log.db", log)) as connection:
+            return stages(connection, log, _SIGNER, _event, READERS)
 
 
 def _appends(place: Path, writers: int, seconds: float) -> dict[str, Any]:
@@ -83,7 +92,7 @@ def _appends(place: Path, writers: int, seconds: float) -> dict[str, Any]:
         plain = [stack.enter_context(closing(_plain(folder / "plain.db"))) for _ in range(writers)]
         log = Log(ORIGIN, _SIGNER)
         _new_log(folder / "log.db", log).close()
-        found: dict[str, list[float]] = {"row": [], "rows": [], "log": [], "sync": []}
+        found: dict[str, list[float]] = {"row": [], "rows": [], "log": [], "sync": [], "log_cpu": []}
         with GroupWriter(lambda: _connect(folder / "log.db"), log) as writer:
             ways: dict[str, Callable[[int], Append]] = {
                 "row": lambda number: lambda: _insert(plain[number], entry=False),
@@ -93,15 +102,18 @@ def _appends(place: Path, writers: int, seconds: float) -> dict[str, Any]:
             for _ in range(ROUNDS):
                 for name, way in ways.items():
                     found["sync"].append(_sync_seconds(place))
-                    found[name].append(_rate(writers, seconds / ROUNDS, way))
+                    rate, cpu = _rate(writers, seconds / ROUNDS, way)
+                    found[name].append(rate)
+                    if name == "log":
+                        found["log_cpu"].append(cpu)
         with closing(_connect(folder / "log.db")) as connection:
             entries, groups = connection.execute("SELECT max(size), count(*) - 1 FROM audit_checkpoint").fetchone()
     means = {name: sum(values) / len(values) for name, values in found.items()}
     return {"writers": writers, "group": entries / max(1, groups), "rounds": found, **means}
 
 
-def _rate(writers: int, seconds: float, way: Callable[[int], Append]) -> float:
-    """Return calls a second of so many threads together."""
+def _rate(writers: int, seconds: float, way: Callable[[int], Append]) -> tuple[float, float]:
+    """Return calls a second of so many threads together, and CPU seconds a call."""
     counts = [0] * writers
     until = time.perf_counter() + seconds
 
@@ -112,12 +124,13 @@ def _rate(writers: int, seconds: float, way: Callable[[int], Append]) -> float:
             counts[number] += 1
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(writers)]
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts) / (time.perf_counter() - begun)
+    calls = sum(counts)
+    return calls / (time.perf_counter() - begun), (time.process_time() - cpu) / calls
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -219,12 +232,11 @@ def _grow(connection: sqlite3.Connection, more: int) -> None:
         head = read_head(connection)
         count = min(CHUNK, more - at)
         leaves = [Envelope(_event(index - 1), "0" * 64).leaf() for index in range(head.size, head.size + count)]
-        frontier = head.frontier
-        for leaf in leaves:
-            frontier = frontier.push(leaf_hash(leaf))
+        hashes = [leaf_hash(leaf) for leaf in leaves]
+        frontier = head.frontier.extended(hashes)
         note = sign_checkpoint(Checkpoint(ORIGIN, frontier.size, frontier.root()), _SIGNER)
         connection.execute("BEGIN IMMEDIATE")
-        store_leaves(connection, head.size, leaves)
+        store_leaves(connection, head.size, leaves, hashes)
         connection.execute(
             "UPDATE audit_head SET size = ?, root = ?, frontier = ?, note = ?",
             (frontier.size, frontier.root(), pack(frontier), note),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit_log import Cosigner, Envelope, Event, EventType, Log, Outcome, Signer, fresh_id
+from audit_log import Cosigner, Envelope, Event, EventType, Log, Outcome, Signer, fresh_id, prepare
 from audit_log.cosignature import merge_signatures
 from audit_log.note import parse_note
 from audit_log.tables import pack, read_head, store_leaves
@@ -37,6 +37,12 @@ def event(**changes):
         "parties": frozenset({0, 3}),
     }
     return Event(**(values | changes))
+
+
+def seal(event, details, readers):
+    """Seal an entry's details; return its envelope, read from the leaf, and what lies beside it."""
+    entry = prepare(event, details, readers)
+    return Envelope.parse(entry.leaf), entry.sealed
 
 
 def connect(path):
@@ -184,7 +190,7 @@ def grow(connection, log, leaves):
         frontier = frontier.push(naive_leaf_hash(leaf))
     note = naive_note(frontier.size, frontier.root())
     connection.execute("BEGIN IMMEDIATE")
-    store_leaves(connection, head.size, leaves)
+    store_leaves(connection, head.size, leaves, [naive_leaf_hash(leaf) for leaf in leaves])
     connection.execute(
         "UPDATE audit_head SET size = ?, root = ?, frontier = ?, note = ?",
         (frontier.size, frontier.root(), pack(frontier), note),

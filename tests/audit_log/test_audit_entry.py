@@ -6,12 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from audit_samples import KEK, READERS, event
+from audit_samples import KEK, READERS, event, seal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit_log import MAX_PARTIES, Envelope, Event, EventType, MalformedEntry, NotVerified, Outcome, Retention
-from audit_log.details import canonical_details, open_details, rewrap, seal
+from audit_log.appending import draft
+from audit_log.details import canonical_details, open_details, rewrap
 from audit_log.entry import LEAF_BYTES, UNSEALED, fresh_id, is_leaf_at
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,47}", fullmatch=True)
@@ -99,6 +100,32 @@ def test_what_an_event_may_not_hold(field, value):
         event(**{field: value})
     assert refused.value.field == field
     assert str(value) not in str(refused.value) or len(str(value)) < 5
+
+
+@pytest.mark.parametrize("field", ["room", "id", "actor", "org", "policy", "purpose", "legal", "code", "kid"])
+@pytest.mark.parametrize("value", ["\n", "a\nb", "a\n", "\na", "0" * 32 + "\n", "\n" * 8, None, 1, b"a", ("a",)])
+def test_no_field_reaches_into_the_next(field, value):
+    """The names are looked at all at once; what is one field's must not be read as another's."""
+    with pytest.raises(MalformedEntry) as refused:
+        event(**{field: value})
+    assert refused.value.field == field
+
+
+def test_what_was_drafted_cannot_be_changed_any_more():
+    details, readers = {"sql": ["SELECT 1"]}, {"auditor": KEK}
+    drafted = draft(event(), details, readers)
+    details["sql"].append("SELECT 2")
+    readers["m:1"] = KEK
+    entry = drafted.seal()
+    assert set(entry.sealed.wraps) == {"auditor"}
+    found = open_details(
+        Envelope.parse(entry.leaf),
+        entry.sealed.ciphertext,
+        entry.sealed.wraps["auditor"],
+        reader="auditor",
+        kek=KEK,
+    )
+    assert found == {"sql": ["SELECT 1"]}
 
 
 def respelled(**changes):

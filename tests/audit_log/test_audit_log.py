@@ -104,7 +104,7 @@ def test_tiles_of_three_levels_make_the_same_tree():
         connection.execute("BEGIN")
         frontier = Frontier.empty()
         for index in range(size):
-            store_leaves(connection, index, [b"%d" % index])
+            store_leaves(connection, index, [b"%d" % index], [naive_leaf_hash(b"%d" % index)])
             frontier = frontier.push(naive_leaf_hash(b"%d" % index))
         read = node_reader(connection, size)
         assert Frontier.of(size, read) == frontier

@@ -72,6 +72,13 @@ def test_frontier_pushed_and_read_agree_with_the_oracle():
         frontier = frontier.push(HASHES[size])
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_frontier_extended_by_many_is_the_oracles(size):
+    for start in {0, size // 3, max(0, size - 1), size}:
+        assert Frontier.of(start, read).extended(HASHES[start:size]) == Frontier.of(size, read)
+        assert Frontier.of(start, read).extended(HASHES[start:size]).root() == ROOTS[size]
+
+
 @pytest.mark.parametrize("size", [n for n in SIZES if n])
 def test_inclusion_at_the_edges(size):
     for index in sorted({0, 1, size // 2, size - 2, size - 1} & set(range(size))):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from audit_samples import KEK, READERS, event, new_log
+from audit_samples import KEK, READERS, event, new_log, seal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -35,7 +35,7 @@ from audit_log import (
     unveil,
     write_sealed,
 )
-from audit_log.details import MAX_DETAILS_BYTES, WRAPPED_BYTES, SealedDetails, Veiled, seal, veil, veiled_length
+from audit_log.details import MAX_DETAILS_BYTES, WRAPPED_BYTES, SealedDetails, Veiled, veil, veiled_length
 
 DETAILS = {"sql": "SELECT é", "cost": "1/2"}
 
@@ -120,7 +120,13 @@ def test_a_key_that_opens_other_details_is_told():
     """Whoever holds the room's key can wrap any key for a reader; the leaf's commitment finds it out."""
     key = secrets.token_bytes(32)
     envelope, found = cut([key], 1)
-    forged = details._wrap(secrets.token_bytes(32), reader="slot", kek=key, binding=details._binding(envelope))
+    forged = details._wrap(
+        secrets.token_bytes(32),
+        reader="slot",
+        kek=key,
+        binding=details._binding(envelope),
+        nonce=secrets.token_bytes(12),
+    )
     with pytest.raises(NotVerified, match="does not open"):
         unveil(envelope, Veiled(found.content, (forged,)), kek=key)
 

@@ -16,6 +16,7 @@ from audit_samples import READERS, VKEY, add, connect, event, new_log
 from audit_log import (
     EventType,
     GroupWriter,
+    LogDamaged,
     LogFault,
     MalformedEntry,
     NotDurable,
@@ -161,15 +162,42 @@ def test_what_cannot_be_logged_fails_alone(db, log):
     with writer_of(db, log) as writer:
 
         def call(number):
-            change = {0: {"caused_by": 9}, 1: {"type": EventType.DETAILS_ERASED, "caused_by": 0}}.get(number % 4, {})
+            change = {0: {"caused_by": 9}, 1: {"type": EventType.DETAILS_ERASED, "caused_by": 0}}.get(number % 6, {})
+            readers = {4: {"auditor": b"short"}, 5: {}}.get(number % 6, READERS)
             try:
-                return writer.append(event(**change), {"x": 0.5} if number % 4 == 2 else {}, READERS)
+                return writer.append(event(**change), {"x": 0.5} if number % 6 == 2 else {}, readers)
             except MalformedEntry:
                 return None
 
         writer.append(event(), {}, READERS)
         found = together(24, call)
-    assert sorted(each for each in found if each is not None) == list(range(1, 7))
+    assert sorted(each for each in found if each is not None) == [1, 2, 3, 4]
+    assert verified(db).ok
+
+
+def test_a_head_signed_by_this_process_but_undone_is_not_taken_for_the_last(db, log):
+    """What was signed here need not be verified again, but what counts is what the tables say."""
+    with closing(connect(db)) as connection:
+        add(connection, log, 2)
+        (before,) = connection.execute("SELECT note FROM audit_head").fetchone()
+        connection.execute("BEGIN IMMEDIATE")
+        log.append(connection, event(), {}, READERS)
+        (undone,) = connection.execute("SELECT note FROM audit_head").fetchone()
+        connection.execute("ROLLBACK")
+        connection.execute("UPDATE audit_head SET note = ?", (undone,))
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogDamaged, match="not the head's"):
+            log.append(connection, event(), {}, READERS)
+        connection.execute("ROLLBACK")
+        changed = bytearray(before)
+        changed[-10] ^= 1
+        connection.execute("UPDATE audit_head SET note = ?", (bytes(changed),))
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogDamaged, match="not signed by this log's key"):
+            log.append(connection, event(), {}, READERS)
+        connection.execute("ROLLBACK")
+        connection.execute("UPDATE audit_head SET note = ?", (before,))
+        assert add(connection, log, 1) == [2]
     assert verified(db).ok
 
 
