@@ -46,8 +46,8 @@ insert: of one row as long as a leaf, and of the three rows that an entry brings
 
 What sharing a commit is worth is what a commit costs: the column on the right says what the disk took for one page \
 (min, mean, max of the turns). The more it takes, the more there is to share; where it takes a tenth of a millisecond \
-there is next to nothing, and the log is bound by the processor: each entry is sealed, hashed and inserted whatever its \
-neighbours do. Stage by stage, in groups of {GROUP}, CPU µs an entry:
+there is next to nothing, and the log is bound by the processor: each entry is sealed, hashed and inserted whatever \
+its neighbours do. Stage by stage, in groups of {GROUP}, CPU µs an entry:
 
 | stage | µs |
 |---|---|
