@@ -23,10 +23,12 @@ MOST_CANDIDATES: Final = 1 << 17
 """Values of all cells together, where there are few cells: drawing among so many takes some tenths of a second."""
 
 EVEN_CANDIDATES: Final = 1 << 10
-"""Values of a cell, where there are many; few of them are worth no finer ones near zero."""
+"""Values of a cell, where there are many."""
 
 FINE_STEP: Final = 4
-"""Steps of the resolution between even candidates up to which they need no finer ones among them."""
+COARSE_STEP: Final = 1 << 10
+"""Steps of the resolution between even candidates up to which they need no finer ones among them; the second where a
+cell has few, and half of them were too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,15 @@ def grid_of(lower: int, upper: int, most: int) -> Grid:
     width = upper - lower
     if width < most:
         return Grid(lower, upper, 1)
-    if most <= 2 * EVEN_CANDIDATES or _step(width, most) <= FINE_STEP:
-        return Grid(lower, upper, _step(width, most))
+    even = _step(width, most)
+    if even <= (FINE_STEP if most > 2 * EVEN_CANDIDATES else COARSE_STEP):
+        return Grid(lower, upper, even)
     half = most // 2
     below, above = _sides(lower, upper)
-    bits = 1
+    bits = 0
     while _count(below, bits + 1) + _count(above, bits + 1) < half:
         bits += 1
-    return Grid(lower, upper, _step(width, half), bits)
+    return Grid(lower, upper, _step(width, half), bits) if bits else Grid(lower, upper, even)
 
 
 def _step(width: int, most: int) -> int:

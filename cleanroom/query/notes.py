@@ -133,15 +133,15 @@ def _quantiles(plan: Plan) -> Iterator[Bilingual]:
         statistic = plan.statistics[quantile.statistic]
         if isinstance(statistic, statistics.Quantile):
             step = float(quantile.grid.step * Fraction(statistic.resolution))
-            nearer = (
-                ("au plus, plus serrées près de zéro, ", "at most, closer near zero, ")
+            fr, en = (
+                (" au plus, plus serrées près de zéro", " at most, closer near zero")
                 if quantile.grid.bits
                 else ("", "")
             )
             yield Bilingual(
-                f"quantile choisi parmi {quantile.candidates} valeurs, à {step:g} l'une de l'autre {nearer[0]}"
+                f"quantile choisi parmi {quantile.candidates} valeurs, de {step:g} en {step:g}{fr}, "
                 f"sur au plus {plan.bounds.max_rows} lignes par personne et par case ; sans marge",
-                f"quantile chosen among {quantile.candidates} values, {step:g} apart {nearer[1]}"
+                f"quantile chosen among {quantile.candidates} values, {step:g} apart{en}, "
                 f"over at most {plan.bounds.max_rows} rows of each person in a cell; without margin",
             )
 

@@ -72,7 +72,7 @@ def test_quantiles_end_at_32_and_their_candidates_at_2_to_the_20() -> None:
     assert admitted((numbers((1 << 14) + 1),), (middle(62),), 1, 1)
     assert not admitted((numbers((1 << 14) + 1),), (middle(63),), 1, 1)
     assert not admitted((numbers((1 << 14) + 1),), (Quantile(1, -32, 32, ONE, HALF, discrete=True),), 1, 1)
-    open_key = planned((UnknownKey(0, nullable=False),), (middle(1_000_000),), 1, 1).bounds
+    open_key = planned((UnknownKey(0, nullable=False),), (middle(261_120),), 1, 1).bounds
     assert open_key.quantiles[0].candidates == 256
     for cells, most in ((1, 1 << 17), (3, (1 << 17) // 3), (256, 1_024), (1_024, 1_024), (1_025, 1_023)):
         for upper, step in ((most - 1, 1), (most, 2)):
@@ -89,10 +89,10 @@ def test_survivors_end_where_cells_numbers_and_candidates_do() -> None:
     assert planned((key, numbers(4, 1)), (CountRows(),), 1, 1).bounds.most_surviving == 25_000
     wide = planned((key, numbers(2, 1)), tuple(Sum(place + 2, 0, 5, ONE) for place in range(16)), 1, 1).bounds
     assert wide.most_surviving == (1 << 20) // 32
-    assert planned((key, numbers(2, 2)), (middle(1_000_000),), 1, 1).bounds.most_surviving == (1 << 20) // 512
+    assert planned((key, numbers(2, 2)), (middle(261_120),), 1, 1).bounds.most_surviving == (1 << 20) // 512
     # The quantile of most candidates decides.
     for order in (1, -1):
-        assert planned((key,), (middle(), middle(1_000_000))[::order], 1, 1).bounds.most_surviving == 4_096
+        assert planned((key,), (middle(), middle(261_120))[::order], 1, 1).bounds.most_surviving == 4_096
     assert planned((key, numbers(100_000, 1)), (CountRows(),) * 2, 1, 1).bounds.most_surviving == 1
 
 

@@ -13,6 +13,7 @@ from slow_vector import planned
 from test_exact import LIMITS
 
 from cleanroom.query.candidates import Grid, grid_of
+from cleanroom.query.notes import notes
 from cleanroom.query.statistics import NumberKey, Quantile
 
 ONE = Fraction(1)
@@ -59,6 +60,25 @@ def test_amounts_far_below_their_bound_are_met_closely() -> None:
         assert np.abs(values - amount).min() <= amount / (1 << 12)
 
 
+def test_few_candidates_of_wide_bounds_are_not_all_beyond_the_data() -> None:
+    """Keys without a domain have 256: of a million dollars even ones lie 3 921 apart, and tell nothing below."""
+    assert grid_of(0, 25_000, 256) == Grid(0, 25_000, 99)
+    grid = grid_of(0, 100_000_000, 256)
+    assert (grid.step, grid.bits) == (787_402, 3)
+    for amount in (50_00, 327_68, 5_000_00):
+        assert np.abs(np.array(listed(grid)) - amount).min() <= amount / 8
+    assert grid_of(0, 1 << 40, 64).bits == 0
+
+
+def test_the_answer_says_how_far_apart_they_lie() -> None:
+    for upper, said in (
+        (25_000, "among 25001 values, 1 apart, over"),
+        (10**8, "1526 apart at most, closer near zero, over"),
+    ):
+        plan = planned((), (Quantile(1, 0, upper, ONE, Fraction(1, 2), discrete=True),), 1, 1)
+        assert any(said in note.en for note in notes(plan))
+
+
 @given(st.integers(-(1 << 44), 1 << 44), st.integers(0, 1 << 45), st.integers(2, 1 << 12))
 @settings(LIMITS, max_examples=100)
 def test_a_grid_is_ascending_as_large_as_allowed_and_nowhere_too_coarse(lower: int, width: int, most: int) -> None:
@@ -76,7 +96,8 @@ def test_a_grid_is_ascending_as_large_as_allowed_and_nowhere_too_coarse(lower: i
         if grid.bits:
             # Two neighbours of so many significant bits, on the same side of zero.
             assert gap <= max(1, near >> grid.bits - 1)
-    assert (grid.bits > 0) == (most > 2_048 and width > 4 * (most - 1))
+    if grid.bits or most >= 256:
+        assert (grid.bits > 0) == (width > (4 if most > 2_048 else 1_024) * (most - 1))
     assert grid.step == max(1, -(-width // ((most // 2 if grid.bits else most) - 1)))
 
 
