@@ -8,15 +8,18 @@ hence the exact vector of the room is the sum of the slices' vectors (DESIGN §3
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import numpy as np
     import numpy.typing as npt
 
     from cleanroom.query.algebra import Relation
+
+    Int64s = npt.NDArray[np.int64]
 
 DEFAULT_MEMORY: Final = 2 << 30
 """Bytes that a question is given where nobody says otherwise."""
@@ -78,14 +81,36 @@ class PersonRows:
     """The rows of one slice of a relation, ordered by person.
 
     Args:
-        units: for each row a number that stands for its person within this slice, never decreasing.
+        persons: a number that stands for each person within this slice, increasing.
+        starts: where each person's rows begin, and at last how many rows there are; increasing, shape (persons + 1,).
         columns: the relation's columns that were asked for, by position.
         words: for each column of text its different values in this slice; the codes are indices.
     """
 
-    units: npt.NDArray[np.int64]
+    persons: Int64s
+    starts: Int64s
     columns: Mapping[int, Codes]
     words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of_rows(
+        cls, units: Int64s, columns: Mapping[int, Codes], words: Mapping[int, tuple[str, ...]] | None = None
+    ) -> Self:
+        """Return rows whose persons are numbered row by row; a person who comes back is there twice, out of order."""
+        begins = np.ones(len(units), dtype=np.bool_)
+        begins[1:] = units[1:] != units[:-1]
+        first = np.flatnonzero(begins)
+        return cls(units[first], np.append(first, len(units)), columns, words or {})
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.starts[-1])
+
+    @property
+    def units(self) -> Int64s:
+        """The number of each row's person."""
+        return np.repeat(self.persons, np.diff(self.starts))
 
 
 class Backend(Protocol):

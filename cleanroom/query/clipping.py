@@ -15,21 +15,28 @@ LARGEST_ENTRY: Final = 1 << 50
 
 SHRINKS: Final = 64
 
+TOGETHER: Final = 1 << 12
+"""Entries whose squares' parts, each at most 2^50, are summed in 63 bits."""
+
 
 def halves(square: int) -> tuple[np.uint64, np.uint64]:
     """Return the two 64-bit halves of a number below 2^128."""
     return np.uint64(square >> 64), np.uint64(square & ((1 << 64) - 1))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True, inline="always")
 def clip(vector, entries, norm, square_high, square_low):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Shrink vector[:entries] until Σz² ≤ norm² in exact arithmetic (S32); a last resort is zero."""
     high, low = sum_of_squares(vector, entries)
-    if high < square_high or (high == square_high and low <= square_low):
-        return
-    length = np.sqrt(float(high) * 18446744073709551616.0 + float(low))
+    if high > square_high or (high == square_high and low > square_low):
+        length = np.sqrt(float(high) * 18446744073709551616.0 + float(low))
+        _shrink(vector, entries, norm / length, square_high, square_low)
+
+
+@njit(cache=True, nogil=True)
+def _shrink(vector, entries, factor, square_high, square_low):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Shrink vector[:entries] by a factor, and as much more as exact arithmetic asks for."""
     original = vector[:entries].copy()
-    factor = norm / length
     for _ in range(SHRINKS):
         for at in range(entries):
             vector[at] = np.int64(float(original[at]) * factor)
@@ -41,28 +48,32 @@ def clip(vector, entries, norm, square_high, square_low):  # type: ignore[no-unt
         vector[at] = 0
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True, inline="always")
 def sum_of_squares(vector, entries):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return Σz² as two 64-bit halves; |z| ≤ 2^50 and fewer than 2^27 entries, so that it fits."""
-    mask = np.uint64(0xFFFFFFFF)
-    shift = np.uint64(32)
-    one = np.uint64(1)
+    """Return Σz² as two 64-bit halves; |z| ≤ 2^50 and fewer than 2^27 entries, so that it fits.
+
+    With z = a·2^25 + b it is Σa²·2^50 + Σab·2^26 + Σb²; a sum over as many entries as are taken together is below 2^63.
+    """
     high = np.uint64(0)
     low = np.uint64(0)
-    for at in range(entries):
-        size = np.uint64(abs(vector[at]))
-        small = size & mask
-        large = size >> shift
-        cross = (small * large) << one
-        square_low = small * small + (cross << shift)
-        square_high = large * large + (cross >> shift)
-        if square_low < small * small:
-            square_high += one
-        total = low + square_low
-        if total < low:
-            high += one
-        low = total
-        high += square_high
+    for start in range(0, entries, TOGETHER):
+        large, cross, small = np.int64(0), np.int64(0), np.int64(0)
+        for at in range(start, min(entries, start + TOGETHER)):
+            size = abs(vector[at])
+            upper = size >> 25
+            lower = size & 0x1FFFFFF
+            large += upper * upper
+            cross += upper * lower
+            small += lower * lower
+        before = low
+        low += np.uint64(small)
+        high += np.uint64(low < before)
+        before = low
+        low += np.uint64(cross) << np.uint64(26)
+        high += (np.uint64(cross) >> np.uint64(38)) + np.uint64(low < before)
+        before = low
+        low += np.uint64(large) << np.uint64(50)
+        high += (np.uint64(large) >> np.uint64(14)) + np.uint64(low < before)
     return high, low
 
 

@@ -5,12 +5,13 @@ differ by at most `bounds.norm` (C) in L2; if they differ by p's rows in some of
 √2·norm when no entry can be negative (D, S2).
 
 *Proof.* A relation is personal, so the stream's rows of another person are the same on D and D'. `_add_persons`
-reads one run of rows at a time, and adds to the sum only what that run gives: a function of that person's rows alone,
-with no state carried over. What it adds is an integer vector z over all cells of all grouping sets (S27), whose Σz² was
-just checked, in exact 128-bit arithmetic, to be at most norm²; a vector that fails is shrunk, and at last replaced by
-zero. So removing p removes one vector of length at most norm; replacing p's rows replaces one such vector by another,
-and ‖z − z'‖ ≤ ‖z‖ + ‖z'‖, or √(‖z‖² + ‖z'‖²) if all entries are non-negative. The cells are public: declared, or
-released before (S8, S24). Nothing above the check needs to be right for this, only for accuracy. ∎
+reads one run of rows at a time, and adds to the sum only what that run gives: a function of that person's rows alone.
+(One thing is kept from person to person: what so many rows in one cell give where nothing but their number counts, a
+function of that number that passed the same check.) What it adds is an integer vector z over all cells of all grouping
+sets (S27), whose Σz² was checked, in exact 128-bit arithmetic, to be at most norm²; a vector that fails is shrunk, and
+at last replaced by zero. So removing p removes one vector of length at most norm; replacing p's rows replaces one such
+vector by another, and ‖z − z'‖ ≤ ‖z‖ + ‖z'‖, or √(‖z‖² + ‖z'‖²) if all entries are non-negative. The cells are public:
+declared, or released before (S8, S24). Nothing above the check needs to be right for this, only for accuracy. ∎
 
 Of a pure release (S11) the same holds in L1: what was checked is Σ|z| ≤ norm, so that removing p moves the sum by at
 most norm in L1, and replacing p's rows by at most 2·norm.
@@ -20,14 +21,15 @@ most norm in L1, and replacing p's rows by at most 2·norm.
 whatever its bounds, which is what the exact check needs. The sums over persons are exact: two 32-bit halves in 64-bit
 accumulators, put together as Python integers.
 
-That a run holds all rows of a person, once, is checked: units never decrease, and a slice holds a person whole.
+That a run holds all rows of a person, once, is checked: persons increase, their runs follow each other from the first
+row to the last, and a slice holds a person whole.
 Quantiles are bounded in `query.quantiles`, unknown keys in `query.unknown_keys`, by the same exact arithmetic.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numba import njit
@@ -36,9 +38,9 @@ from cleanroom.errors import InvariantBroken
 from cleanroom.query.backend import SliceTooLarge
 from cleanroom.query.bound import Bounds, Component, Measured
 from cleanroom.query.clipping import LARGEST_ENTRY, clip, clip_sum, halves
-from cleanroom.query.components import PERSON_ROWS
+from cleanroom.query.gathering import add_squares, add_up, gather
 from cleanroom.query.quantiles import add_weights, no_weights
-from cleanroom.query.row_cells import cells_of_rows
+from cleanroom.query.row_cells import cells_of_rows, every_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +62,9 @@ _KINDS: Final = {
 }
 _MOST_ROWS: Final = 1 << 30
 """Rows of a slice; memory ends long before."""
+
+ALIKE: Final = 256
+"""Of persons with fewer rows than this what one cell gives is bounded once; the others are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,8 @@ def streamed(plan: Plan, backend: Backend, columns: tuple[int, ...]) -> Iterator
 
 def require_order(rows: PersonRows) -> None:
     """Stop the question if the rows of a slice are not those of one person after another."""
-    if len(rows.units) > _MOST_ROWS or not _never_decreases(rows.units):
+    lengths = {len(each) for column in rows.columns.values() for each in (column.values, column.present)}
+    if rows.rows > _MOST_ROWS or lengths - {rows.rows} or not _in_order(rows.persons, rows.starts):
         raise InvariantBroken("the rows of a slice are not ordered by person")
 
 
@@ -143,18 +149,22 @@ def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None 
     require_order(rows)
     count = cell_count(plan, surviving)
     cells = cells_of_rows(plan.keys, plan.sets, rows, surviving)
-    weights = tuple(add_weights(each, bounds.max_rows, rows, cells, count) for each in bounds.quantiles)
+    weights = tuple(
+        add_weights(each, bounds.max_rows, rows, every_row(cells, rows.rows), count) for each in bounds.quantiles
+    )
     if not bounds.components:
         return ExactVector((), weights)
-    measured, values, present = _measures(bounds.components, rows)
+    measured, values, present, complete, limits = _measures(bounds.components, rows)
     low = np.zeros(count * len(bounds.components), dtype=np.int64)
     high = np.zeros_like(low)
     square = bounds.norm * bounds.norm
     _add_persons(
-        rows.units,
+        rows.starts,
         cells,
         values,
         present,
+        complete,
+        limits,
         count,
         bounds.max_rows,
         _parameters(bounds, measured),
@@ -170,23 +180,36 @@ def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None 
 Measure = tuple[int, int | None, int | None]
 """A column that is added up, and the bounds that its values are brought within first."""
 
+_ANY: Final = (-(1 << 63), (1 << 63) - 1)
+"""Bounds of a column of which only NULLs matter."""
+
 
 def _measures(
     components: tuple[Component, ...], rows: PersonRows
-) -> tuple[list[Measure], Int64s, npt.NDArray[np.bool_]]:
-    """Return what is added up, its values within bounds, and where they are not NULL; shape (measures, rows)."""
+) -> tuple[list[Measure], Int64s, npt.NDArray[np.bool_], npt.NDArray[np.bool_], Int64s]:
+    """Return what is added up, and of each its values, where they are not NULL, whether nowhere, and its bounds."""
     found = [(part.column, part.least, part.most) for part in components if part.column is not None]
     # Where only NULLs matter, any bounds do.
     measured = list(dict.fromkeys(sorted(found, key=lambda each: each[1] is None)))
     bounded = {column for column, least, _ in measured if least is not None}
     measured = [each for each in measured if each[1] is not None or each[0] not in bounded]
-    values = np.zeros((len(measured), len(rows.units)), dtype=np.int64)
-    present = np.zeros((len(measured), len(rows.units)), dtype=np.bool_)
-    for place, (column, least, most) in enumerate(measured):
-        present[place] = rows.columns[column].present
-        codes = rows.columns[column].values
-        values[place] = codes if least is None or most is None else np.clip(codes, least, most)
-    return measured, values, present
+    columns = [rows.columns[column] for column, _, _ in measured]
+    limits = [_ANY if least is None or most is None else (least, most) for _, least, most in measured]
+    present = _stacked([column.present for column in columns], rows.rows, np.bool_)
+    return (
+        measured,
+        _stacked([column.values for column in columns], rows.rows, np.int64),
+        present,
+        np.asarray(present.all(axis=1), dtype=np.bool_),
+        np.array(limits, dtype=np.int64).reshape(len(limits), 2),
+    )
+
+
+def _stacked(columns: list[npt.NDArray[Any]], rows: int, kind: type[np.generic]) -> npt.NDArray[Any]:
+    """Return columns as the rows of one array; a single one as it lies."""
+    if len(columns) == 1:
+        return np.ascontiguousarray(columns[0], dtype=kind).reshape(1, rows)
+    return np.array(columns, dtype=kind).reshape(len(columns), rows)
 
 
 def _place(component: Component, measured: list[Measure]) -> int:
@@ -223,19 +246,36 @@ def _parameters(bounds: Bounds, measured: list[Measure]) -> Int64s:
 
 
 @njit(cache=True, nogil=True)
-def _never_decreases(units):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    for row in range(1, units.shape[0]):  # noqa: SIM110 - numba compiles loops
-        if units[row] < units[row - 1]:
-            return False
-    return True
+def _in_order(persons, starts):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return whether numbers increase, so that nobody comes back, and runs follow each other from first row to last."""
+    if starts.shape[0] != persons.shape[0] + 1 or starts[0] != 0:
+        return False
+    ordered = True
+    for person in range(persons.shape[0]):
+        ordered &= starts[person] < starts[person + 1]
+        ordered &= person == 0 or persons[person - 1] < persons[person]
+    return ordered
 
 
 @njit(cache=True, nogil=True)
 def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    units, cells, values, present, cell_count, max_rows, parameters, norm, square_high, square_low, pure, low, high
+    starts,
+    cells,
+    values,
+    present,
+    complete,
+    limits,
+    cell_count,
+    max_rows,
+    parameters,
+    norm,
+    square_high,
+    square_low,
+    pure,
+    low,
+    high,
 ):
-    measures, rows = values.shape
-    sets = cells.shape[0]
+    measures = values.shape[0]
     components = parameters.shape[0]
     middles = np.zeros(measures, dtype=np.int64)
     offsets = np.zeros(measures, dtype=np.int64)
@@ -246,41 +286,48 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             squared[place] = True
             middles[place] = parameters[component, 2]
             offsets[place] = parameters[component, 7]
+    touched = np.zeros(cell_count + 1, dtype=np.int64)
     counts = np.zeros(cell_count, dtype=np.int64)
     value_counts = np.zeros((measures, cell_count), dtype=np.int64)
     value_sums = np.zeros((measures, cell_count), dtype=np.int64)
     value_squares = np.zeros((measures, cell_count if squared.any() else 0), dtype=np.int64)
-    touched = np.zeros(cell_count, dtype=np.int64)
     vector = np.zeros(64, dtype=np.int64)
-    start = 0
-    while start < rows:
-        end = start + 1
-        while end < rows and units[end] == units[start]:
-            end += 1
-        count = 0
-        for row in range(start, end):
-            for number in range(sets):
-                cell = cells[number, row]
-                if cell < 0 or cell >= cell_count or counts[cell] >= PERSON_ROWS:
-                    continue
-                if counts[cell] == 0:
-                    touched[count] = cell
-                    count += 1
-                counts[cell] += 1
-                for measure in range(measures):
-                    if present[measure, row]:
-                        value_counts[measure, cell] += 1
-                        value_sums[measure, cell] += values[measure, row]
-                        if squared[measure]:
-                            away = values[measure, row] - middles[measure]
-                            value_squares[measure, cell] += away * away - offsets[measure]
+    # What persons give of whom all that counts is a number of rows in one cell: bounded once, for all who are alike.
+    alike = np.zeros((ALIKE, components), dtype=np.int64)
+    known = np.zeros(ALIKE, dtype=np.bool_)
+    for person in range(starts.shape[0] - 1):
+        start, end = starts[person], starts[person + 1]
+        count = gather(cells, start, end, cell_count, touched, counts)
+        rows = counts[touched[0]] if count == 1 and measures == 0 else ALIKE
+        if rows < ALIKE and known[rows]:
+            cell = touched[0]
+            counts[cell] = 0
+            for component in range(components):
+                entry = alike[rows, component]
+                place = cell * components + component
+                low[place] += entry & 0xFFFFFFFF
+                high[place] += entry >> 32
+            continue
+        for measure in range(measures):
+            least, most, whole = limits[measure, 0], limits[measure, 1], complete[measure]
+            add_up(
+                cells, start, end, cell_count, measure, values, present, whole, least, most, value_counts, value_sums
+            )
+            if squared[measure]:
+                middle, offset = middles[measure], offsets[measure]
+                add_squares(
+                    cells, start, end, cell_count, measure, values, present, whole, least, most, middle, offset,
+                    value_squares,
+                )  # fmt: skip
         entries = count * components
         if entries > vector.shape[0]:
             vector = np.zeros(max(entries, 2 * vector.shape[0]), dtype=np.int64)
-        for at in range(count):
-            cell = touched[at]
-            for component in range(components):
-                kind, place, middle, least, most, steps, shift, _ = parameters[component]
+        for component in range(components):
+            kind, place, middle = parameters[component, 0], parameters[component, 1], parameters[component, 2]
+            least, most = parameters[component, 3], parameters[component, 4]
+            steps, shift = parameters[component, 5], parameters[component, 6]
+            for at in range(count):
+                cell = touched[at]
                 n = value_counts[place, cell] if place >= 0 else counts[cell]
                 if kind == 0:
                     entry = steps if n > 0 else 0
@@ -315,10 +362,13 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                 value_sums[measure, cell] = 0
                 if squared[measure]:
                     value_squares[measure, cell] = 0
-        start = end
+        if rows < ALIKE:
+            known[rows] = True
+            for component in range(components):
+                alike[rows, component] = vector[component]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True, inline="always")
 def _on_lattice(value, steps, shift):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return value·steps/2^shift, truncated towards zero; the product itself might not fit 63 bits."""
     size = abs(value)

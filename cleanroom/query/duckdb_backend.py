@@ -126,7 +126,7 @@ class DuckDBBackend:
                 words[column] = tuple(encoded.dictionary.to_pylist())
                 values = pa.chunked_array([encoded.indices])
             read[column] = _codes(values)
-        return PersonRows(np.ascontiguousarray(units, dtype=np.int64), read, words)
+        return PersonRows.of_rows(np.ascontiguousarray(units, dtype=np.int64), read, words)
 
 
 def _codes(column: pa.ChunkedArray) -> Codes:

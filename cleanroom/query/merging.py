@@ -105,7 +105,7 @@ def person_rows(
     for place in columns:
         column = found.columns[place]
         read[place] = Codes(column.values, everywhere if column.present is None else column.present)
-    return PersonRows(found.of_rows(found.ranks).astype(np.int64, copy=False), read)
+    return PersonRows(found.ranks, found.starts, read)
 
 
 def runs(relation: algebra.Relation, tables: Mapping[algebra.Scan, NumberedTable]) -> Runs:

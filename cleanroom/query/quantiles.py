@@ -68,7 +68,7 @@ def add_weights(quantile: QuantileBound, max_rows: int, rows: PersonRows, cells:
     """
     weights = no_weights(quantile, count)
     _add_weights(
-        rows.units,
+        rows.starts,
         cells,
         quantile.grid.bins(rows.columns[quantile.column].values),
         rows.columns[quantile.column].present,
@@ -105,19 +105,16 @@ def _scores(quantile: QuantileBound, cell: Int64s) -> list[int]:
 
 @njit(cache=True, nogil=True)
 def _add_weights(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    units, cells, bins, present, max_rows, unit, norm, square_high, square_low, weights
+    starts, cells, bins, present, max_rows, unit, norm, square_high, square_low, weights
 ):
-    sets, rows = cells.shape
+    sets = cells.shape[0]
     cell_count = weights.shape[0]
     counts = np.zeros(cell_count, dtype=np.int64)
     each = np.zeros(cell_count, dtype=np.int64)
     touched = np.zeros(cell_count, dtype=np.int64)
     vector = np.zeros(64, dtype=np.int64)
-    start = 0
-    while start < rows:
-        end = start + 1
-        while end < rows and units[end] == units[start]:
-            end += 1
+    for person in range(starts.shape[0] - 1):
+        start, end = starts[person], starts[person + 1]
         count = 0
         for row in range(start, end):
             if not present[row]:
@@ -162,4 +159,3 @@ def _add_weights(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                     weights[cell, bins[row]] += each[cell]
         for at in range(count):
             counts[touched[at]] = 0
-        start = end

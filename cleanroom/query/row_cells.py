@@ -30,8 +30,13 @@ if TYPE_CHECKING:
 def cells_of_rows(
     keys: tuple[Key, ...], sets: GroupingSets, rows: PersonRows, surviving: SurvivingKeys | None
 ) -> Int64s:
-    """Return each row's cell in each grouping set, or -1 where it has none; shape (sets, rows)."""
-    cells = np.empty((len(sets), len(rows.units)), dtype=np.int64)
+    """Return each row's cell in each grouping set, or -1 where it has none; shape (sets, rows).
+
+    Without keys all rows share a cell, and the shape is (sets, 1).
+    """
+    if not any(sets):
+        return np.arange(len(sets), dtype=np.int64).reshape(len(sets), 1)
+    cells = np.empty((len(sets), rows.rows), dtype=np.int64)
     start = 0
     for number, (chosen, size) in enumerate(zip(sets, set_sizes(keys, sets), strict=True)):
         mine = tuple(keys[at] for at in chosen)
@@ -46,9 +51,14 @@ def cells_of_rows(
     return cells
 
 
+def every_row(cells: Int64s, rows: int) -> Int64s:
+    """Return the cells of every one of so many rows, also where all share one."""
+    return cells if cells.shape[1] == rows else np.repeat(cells, rows, axis=1)
+
+
 def cell_numbers(keys: tuple[PublicKey, ...], rows: PersonRows) -> Int64s:
     """Return each row's cell of public keys, or -1 outside the declared domain (dropped silently, S25)."""
-    cells = np.zeros(len(rows.units), dtype=np.int64)
+    cells = np.zeros(rows.rows, dtype=np.int64)
     for key in keys:
         column = rows.columns[key.column]
         null = key.size - 1 if key.nullable else -1
@@ -111,10 +121,10 @@ def surviving_numbers(keys: tuple[UnknownKey, ...], rows: PersonRows, surviving:
     `surviving.size` and its product with one key's values far below 63 bits, however many keys there are.
     """
     if not surviving.size:
-        return np.full(len(rows.units), -1, dtype=np.int64)
-    combined = np.zeros(len(rows.units), dtype=np.int64)
+        return np.full(rows.rows, -1, dtype=np.int64)
+    combined = np.zeros(rows.rows, dtype=np.int64)
     listed = np.zeros(surviving.size, dtype=np.int64)
-    outside = np.zeros(len(rows.units), dtype=np.bool_)
+    outside = np.zeros(rows.rows, dtype=np.bool_)
     for key, values in zip(keys, surviving.columns, strict=True):
         known = list(dict.fromkeys(value for value in values if value is not None))
         places: dict[str | int | None, int] = {value: place for place, value in enumerate([*known, None])}

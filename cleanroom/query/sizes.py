@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
 
 from cleanroom.errors import InvariantBroken
+from cleanroom.query.backend import Codes
 from cleanroom.query.bound import BoundChoice, Sized
-from cleanroom.query.components import PERSON_ROWS
 from cleanroom.query.contribution import cell_count, require_order
+from cleanroom.query.gathering import add_up, gather
 from cleanroom.query.row_cells import cells_of_rows
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cleanroom.query.plan import Plan
 
 
+_NOTHING: Final = Codes(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
 _LARGEST, _LENGTH, _SUM, _CELLS = range(4)
 
 
@@ -44,12 +46,21 @@ def persons_by_size(plan: Plan, slices: Iterable[PersonRows], surviving: Survivi
     for rows in slices:
         require_order(rows)
         cells = cells_of_rows(plan.keys, plan.sets, rows, surviving)
-        if choice.sized is Sized.TOTAL and choice.column is not None:
-            column = rows.columns[choice.column]
-            values = np.where(column.present, np.clip(column.values, choice.least, choice.most), 0)
-        else:
-            values = np.ones(len(rows.units), dtype=np.int64)
-        _count_sizes(rows.units, cells, values, count, edges, _kind(plan, choice), len(plan.sets), found)
+        summed = choice.sized is Sized.TOTAL and choice.column is not None
+        column = rows.columns[choice.column] if summed and choice.column is not None else _NOTHING
+        _count_sizes(
+            rows.starts,
+            cells,
+            column.values.reshape(1, -1),
+            column.present.reshape(1, -1),
+            summed,
+            choice.least,
+            choice.most,
+            count,
+            edges,
+            _kind(plan, choice),
+            found,
+        )
     return tuple(int(each) for each in found)
 
 
@@ -63,42 +74,34 @@ def _kind(plan: Plan, choice: BoundChoice) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _count_sizes(units, cells, values, cell_count, edges, kind, sets_together, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    sets, rows = cells.shape
-    totals = np.zeros(cell_count, dtype=np.int64)
+def _count_sizes(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    starts, cells, values, present, summed, least, most, cell_count, edges, kind, found
+):
+    sets = cells.shape[0]
+    touched = np.zeros(cell_count + 1, dtype=np.int64)
     counts = np.zeros(cell_count, dtype=np.int64)
-    touched = np.zeros(cell_count, dtype=np.int64)
-    start = 0
-    while start < rows:
-        end = start + 1
-        while end < rows and units[end] == units[start]:
-            end += 1
-        count = 0
-        for row in range(start, end):
-            for number in range(sets):
-                cell = cells[number, row]
-                if cell < 0 or cell >= cell_count or counts[cell] >= PERSON_ROWS:
-                    continue
-                if counts[cell] == 0:
-                    touched[count] = cell
-                    count += 1
-                counts[cell] += 1
-                totals[cell] += values[row]
+    value_counts = np.zeros((1, cell_count), dtype=np.int64)
+    sums = np.zeros((1, cell_count), dtype=np.int64)
+    for person in range(starts.shape[0] - 1):
+        start, end = starts[person], starts[person + 1]
+        count = gather(cells, start, end, cell_count, touched, counts)
+        if summed:
+            add_up(cells, start, end, cell_count, 0, values, present, False, least, most, value_counts, sums)
         size, square, length = np.int64(0), 0.0, 0.0
         for at in range(count):
             cell = touched[at]
-            size = max(size, abs(totals[cell]))
-            square += float(totals[cell]) * float(totals[cell])
-            length += abs(float(totals[cell]))
-            totals[cell] = 0
+            total = sums[0, cell] if summed else counts[cell]
+            size = max(size, abs(total))
+            square += float(total) * float(total)
+            length += abs(float(total))
             counts[cell] = 0
+            sums[0, cell] = 0
         # Nearly; it decides on nothing but accuracy, and is each person's own.
         if kind == _LENGTH:
             size = np.int64(min(np.sqrt(square), 2.0**62))
         elif kind == _SUM:
             size = np.int64(min(length, 2.0**62))
         elif kind == _CELLS:
-            size = np.int64((count + sets_together - 1) // sets_together)
+            size = np.int64((count + sets - 1) // sets)
         if count > 0:
             found[np.searchsorted(edges, size)] += 1
-        start = end

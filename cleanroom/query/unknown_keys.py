@@ -70,7 +70,7 @@ def _merged(tables: list[pa.Table]) -> pa.Table:
 
 def _counts(plan: Plan, keys: tuple[UnknownKey, ...], rows: PersonRows, schema: pa.Schema) -> pa.Table:
     """Return how many persons of a slice keep each combination."""
-    number = np.zeros(len(rows.units), dtype=np.int64)
+    number = np.zeros(rows.rows, dtype=np.int64)
     listed: list[list[Any]] = []
     decoded: list[Int64s] = []
     # A row that no public cell holds brings no key.

@@ -30,11 +30,12 @@ CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage
 CELLS, CLIPPING, BOUND = "cleanroom.query.row_cells", "cleanroom.query.clipping", "cleanroom.query.bound"
 PRICING, MECHANISMS, QUANTILES = "cleanroom.query.pricing", "cleanroom.query.mechanisms", "cleanroom.query.quantiles"
 UNKNOWN, RUNS, MERGING = "cleanroom.query.unknown_keys", "cleanroom.storage.token_runs", "cleanroom.query.merging"
-PAIRING = "cleanroom.query.pairing"
+PAIRING, GATHERING = "cleanroom.query.pairing", "cleanroom.query.gathering"
 REUSE, CANONICAL = "cleanroom.query.reuse", "cleanroom.query.canonical"
 CONSISTENT = "cleanroom.query.consistent"
 KEY_TEST = "test_combining:test_everything_that_changes_a_number_is_in_the_key"
 SPELLINGS = "test_canonical:test_one_question_has_one_plan_however_it_is_spelled"
+BEYOND = "if high > square_high or (high == square_high and low > square_low):"
 FITS = "if high < square_high or (high == square_high and low <= square_low):"
 UNION = (
     "SELECT region, COUNT(*) AS n FROM (SELECT person, region FROM tnm.visits UNION ALL SELECT person, region FROM "
@@ -113,7 +114,7 @@ ACCOUNTANT, SPENDING = "cleanroom.accounting.accountant", "cleanroom.accounting.
 SABOTAGES = (
     *BREAKAGES,
     Sabotage(
-        "norm clip off", CLIPPING, f"{FITS}\n        return\n    length", "if high >= 0:\n        return\n    length",
+        "norm clip off", CLIPPING, BEYOND, "if high < 0:",
         "test_exact:test_a_norm_exactly_met_is_kept_and_one_off_is_clipped",
     ),
     Sabotage(
@@ -126,8 +127,47 @@ SABOTAGES = (
         "test_exact:test_lattice_check_catches_what_floats_round_up",
     ),
     Sabotage(
-        "state carried to the next person", CONTRIBUTION, "            counts[cell] = 0", "            counts[cell] += 0",
+        "state carried to the next person", CONTRIBUTION, "            counts[cell] = 0\n            for measure", "            counts[cell] += 0\n            for measure",
         "test_sensitivity:test_every_person_is_clipped_alone",
+    ),
+    Sabotage(
+        "one cell remembered before it is shortened", CONTRIBUTION, "        if pure:\n            clip_sum",
+        "        if rows < ALIKE:\n            known[rows] = True\n            for component in range(components):\n"
+        "                alike[rows, component] = vector[component]\n            rows = ALIKE\n        if pure:\n            clip_sum",
+        "test_kernel:test_persons_who_are_alike_are_shortened_alike",
+    ),
+    Sabotage(
+        "one cell never shortened", CONTRIBUTION, "        else:\n            clip(", "        elif count > 1:\n            clip(",
+        "test_kernel:check_together", (0, 20),
+    ),
+    Sabotage(
+        "persons alike whatever their rows", CONTRIBUTION, "rows = counts[touched[0]] if count", "rows = 1 if count",
+        "test_kernel:check_together", (0, 20),
+    ),
+    Sabotage(
+        "persons alike whatever their values", CONTRIBUTION, "count == 1 and measures == 0 else", "count == 1 else",
+        "test_kernel:check_together", (0, 20),
+    ),
+    Sabotage(
+        "persons alike whatever their cells", CONTRIBUTION, "if count == 1 and measures", "if count >= 1 and measures",
+        "test_kernel:check_together", (0, 20),
+    ),
+    Sabotage(
+        "rows of a cell that all share not cut", GATHERING, "counts[cell] = min(end - start, PERSON_ROWS)", "counts[cell] = end - start",
+        "test_kernel:test_no_more_rows_of_a_cell_are_looked_at_than_sums_have_room_for",
+    ),
+    Sabotage(
+        "sums of a cell that all share not cut", GATHERING, "last = min(end, start + PERSON_ROWS) if shared else end\n    for number in range(cells.shape[0]):\n        for row in range(start, last):\n            cell = cells[number, np.uint64(0 if shared else row)]\n            if 0 <= cell < cell_count and (whole or present[measure, np.uint64(row)]):\n                counts",
+        "last = end\n    for number in range(cells.shape[0]):\n        for row in range(start, last):\n            cell = cells[number, np.uint64(0 if shared else row)]\n            if 0 <= cell < cell_count and (whole or present[measure, np.uint64(row)]):\n                counts",
+        "test_kernel:test_no_more_rows_of_a_cell_are_looked_at_than_sums_have_room_for",
+    ),
+    Sabotage(
+        "rows beyond what sums have room for summed", GATHERING, "cells[number, np.uint64(row)] = -1", "pass",
+        "test_kernel:test_no_more_rows_of_a_cell_are_looked_at_than_sums_have_room_for",
+    ),
+    Sabotage(
+        "squares carried into the wrong half", CLIPPING, "np.uint64(cross) >> np.uint64(38)", "np.uint64(cross) >> np.uint64(39)",
+        "test_kernel:test_squares_sum_exactly_however_many", (2,),
     ),
     Sabotage(
         "total not clamped", CONTRIBUTION, "_on_lattice(min(max(value_sums[place, cell], least), most)", "_on_lattice(value_sums[place, cell]",
@@ -142,7 +182,7 @@ SABOTAGES = (
         "test_exact:test_rows_outside_the_declared_cells_are_dropped",
     ),
     Sabotage(
-        "order of persons not checked", CONTRIBUTION, " or not _never_decreases(rows.units)", "",
+        "order of persons not checked", CONTRIBUTION, " or not _in_order(rows.persons, rows.starts)", "",
         "test_exact:test_rows_out_of_order_and_oversized_components_stop_the_question",
     ),
     Sabotage(
@@ -176,7 +216,7 @@ SABOTAGES = (
     ),
     Sabotage("a mean's total keeps all rows", CONTRIBUTION, "share = float(total) * (float(max_rows) / float(n))", "share = float(total)",
         "test_statistics:check_one_factor"),
-    Sabotage("values beyond their bounds", CONTRIBUTION, "else np.clip(codes, least, most)", "else codes", "test_statistics:check_one_factor"),
+    Sabotage("values beyond their bounds", GATHERING, "sums[measure, cell] += min(max(values[measure, np.uint64(row)], least), most)", "sums[measure, cell] += values[measure, np.uint64(row)]", "test_statistics:check_one_factor"),
     Sabotage("NULLs counted as persons", CONTRIBUTION, "entry = steps if n > 0 else 0", "entry = steps",
         "test_statistics:test_counts_of_a_column_leave_out_its_nulls"),
     Sabotage("grouping sets not counted in the norm", BOUND, "norm = _root_up(sum(groups) * sum(", "norm = _root_up(max(groups) * sum(",
@@ -214,7 +254,7 @@ SABOTAGES = (
     Sabotage("a choice's noise eight times too small", "cleanroom.query.noise", "return tuple(int(measurement(list(cell))) for cell in scores)",
         "return tuple(int(dp.m.make_noisy_max(dp.vector_domain(dp.atom_domain(T=\"i64\")), dp.linf_distance(T=\"i64\"), dp.zero_concentrated_divergence(), scale=scale / 50)(list(cell))) for cell in scores)",
         "test_empirical:check_case", ("median", 150)),
-    Sabotage("what a person is shortened to, seen from outside", CLIPPING, f"{FITS}\n        return\n    length", "if high >= 0:\n        return\n    length",
+    Sabotage("what a person is shortened to, seen from outside", CLIPPING, BEYOND, "if high < 0:",
         "test_empirical:check_case", ("a person spread thin", 150)),
     Sabotage("a changed size priced as one that is gone", MECHANISMS, "Reach(choice.factor**2, choice.span**2)", "Reach(choice.factor**2, choice.factor**2)",
         "test_choosing:check_scores", ("means", 2)),

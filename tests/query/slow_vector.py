@@ -42,7 +42,7 @@ def stream(persons: Persons, width: int) -> PersonRows:
             np.array([77 if value is None else value for value in values], dtype=np.int64),
             np.array([value is not None for value in values], dtype=np.bool_),
         )
-    return PersonRows(np.array(units, dtype=np.int64), columns)
+    return PersonRows.of_rows(np.array(units, dtype=np.int64), columns)
 
 
 def planned(
@@ -75,7 +75,7 @@ def persons_of(a_plan: Plan, rows: PersonRows) -> Iterator[dict[int, list[int]]]
     """Yield for each person the rows of each cell, over all grouping sets."""
     cells = slow_cells(a_plan, rows)
     found: dict[int, dict[int, list[int]]] = {}
-    for row, unit in enumerate(rows.units):
+    for row, unit in enumerate(rows.units.tolist()):
         mine = found.setdefault(int(unit), {})
         for cell in cells[row]:
             mine.setdefault(cell, []).append(row)
@@ -119,7 +119,7 @@ def known_codes(key: Key) -> list[int]:
 def slow_cells(a_plan: Plan, rows: PersonRows) -> list[list[int]]:
     """Return each row's cells, one for each grouping set that has one, by looking its keys up in lists."""
     cells: list[list[int]] = []
-    for row in range(len(rows.units)):
+    for row in range(rows.rows):
         mine = []
         start = 0
         for chosen in a_plan.sets:
@@ -186,10 +186,10 @@ def check_kernel(a_plan: Plan, rows: PersonRows) -> None:
 
 def each_person(rows: PersonRows) -> Iterator[PersonRows]:
     """Yield the rows of one person after another."""
-    starts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(rows.units)) if a != b), len(rows.units)]
-    for start, end in pairwise(starts):
+    for person, (start, end) in enumerate(pairwise(rows.starts.tolist())):
         yield PersonRows(
-            rows.units[start:end],
+            rows.persons[person : person + 1],
+            np.array([0, end - start], dtype=np.int64),
             {at: Codes(c.values[start:end], c.present[start:end]) for at, c in rows.columns.items()},
             rows.words,
         )

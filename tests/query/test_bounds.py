@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -186,10 +185,10 @@ def test_what_the_threshold_has_counted_is_not_read_again() -> None:
 
 def test_a_slice_that_is_out_of_order_stops_the_question() -> None:
     plan, rows = some_plan()
-    turned = replace(rows, units=rows.units[::-1].copy())
+    turned = PersonRows.of_rows(rows.units[::-1].copy(), rows.columns)
     # A person who comes back would be bounded twice.
-    back = replace(rows, units=np.array([0] * 4 + [1] * (len(rows.units) - 5) + [0], dtype=np.int64))
-    late = replace(rows, units=np.array([0] * 4 + [3] * (len(rows.units) - 5) + [2], dtype=np.int64))
+    back = PersonRows.of_rows(np.array([0] * 4 + [1] * (rows.rows - 5) + [0], dtype=np.int64), rows.columns)
+    late = PersonRows.of_rows(np.array([0] * 4 + [3] * (rows.rows - 5) + [2], dtype=np.int64), rows.columns)
     for each in (turned, back, late):
         with pytest.raises(InvariantBroken, match="ordered"):
             contributions(plan, each)

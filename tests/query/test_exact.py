@@ -400,7 +400,7 @@ def test_lattice_check_catches_what_floats_round_up() -> None:
 
 def test_rows_out_of_order_and_oversized_components_stop_the_question() -> None:
     a_plan = planned((), (CountRows(),), 1, 1)
-    disorder = PersonRows(np.array([1, 0], dtype=np.int64), {})
+    disorder = PersonRows.of_rows(np.array([1, 0], dtype=np.int64), {})
     with pytest.raises(InvariantBroken, match="not ordered"):
         contributions(a_plan, disorder)
     with pytest.raises(InvariantBroken, match="lattice"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from slow_vector import check_kernel, planned, slow, stream
 from cleanroom.accounting.accountant import MAX_NORM
 from cleanroom.errors import InvariantBroken
 from cleanroom.query import contribution
-from cleanroom.query.clipping import LARGEST_ENTRY
-from cleanroom.query.contribution import _on_lattice, contributions
+from cleanroom.query.backend import Codes, PersonRows
+from cleanroom.query.clipping import LARGEST_ENTRY, sum_of_squares
+from cleanroom.query.contribution import ALIKE, _on_lattice, contributions
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Sum, Variance
 
 ONE = Fraction(1)
@@ -91,6 +93,12 @@ def test_no_more_rows_of_a_cell_are_looked_at_than_sums_have_room_for() -> None:
     most = [(2**44,)] * (1 << 17)
     assert contributions(plan, stream([[*most, (-(2**44),)]], 1)) == contributions(plan, stream([most], 1))
     check_kernel(plan, stream([[(2**44,)] * 5], 1))
+    rows = planned((), (CountRows(),), 1 << 18, 1)
+    assert contributions(rows, stream([[*most, (-(2**44),)]], 1)) == contributions(rows, stream([most], 1))
+    keyed = planned((CategoryKey(1, ("a", "b"), nullable=False),), (Sum(0, -(2**44), 2**44, ONE),), 1 << 17, 2)
+    apart = [(2**44, 1)] * (1 << 17)
+    less = contributions(keyed, stream([[(5, 0), *apart]], 2))
+    assert contributions(keyed, stream([[(5, 0), *apart, (-(2**44), 1)]], 2)) == less
 
 
 def test_sums_over_people_are_kept_in_integers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +112,7 @@ def test_sums_over_people_are_kept_in_integers(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(contribution, "_add_persons", looked_at)
     contributions(planned((), (Sum(0, 0, 9, ONE),), 1, 1), stream([[(3,)]], 1))
-    assert seen == ["int64", "int64", "int64", "bool", "int64", "int64", "int64"]
+    assert seen == ["int64", "int64", "int64", "bool", "bool", "int64", "int64", "int64", "int64"]
 
 
 def test_a_total_is_clamped_not_weighted_down() -> None:
@@ -137,7 +145,7 @@ def test_a_slice_is_in_order_from_its_first_row_to_its_last() -> None:
         units = rows.units.copy()
         units[at], units[at + 1] = units[at + 1], units[at]
         with pytest.raises(InvariantBroken):
-            contributions(plan, replace(rows, units=units))
+            contributions(plan, PersonRows.of_rows(units, rows.columns))
 
 
 def test_more_rows_than_count_weigh_as_those_that_count() -> None:
@@ -156,3 +164,104 @@ def test_more_rows_than_count_weigh_as_those_that_count() -> None:
     wide = planned((), (Mean(0, -(2**44), 2**44, ONE),), 2, 1)
     assert wide.bounds.components[1].shift > 0
     check_kernel(wide, stream([[(2**44,), (2**43 + 5,), (-7,)], [(-(2**44),), (12_345,), (9,), (1,)]], 1))
+
+
+def some_persons(rng: Random) -> Any:
+    """Return persons of no cell, of one and of several, many of them alike, with values at and beyond the bounds."""
+
+    def row(cell: int | None) -> tuple[int | None, ...]:
+        return cell, rng.choice((-(2**40), -9, -1, 0, 3, 9, 2**40, None))
+
+    few = (1, 1, 1, 2, 3, 5)
+    many = (ALIKE - 1, ALIKE, ALIKE + 1)
+    persons: Any = []
+    for _ in range(rng.randrange(1, 25)):
+        rows = rng.choice(many if rng.random() < 0.1 else few)
+        home = rng.choice((0, 1, 2, None, 7))
+        away = rng.choice((0.0, 0.0, 0.5))
+        persons.append([row(rng.randrange(-1, 4) if rng.random() < away else home) for _ in range(rows)])
+    return persons
+
+
+COUNTED: Any = ((CountRows(),), (CountPersons(),), (CountPersons(), CountRows()))
+SUMMED: Any = ((Sum(1, -9, 9, ONE),), (CountRows(1), CountRows()), (Mean(1, -9, 5, ONE), CountPersons()))
+KEY = CategoryKey(0, ("a", "b", "c"), nullable=False)
+
+
+def check_together(first: int, end: int) -> None:
+    """Compare the persons of a slice with each by itself, and with the slow arithmetic, where bounds bind or not."""
+    clipped = 0
+    for seed in range(first, end):
+        rng = Random(seed)
+        keys: Any = rng.choice(((), (KEY,), (KEY,)))
+        pure = rng.random() < 0.3
+        plan = planned(keys, rng.choice(COUNTED + SUMMED), rng.choice((1, 2, 300)), rng.choice((1, 2)), pure=pure)
+        if rng.random() < 0.5:
+            # Shorter than one full cell, so that everybody is shortened.
+            plan = replace(plan, bounds=replace(plan.bounds, norm=max(1, plan.bounds.norm * rng.randrange(1, 9) // 10)))
+        persons = some_persons(rng)
+        alone = [contributions(plan, stream([person], 2)).values for person in persons]
+        together = contributions(plan, stream(persons, 2)).values
+        assert together == tuple(map(sum, zip(*alone, strict=True)))
+        if pure:
+            assert all(sum(map(abs, each)) <= plan.bounds.norm for each in alone)
+        else:
+            check_kernel(plan, stream(persons, 2))
+            clipped += len(slow(plan, stream(persons, 2))[1])
+    assert clipped > end - first, "hardly anybody is shortened"
+
+
+@pytest.mark.parametrize("first", range(0, 200, 20))
+def test_persons_give_together_what_each_gives_alone(first: int) -> None:
+    """A vector that was bounded for one person stands for those who are alike, and for nobody else."""
+    check_together(first, first + 20)
+
+
+def test_persons_who_are_alike_are_shortened_alike() -> None:
+    """Ten persons of one row each: ten times the vector that one of them gives, which no longer than the norm."""
+    plan = planned((), (CountRows(), CountPersons()), 1, 1)
+    short = replace(plan, bounds=replace(plan.bounds, norm=plan.bounds.norm // 3))
+    for each in (plan, short):
+        one = contributions(each, stream([[(0,)]], 1)).values
+        assert 0 < sum(value**2 for value in one) <= each.bounds.norm**2
+        assert contributions(each, stream([[(0,)]] * 10, 1)).values == tuple(10 * value for value in one)
+
+
+def test_rows_are_in_order_only_if_persons_increase_and_runs_follow_each_other() -> None:
+    plan = planned((), (CountRows(),), 1, 1)
+    columns = {0: Codes(np.zeros(3, dtype=np.int64), np.ones(3, dtype=np.bool_))}
+
+    def rows(persons: list[int], starts: list[int]) -> PersonRows:
+        return PersonRows(np.array(persons, dtype=np.int64), np.array(starts, dtype=np.int64), columns)
+
+    step = plan.bounds.components[0].steps
+    assert contributions(plan, rows([4, 9], [0, 2, 3])).values == (2 * step,)
+    wrong = (
+        rows([9, 4], [0, 2, 3]),
+        rows([4, 4], [0, 2, 3]),
+        rows([4, 9], [0, 0, 3]),
+        rows([4, 9], [1, 2, 3]),
+        rows([4, 9, 10], [0, 2, 1, 3]),
+        rows([4, 9], [0, 2, 4]),
+        rows([4, 9], [0, 1, 2]),
+        rows([4], [0, 2, 3]),
+        rows([4, 9], [0, 3]),
+    )
+    for each in wrong:
+        with pytest.raises(InvariantBroken, match="ordered"):
+            contributions(plan, each)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4_095, 4_096, 4_097, 9_000])
+def test_squares_sum_exactly_however_many(count: int) -> None:
+    """Entries up to 2^50, the largest, and sums beyond what is taken together."""
+    rng = Random(count)
+    for entries in (
+        [LARGEST_ENTRY] * count,
+        [-LARGEST_ENTRY] * count,
+        [LARGEST_ENTRY - 1] * count,
+        [rng.randrange(-LARGEST_ENTRY, LARGEST_ENTRY + 1) for _ in range(count)],
+        [rng.choice((0, 1, (1 << 25) - 1, 1 << 25, -(1 << 25) - 1, (1 << 32) + 1)) for _ in range(count)],
+    ):
+        high, low = sum_of_squares(np.array(entries, dtype=np.int64), count)
+        assert (int(high) << 64) + int(low) == sum(each**2 for each in entries)

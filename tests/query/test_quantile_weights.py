@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from slow_vector import planned, stream
 
+from cleanroom.query.backend import PersonRows
 from cleanroom.query.clipping import halves
 from cleanroom.query.contribution import contributions
 from cleanroom.query.quantiles import _add_weights, no_weights, scores
@@ -40,7 +41,7 @@ def laid(
     present[list(absent)] = False
     weights = np.zeros((count, 2), dtype=np.int64)
     _add_weights(
-        np.array(units or [0] * rows, dtype=np.int64),
+        PersonRows.of_rows(np.array(units or [0] * rows, dtype=np.int64), {}).starts,
         np.array(cells, dtype=np.int64),
         np.array(bins or [0] * rows, dtype=np.int64),
         present,

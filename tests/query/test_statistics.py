@@ -484,6 +484,8 @@ def test_a_stream_s_order_of_rows_changes_no_integer() -> None:
     first = next(each_person(rows), None)
     if first is not None:
         turned = PersonRows(
-            first.units, {at: Codes(c.values[::-1].copy(), c.present[::-1].copy()) for at, c in first.columns.items()}
+            first.persons,
+            first.starts,
+            {at: Codes(c.values[::-1].copy(), c.present[::-1].copy()) for at, c in first.columns.items()},
         )
         assert contributions(a_plan, first).values == contributions(a_plan, turned).values

@@ -221,18 +221,18 @@ def counted() -> Iterator[Counter[str]]:
 
     def engine(result: PersonRows, *_: object) -> None:
         found["engine queries"] += 1
-        found["rows from the engine"] += len(result.units)
+        found["rows from the engine"] += result.rows
 
     def merged(result: PersonRows, *_: object) -> None:
         found["merges"] += 1
-        found["rows merged"] += len(result.units)
+        found["rows merged"] += result.rows
 
     def ranked(result: Any, *_: object) -> None:
         found["tokens merged"] += len(result)
 
-    def bounded(_result: Any, units: Any, *_: object) -> None:
+    def bounded(_result: Any, starts: Any, *_: object) -> None:
         found["passes over persons"] += 1
-        found["rows bounded"] += len(units)
+        found["rows bounded"] += int(starts[-1])
 
     with ExitStack() as opened:
         door(TableFile, "read_groups", read)

@@ -147,16 +147,16 @@ def by_person(streams: list[PersonRows], plan: Plan, room: Room) -> dict[int, Pe
         ordered[int.from_bytes(token(person), "big") >> (128 - bits)].append(person)
     found: dict[int, PersonRows] = {}
     for stream, people in zip(streams, ordered, strict=True):
-        if len(stream.units):
+        if stream.rows:
             for mine in each_person(stream):
-                found[people[int(mine.units[0])]] = mine
+                found[people[int(mine.persons[0])]] = mine
     return found
 
 
 def nothing(stream: PersonRows) -> PersonRows:
     """Return no rows of the same columns."""
     columns = {at: Codes(codes.values[:0], codes.present[:0]) for at, codes in stream.columns.items()}
-    return PersonRows(stream.units[:0], columns, stream.words)
+    return PersonRows(stream.persons[:0], stream.starts[:1], columns, stream.words)
 
 
 def part_of(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None) -> Part:
@@ -191,7 +191,7 @@ def moves(bound: QuantileBound, ours: np.ndarray, theirs: np.ndarray) -> Iterato
 def fingerprints(rows: PersonRows) -> list[str]:
     """Return the rows of a person as a multiset, texts by what they say."""
     listed = []
-    for at in range(len(rows.units)):
+    for at in range(rows.rows):
         values = []
         for column, codes in sorted(rows.columns.items()):
             words = rows.words.get(column)
