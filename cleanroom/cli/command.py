@@ -55,6 +55,7 @@ _PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "log register check": ("log_register", "check"),
     "log key": ("log_readers", "make_key"),
     "log mandate give": ("log_readers", "give"),
+    "log mandate list": ("log_mandates", "listed"),
     "log mandate sign": ("log_readers", "sign"),
     "log mandate take": ("log_readers", "take"),
     "log mandate withdraw": ("log_readers", "withdraw"),

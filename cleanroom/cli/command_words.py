@@ -15,6 +15,7 @@ SEVERAL_WORDS: Final = frozenset(
         ("log", "export"),
         ("log", "key"),
         ("log", "mandate", "give"),
+        ("log", "mandate", "list"),
         ("log", "mandate", "sign"),
         ("log", "mandate", "take"),
         ("log", "mandate", "withdraw"),

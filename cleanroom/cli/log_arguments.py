@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cleanroom.cli.log_reader_arguments import add_readers, kinds_of_events, period
+from cleanroom.cli.log_reader_arguments import add_readers, kinds_of_events, offline, period, reader, table_or_json
 from cleanroom.cli.log_service_arguments import ANY_LOG, VKEY, add_services
 from cleanroom.errors import Bilingual
 
@@ -19,14 +19,9 @@ def add_log(adder: Adder) -> None:
         reading = adder.in_room(name, "montre le journal de la salle", "show the room's log")
         _filters(adder, reading)
         _kinds(adder, reading)
-        _reader(adder, reading)
-        _offline(adder, reading)
-        reading.choices.add_argument(
-            "--format",
-            choices=("table", "json"),
-            default="table",
-            help=adder.words.of("la forme du résultat (par défaut, table)", "the form of the result (default: table)"),
-        )
+        reader(adder, reading)
+        offline(adder, reading)
+        table_or_json(adder, reading)
     _add_verify(adder)
     _add_export(adder)
     _add_register(adder)
@@ -35,37 +30,11 @@ def add_log(adder: Adder) -> None:
     add_services(adder)
 
 
-def _reader(adder: Adder, parser: Parser) -> None:
-    adder.party(
-        parser.choices,
-        "qui lit, avec sa clé : un auditeur ce que ses mandats couvrent, un membre ce qui le touche ; sinon, "
-        "l'opérateur",
-        "who reads, with its key: an auditor what its mandates cover, a member what touches it; without it, the "
-        "operator",
-        dest="reader",
-        required=False,
-    )
-
-
 def _kinds(adder: Adder, parser: Parser) -> None:
     kinds_of_events(adder, parser)
     adder.flag(
         parser.choices, "--refused", "ce qui fut refusé ou tomba en panne, seulement", "only what was refused or failed"
     )
-
-
-def _offline(adder: Adder, parser: Parser) -> None:
-    adder.valued(
-        parser.choices,
-        "--key",
-        "FILE",
-        adder.read.path,
-        "lit un export et ses détails scellés (log export --details) avec cette clé de lecture, hors ligne : les "
-        "siens en entier, les autres comme enveloppes",
-        "read an export and its sealed details (log export --details) with this reading key, offline: one's own "
-        "whole, the others as envelopes",
-    )
-    parser.choices.add_argument("--vkey", metavar="FILE", type=adder.read.path, help=adder.words.say(VKEY))
 
 
 def _filters(adder: Adder, parser: Parser) -> None:
@@ -209,7 +178,7 @@ def _add_register(adder: Adder) -> None:
     )
     _filters(adder, access)
     access.set_defaults(events=(), refused=False)  # which entries are accesses is the register's own to know
-    _reader(adder, access)
+    reader(adder, access)
     access.choices.add_argument(
         "--format",
         choices=("csv", "json"),

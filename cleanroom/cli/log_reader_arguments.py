@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cleanroom.cli.log_service_arguments import VKEY
 from cleanroom.errors import Bilingual
 
 if TYPE_CHECKING:
@@ -59,6 +60,44 @@ def period(adder: Adder, parser: Parser) -> None:
         default=0,
     )
     adder.valued(options, "--until", "T", read.since, "avant ce moment", "before this moment")
+
+
+def reader(adder: Adder, parser: Parser) -> None:
+    """Add who reads in the room."""
+    adder.party(
+        parser.choices,
+        "qui lit, avec sa clé : un auditeur ce que ses mandats couvrent, un membre ce qui le touche ; sinon, "
+        "l'opérateur",
+        "who reads, with its key: an auditor what its mandates cover, a member what touches it; without it, the "
+        "operator",
+        dest="reader",
+        required=False,
+    )
+
+
+def offline(adder: Adder, parser: Parser) -> None:
+    """Add with which key an export is read."""
+    adder.valued(
+        parser.choices,
+        "--key",
+        "FILE",
+        adder.read.path,
+        "lit un export et ses détails scellés (log export --details) avec cette clé de lecture, hors ligne : les "
+        "siens en entier, les autres comme enveloppes",
+        "read an export and its sealed details (log export --details) with this reading key, offline: one's own "
+        "whole, the others as envelopes",
+    )
+    parser.choices.add_argument("--vkey", metavar="FILE", type=adder.read.path, help=adder.words.say(VKEY))
+
+
+def table_or_json(adder: Adder, parser: Parser) -> None:
+    """Add the form of a result."""
+    parser.choices.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help=adder.words.of("la forme du résultat (par défaut, table)", "the form of the result (default: table)"),
+    )
 
 
 def _add_keys(adder: Adder) -> None:
@@ -123,6 +162,25 @@ def _add_mandates(adder: Adder) -> None:
         "signe chez soi un mandat, ou son retrait, loin de la salle",
         "sign a mandate, or its withdrawal, at home, away from the room",
     )
+    given = adder.in_room(
+        "log mandate list",
+        "les mandats en vigueur : qui les donna, à quel auditeur, pour quoi, depuis quelle entrée",
+        "the mandates in force: who gave them, to which auditor, for what, since which entry",
+        Bilingual(
+            "de ceux dont qui lit peut lire l'entrée ; combien d'autres il y a est dit",
+            "of those whose entries the reader may read; how many others there are is said",
+        ),
+    )
+    reader(adder, given)
+    offline(adder, given)
+    adder.flag(
+        given.choices,
+        "--all",
+        "aussi ceux qui furent retirés, par quelle entrée et quand",
+        "also those that were withdrawn, by which entry and when",
+        dest="every",
+    )
+    table_or_json(adder, given)
     take = adder.in_room(
         "log mandate take",
         "prend un mandat, ou un retrait, qu'une partie a signé chez elle",

@@ -56,6 +56,7 @@ def test_the_fixed_doors() -> None:
         "log cosign",
         "log key",
         "log mandate give",
+        "log mandate list",
         "log mandate sign",
         "log mandate take",
         "log mandate withdraw",

@@ -158,3 +158,43 @@ def test_key_and_mandates_are_signed_at_home(own: Cooperative) -> None:
     gone = own("log", "mandate", "take", own.room, mandate, lang="fr")
     assert (gone.code, "sont retirés" in gone.out) == (0, True)
     assert own("log", "verify", own.room).code == 0
+
+
+def test_the_mandates_in_force_are_listed(own: Cooperative) -> None:
+    empty = own("log", "mandate", "list", own.room, lang="fr")
+    assert (empty.code, empty.out) == (0, "Aucun mandat.\n")
+    assert own("party", "add", own.room, "vera", "--role", "auditor").code == 0
+    give = ("log", "mandate", "give", own.room, "vera", "--as")
+    assert own(*give, MEMBER, "--event", "dataset.uploaded", "--since", "2026-01-01").code == 0
+    assert own(*give, "nuits_claires", "--until", "2030-01-01").code == 0
+    assert own("log", "mandate", "withdraw", own.room, "vera", "--as", MEMBER).code == 0
+    found = json.loads(own("log", "mandate", "list", own.room, "--format", "json", "--all").out)
+    (ended, kept), entries = found["mandates"], json.loads(own("log", own.room, "--format", "json").out)
+    assert (found["hidden"], ended["state"], kept["state"]) == (0, "withdrawn", "in force")
+    assert (ended["giver"], ended["auditor"], ended["events"]) == (MEMBER, "vera", ["dataset.uploaded"])
+    assert (ended["since"], ended["until"], kept["since"]) == (1767225600, None, 0)
+    by_index = {each["index"]: each for each in entries}
+    assert (by_index[ended["entry"]]["type"], by_index[ended["entry"]]["time"]) == ("mandate.given", ended["given"])
+    assert (by_index[ended["ended_by"]]["type"], by_index[ended["ended_by"]]["time"]) == (
+        "mandate.withdrawn",
+        ended["ended"],
+    )
+    read = [each["details"]["wanted"] for each in entries if each["type"] == "log.read" and each["details"]]
+    assert {"events": ["mandate.given", "mandate.withdrawn"]} in read  # listing them is a reading, and was entered
+    table = own("log", "mandate", "list", own.room, "--all", lang="en").out.splitlines()
+    assert table[0].split()[-1] == "state"
+    assert "2026-01-01 00:00:00  …" in table[2]
+    assert f"withdrawn at entry {ended['ended_by']}" in table[2]
+    assert table[3].endswith("in force")
+    (only,) = own("log", "mandate", "list", own.room, "--as", "vera", lang="fr").out.splitlines()[2:]
+    assert (only.endswith("en vigueur"), "tous" in only, "2030-01-01 00:00:00" in only) == (True, True, True)
+    others = own("log", "mandate", "list", own.room, "--as", "guichet_nord", lang="en")
+    assert (others.code, others.out) == (0, "No mandate.\n")
+    assert "or were erased: 2." in others.err
+    key = own.home / "parties" / "vera" / "reading.key"
+    assert own("log", "export", own.room, own.files / "log", "--details").code == 0
+    home = Cooperative(own.room, own.files / "elsewhere", own.files, {})
+    listed = ("log", "mandate", "list", own.files / "log", "--vkey", vkey(own), "--key", key)
+    assert json.loads(home(*listed, "--format", "json", "--all").out) == found
+    assert home(*listed, lang="en").out.splitlines()[2].endswith("in force")
+    assert home(*listed, "--as", MEMBER).code == 2

@@ -21,6 +21,7 @@ from cleanroom.room import (
     intake,
     log_reading,
     log_retention,
+    mandate_list,
     mandates,
     member_facts,
     own_uploads,
@@ -287,6 +288,26 @@ DOORS: dict[str, Door] = {
     ),
     "a forged request": Door(forged, (E.ACCESS_REFUSED,), {}, NotVerified),
     "facts": Door(lambda _, room: member_facts.sign_facts(room, visits(MEMBER)), (E.CATALOG_READ,)),
+    "log mandate list": Door(
+        lambda _, room: mandate_list.mandates_of(log_reading.read(room, mandate_list.ENTRIES)),
+        (E.LOG_READ,),
+        {DETAILS: E.LOG_READ},
+        None,
+        lambda scene, room: (_vera(scene, room), _mandated(room)),
+    ),
+    "log mandate list --as": Door(
+        lambda _, room: mandate_list.mandates_of(
+            log_reading.read(
+                room,
+                mandate_list.ENTRIES,
+                request=log_reading.sign_log_reading(room, _party(MEMBER), mandate_list.ENTRIES),
+            )
+        ),
+        (E.LOG_READ,),
+        {DETAILS: E.LOG_READ},
+        None,
+        lambda scene, room: (_vera(scene, room), _mandated(room)),
+    ),
     "log": Door(lambda _, room: list(log_reading.read(room)), (E.LOG_READ,), {DETAILS: E.LOG_READ}),
     "log --as": Door(
         lambda _, room: list(log_reading.read(room, request=signed(room))), (E.LOG_READ,), {DETAILS: E.LOG_READ}

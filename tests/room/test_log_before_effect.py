@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "log read": ("log", "log --as"),
     "log export": ("log export", "log export --details"),
     "log mandate give": ("log mandate give",),
+    "log mandate list": ("log mandate list", "log mandate list --as"),
     "log mandate take": ("log mandate give", "log mandate withdraw"),
     "log mandate withdraw": ("log mandate withdraw",),
     "log register access": ("log register access",),
