@@ -43,6 +43,26 @@ class IdentifierKind(StrEnum):
     OPAQUE = "opaque"
 
 
+class ErasureGround(StrEnum):
+    """On which ground a person is erased, as the log's public part writes it; a closed list."""
+
+    QC_28 = "qc-28"
+    """P-39.1 s. 28: the law did not authorise the collection."""
+    QC_CCQ_40 = "qc-ccq-40"
+    """Civil Code of Québec art. 40: out of date, or not justified by the purpose of the file."""
+    QC_8 = "qc-8"
+    """P-39.1 s. 8: the person withdrew consent."""
+    QC_23 = "qc-23"
+    """P-39.1 s. 23: the purpose is achieved."""
+    GDPR_17_1_A = "gdpr-17-1-a"
+    GDPR_17_1_B = "gdpr-17-1-b"
+    GDPR_17_1_C = "gdpr-17-1-c"
+    GDPR_17_1_D = "gdpr-17-1-d"
+    GDPR_17_1_E = "gdpr-17-1-e"
+    GDPR_17_1_F = "gdpr-17-1-f"
+    """RGPD 17(1): no longer necessary, consent withdrawn, objection, unlawful, legal obligation, child."""
+
+
 class InvalidName(ValueError):
     """A name outside `[a-z][a-z0-9_]*`."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cleanroom.cli.backup_arguments import add_backups
 from cleanroom.cli.drafts import add_drafts
+from cleanroom.cli.erasure_arguments import add_erasures
 from cleanroom.cli.log_arguments import add_log
 from cleanroom.cli.log_reader_arguments import reading_key
 from cleanroom.cli.parser import Parser
@@ -73,6 +74,7 @@ def build_parser(language: Language) -> Parser:
     add_presets(adder)
     add_drafts(adder)
     add_uploads(adder)
+    add_erasures(adder)
     add_references(adder)
     _add_questions(adder)
     _add_budget(adder)

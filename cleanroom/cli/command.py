@@ -36,6 +36,7 @@ _PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "upload --resume": ("uploads", "resume"),
     "uploads": ("table_life", "uploads"),
     "withdraw": ("table_life", "withdraw_table"),
+    "erase": ("erasures", "erase_people"),
     "facts": ("table_life", "facts"),
     "intake": ("uploads", "intake"),
     "catalog": ("catalogs", "catalog"),

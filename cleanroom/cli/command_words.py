@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 SEVERAL_WORDS: Final = frozenset(
     {
@@ -54,15 +54,17 @@ def command_words(arguments: Sequence[str]) -> list[str]:
         asks = any(each in {"-h", "--help"} for each in options)
         return ["upload --facts", "--help"] if asks else ["upload --facts", *arguments[1:]]
     if arguments[:1] == ["uploads"] and "--" not in arguments:
-        return ["uploads", *_positions_first(arguments[1:])]
+        return ["uploads", *_positions_first(arguments[1:], {"--as", "--format"})]
+    if arguments[:1] == ["erase"] and "--" not in arguments:
+        return ["erase", *_positions_first(arguments[1:], {"--as", "--ground", "--kind", "--from"})]
     return list(arguments)
 
 
-def _positions_first(arguments: Sequence[str]) -> list[str]:
+def _positions_first(arguments: Sequence[str], with_value: Collection[str]) -> list[str]:
     """Put what has no name before the options: argparse takes an argument that may be left out at its first chance."""
     positions: list[str] = []
     options: list[str] = []
     for at, each in enumerate(arguments):
-        valued = at > 0 and arguments[at - 1] in {"--as", "--format"}
+        valued = at > 0 and arguments[at - 1] in with_value
         (options if valued or each.startswith("-") else positions).append(each)
     return [*positions, *options]

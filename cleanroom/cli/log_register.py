@@ -54,6 +54,12 @@ def access(console: Console, arguments: argparse.Namespace) -> int:
         f"{rows} accès : {arguments.output}/register.csv, et la preuve dans register.json.",
         f"{rows} accesses: {arguments.output}/register.csv, and the proof in register.json.",
     )
+    for each in register.erasures:
+        at = moment(each.at).strftime("%Y-%m-%d %H:%M:%S")
+        console.say(
+            f"  effacement de personnes par {each.member} : {at}, {each.legal}, entrée {each.entry}",
+            f"  people erased by {each.member}: {at}, {each.legal}, entry {each.entry}",
+        )
     console.say(
         "  vérifier : cleanroom log register check register.json ROOM|DIR|URL",
         "  to verify: cleanroom log register check register.json ROOM|DIR|URL",

@@ -30,6 +30,7 @@ _ACTS: Final = {
     "append": Bilingual("ajout", "append"),
     "replace": Bilingual("remplacement", "replace"),
     "correct": Bilingual("correction", "correct"),
+    "erase": Bilingual("effacement", "erasure"),
 }
 
 

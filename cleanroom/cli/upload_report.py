@@ -112,6 +112,14 @@ def _say_left_out(console: Console, left: LeftOut) -> None:
             f"  lignes laissées (personnes qui ont dit non, {listed} sur la liste) : {rows}",
             f"  rows left out (people who said no, {listed} on the list): {rows}",
         )
+    if left.returning:
+        rows = _number(console, left.returning)
+        console.note(
+            f"{rows} lignes sont de personnes que vous avez fait effacer : ce dépôt les recueille de nouveau ; "
+            "`cleanroom opt-out --add` les garderait chez vous",
+            f"{rows} rows are of people whose erasure you asked for: this upload collects them anew; "
+            "`cleanroom opt-out --add` would keep them at home",
+        )
     if left.bad.rows:
         rows = _number(console, left.bad.rows)
         fr, en = left.bad.lines()

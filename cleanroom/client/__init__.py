@@ -8,7 +8,7 @@ from cleanroom.client.faults import FaultReport, RowFault, RowsRefused
 from cleanroom.client.gather import LeftOut, Options, SourceFacts
 from cleanroom.client.identifier_list import read_identifiers
 from cleanroom.client.linkage import LinkageKey, create_linkage_key, linkage_path, read_linkage_key
-from cleanroom.client.opt_out import OptOut, OptOutMemory
+from cleanroom.client.opt_out import ErasedMemory, OptOut, OptOutMemory
 from cleanroom.client.order import PersonCounts
 from cleanroom.client.progress import Progress, Stage
 from cleanroom.client.read_table import ArrowStream, CsvFacts, Source
@@ -28,6 +28,7 @@ __all__ = [
     "Delimiter",
     "DryRun",
     "Encoding",
+    "ErasedMemory",
     "FaultReport",
     "LeftOut",
     "LinkageKey",

@@ -62,6 +62,7 @@ class LeftOut:
         clipped: numbers that became the bound they were beyond, because the owner chose so.
         vocabularies: how the owner's vocabularies were used.
         columns: the sources' columns that are not declared.
+        returning: rows that travel, of people whose erasure the owner asked for before.
     """
 
     without_person: int
@@ -71,6 +72,7 @@ class LeftOut:
     clipped: tuple[Clipped, ...]
     vocabularies: tuple[VocabularyUse, ...]
     columns: tuple[str, ...]
+    returning: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Options:
 
     Args:
         opt_out: those who said no; their rows stay at home.
+        erased: those whose erasure was asked for; their rows travel, and are counted.
         batch_rows: rows read at a time.
         run_rows: least rows of a sorted run.
     """
@@ -86,6 +89,7 @@ class Options:
     reading: Reading = field(default_factory=Reading)
     treatment: Treatment = field(default_factory=Treatment)
     opt_out: OptOut = field(default_factory=OptOut.none)
+    erased: OptOut = field(default_factory=OptOut.none)
     progress: Progress = unheard
     batch_rows: int = BATCH_ROWS
     run_rows: int = RUN_ROWS
@@ -115,10 +119,10 @@ def gather(
     kind = catalog.unit.token_kind
     conforming = Conforming(catalog, options.reading, options.treatment)
     runs = Runs(catalog, run_rows=options.run_rows)
-    refused = halves(options.opt_out.tokens(kind))
+    refused, erased = halves(options.opt_out.tokens(kind)), halves(options.erased.tokens(kind))
     sources: list[SourceFacts] = []
     dropped: dict[str, None] = {}
-    without_person = opted_out = 0
+    without_person = opted_out = returning = 0
     tables = read_sources(source, catalog, options.reading, batch_rows=options.batch_rows, progress=options.progress)
     with closing(tables):
         for table in tables:
@@ -130,6 +134,8 @@ def gather(
                     kept = rows if refused.is_empty() else rows.join(refused, on=refused.columns, how="anti")
                     without_person += conformed.without_person
                     opted_out += rows.height - kept.height
+                    if not erased.is_empty():
+                        returning += kept.join(erased, on=erased.columns, how="semi").height
                     runs.add(kept)
                     options.progress(Stage.READING, *table.place())
             sources.append(_facts_of(table, conforming.forms, conforming.rows_read))
@@ -141,6 +147,7 @@ def gather(
         conforming.clipped(),
         conforming.vocabularies(),
         tuple(dropped),
+        returning,
     )
     return Gathered(runs, tuple(sources), left_out)
 

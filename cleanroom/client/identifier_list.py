@@ -1,4 +1,4 @@
-"""Read a list of identifiers: one a line, or the column of a CSV file that is called as the table's."""
+"""Read identifiers that a member names: one a line, the column of a CSV file called as the table's, or as written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cleanroom.client.normalise import WHITE_SPACE, normalise_column
 from cleanroom.errors import Bilingual, InvalidUpload, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cleanroom.catalog import PrivacyUnit
@@ -50,6 +51,21 @@ def read_identifiers(path: Path, unit: PrivacyUnit) -> pl.Series:
     return normal
 
 
+def written_identifiers(values: Sequence[str], unit: PrivacyUnit) -> pl.Series:
+    """Return identifiers as they are written on a command line, in their normal form.
+
+    Raises:
+        InvalidUpload: one is no identifier of the unit's kind; names each by its place.
+    """
+    given = pl.Series("value", values, dtype=pl.String)
+    normal = normalise_column(unit.kind, given, unit.region)
+    wrong = normal.is_null()
+    if wrong.any():
+        places = pl.Series("line", range(1, len(given) + 1), dtype=pl.Int64)
+        raise _unusable(None, given.filter(wrong), places.filter(wrong))
+    return normal
+
+
 def _loose(name: str) -> str:
     return name.strip(WHITE_SPACE).lower()
 
@@ -85,11 +101,18 @@ def _column(text: CsvText, header: list[str], delimiter: Delimiter, names: list[
     return values
 
 
-def _unusable(name: str, values: pl.Series, lines: pl.Series) -> InvalidUpload:
-    fr = [f"{name} : la liste n'est pas prise ; lignes qui ne sont pas des identifiants : {len(values)}"]
-    en = [f"{name}: the list is not taken; lines that are no identifiers: {len(values)}"]
+def _unusable(name: str | None, values: pl.Series, lines: pl.Series) -> InvalidUpload:
+    if name is None:
+        fr, en = (
+            [f"rien n'est fait ; ne sont pas des identifiants : {len(values)}"],
+            [f"nothing is done; are no identifiers: {len(values)}"],
+        )
+    else:
+        fr = [f"{name} : la liste n'est pas prise ; lignes qui ne sont pas des identifiants : {len(values)}"]
+        en = [f"{name}: the list is not taken; lines that are no identifiers: {len(values)}"]
+    where = Bilingual("n°", "no.") if name is None else Bilingual("ligne", "line")
     for line, value in zip(lines.head(_SHOWN), values.head(_SHOWN), strict=True):
         quoted = "—" if value is None else repr(value[:60])
-        fr.append(f"  ligne {line}, {quoted}")
-        en.append(f"  line {line}, {quoted}")
-    return InvalidUpload(Bilingual("\n".join(fr), "\n".join(en)), code="invalid_opt_out")
+        fr.append(f"  {where.fr} {line}, {quoted}")
+        en.append(f"  {where.en} {line}, {quoted}")
+    return InvalidUpload(Bilingual("\n".join(fr), "\n".join(en)), code="invalid_identifiers")

@@ -17,7 +17,7 @@ import re
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import polars as pl
 
@@ -27,17 +27,53 @@ from cleanroom.errors import Bilingual, Fault
 from cleanroom.partition.package import replacing, sync_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cleanroom.identifiers import PartyId, TokenKind
 
-_LABEL: Final = "cleanroom/opt-out/v1"
 _HEAD_LINES: Final = 7
 _LARGEST_HEAD: Final = 4096
 _LARGEST_FILE: Final = 1 << 30
 _LINE: Final = rf"\A[a-z0-9_:]{{1,200}} [0-9a-f]{{{2 * TOKEN_BYTES}}}\z"
 _COUNT: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Which list a file is: its label, where it lies, what it is called, what to do when it is damaged."""
+
+    label: str
+    directory: str
+    called: Bilingual
+    damaged: Bilingual
+    code: str
+
+
+_OPT_OUT: Final = _Kept(
+    "cleanroom/opt-out/v1",
+    "opt-out",
+    Bilingual("liste de refus", "opt-out list"),
+    Bilingual(
+        "elle est endommagée, ou d'une autre clé d'appariement ; remettez-la d'une copie, ou refaites-la avec "
+        "`cleanroom opt-out --add` après l'avoir écartée",
+        "it is damaged, or of another linkage key; restore it from a copy, or make it again with "
+        "`cleanroom opt-out --add` after moving it away",
+    ),
+    "opt_out_refused",
+)
+_ERASED: Final = _Kept(
+    "cleanroom/erased/v1",
+    "erased",
+    Bilingual("liste des personnes effacées", "list of erased people"),
+    Bilingual(
+        "elle est endommagée, ou d'une autre clé d'appariement ; remettez-la d'une copie, ou écartez-la : vos dépôts "
+        "ne diront plus quelles personnes effacées reviennent",
+        "it is damaged, or of another linkage key; restore it from a copy, or move it away: your uploads will no "
+        "longer say which erased people come back",
+    ),
+    "erased_list_refused",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +92,11 @@ class OptOut:
         """Return the list of normalised identifiers."""
         digits = token_column(linkage_key.secret, kind=kind, epoch=linkage_key.epoch, values=identifiers)
         return cls._of_lines((pl.Series("line", [f"{kind} "]) + digits).rename("line") if len(digits) else digits)
+
+    @classmethod
+    def of_lines(cls, lines: Sequence[str]) -> OptOut:
+        """Return the list of lines "KIND TOKEN"."""
+        return cls._of_lines(pl.Series("line", lines, dtype=pl.String))
 
     @classmethod
     def _of_lines(cls, lines: pl.Series) -> OptOut:
@@ -86,6 +127,8 @@ class OptOutMemory:
     party: PartyId
     linkage_key: LinkageKey
 
+    _kept: ClassVar[_Kept] = _OPT_OUT
+
     @property
     def path(self) -> Path:
         """The file of the linkage key's epoch."""
@@ -94,7 +137,7 @@ class OptOutMemory:
     @property
     def _directory(self) -> Path:
         key = self.linkage_key
-        return linkage_path(self.home, key.room, key.epoch).parent.parent / "opt-out"
+        return linkage_path(self.home, key.room, key.epoch).parent.parent / self._kept.directory
 
     def read(self) -> OptOut:
         """Return the list; nobody's if there never was one.
@@ -103,7 +146,7 @@ class OptOutMemory:
             Fault: it is damaged, open to others, of another linkage key; or there is one of another epoch, whose tokens
                 nobody can translate: the member must add the identifiers again.
         """
-        content = _content(self.path)
+        content = self._content(self.path)
         if content is not None:
             return self._parsed(content)
         for epoch, count in self.of_other_epochs():
@@ -127,7 +170,7 @@ class OptOutMemory:
             Fault: one is damaged.
         """
         files = sorted(self._directory.glob(f"{self.party}.*")) if self._directory.is_dir() else []
-        counts = [(file.name.partition(".")[2], _count_of(file)) for file in files if file != self.path]
+        counts = [(file.name.partition(".")[2], self._count_of(file)) for file in files if file != self.path]
         return [(epoch, count) for epoch, count in counts if count]
 
     def add(self, those: OptOut) -> OptOut:
@@ -138,7 +181,7 @@ class OptOutMemory:
         """
         with self._alone():
             # The first list of an epoch is begun here, whatever older ones there are.
-            content = _content(self.path)
+            content = self._content(self.path)
             before = OptOut.none() if content is None else self._parsed(content)
             return self._write(before.with_those_of(those))
 
@@ -153,7 +196,7 @@ class OptOutMemory:
 
     def _write(self, listed: OptOut) -> OptOut:
         body = "".join(f"{line}\n" for line in listed.lines).encode()
-        head = [_LABEL, self.linkage_key.room, self.party, self.linkage_key.epoch, str(len(listed))]
+        head = [self._kept.label, self.linkage_key.room, self.party, self.linkage_key.epoch, str(len(listed))]
         with replacing(self.path) as file:
             file.write("\n".join([*head, self._code(head, body).hex(), "", ""]).encode() + body)
         return listed
@@ -161,15 +204,15 @@ class OptOutMemory:
     def _parsed(self, content: bytes) -> OptOut:
         parts = content.split(b"\n", _HEAD_LINES)
         if len(parts) != _HEAD_LINES + 1:
-            raise _damaged(self.path)
+            raise self._damaged(self.path)
         head = [part.decode("utf-8", "replace") for part in parts[:-1]]
         body = parts[-1]
-        if head[0] != _LABEL or head[6] or not hmac.compare_digest(head[5], self._code(head[:5], body).hex()):
-            raise _damaged(self.path)
+        if head[0] != self._kept.label or head[6] or not hmac.compare_digest(head[5], self._code(head[:5], body).hex()):
+            raise self._damaged(self.path)
         lines = pl.Series("line", body.decode("ascii").split("\n")[:-1], dtype=pl.String)
         mine = [self.linkage_key.room, self.party, self.linkage_key.epoch, str(len(lines))]
         if head[1:5] != mine or not lines.str.contains(_LINE).all() or not lines.is_sorted():
-            raise _damaged(self.path)
+            raise self._damaged(self.path)
         return OptOut(lines)
 
     def _code(self, head: list[str], body: bytes) -> bytes:
@@ -187,50 +230,60 @@ class OptOutMemory:
         finally:
             os.close(descriptor)
 
+    def _content(self, path: Path) -> bytes | None:
+        """Read a file that its owner alone can read; None if there is none."""
+        try:
+            # A pipe would wait for a writer.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            raise self._damaged(path) from None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
+                raise self._damaged(path)
+            if status.st_mode & 0o077 or status.st_uid != os.geteuid():
+                raise self._refused(
+                    path,
+                    "d'autres peuvent la lire ou l'écrire ; faites `chmod 600` sous votre propre compte",
+                    "others can read or write it; use `chmod 600` under your own account",
+                )
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(descriptor)
 
-def _content(path: Path) -> bytes | None:
-    """Read a file that its owner alone can read; None if there is none."""
-    try:
-        # A pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        raise _damaged(path) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
-            raise _damaged(path)
-        if status.st_mode & 0o077 or status.st_uid != os.geteuid():
-            raise _refused(
-                path,
-                "d'autres peuvent la lire ou l'écrire ; faites `chmod 600` sous votre propre compte",
-                "others can read or write it; use `chmod 600` under your own account",
-            )
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read()
-    finally:
-        os.close(descriptor)
+    def _count_of(self, path: Path) -> int:
+        """Return how many tokens a list of another epoch says it has; its linkage key may be gone."""
+        head = (self._content(path) or b"")[:_LARGEST_HEAD].split(b"\n", _HEAD_LINES)
+        count = head[4].decode("utf-8", "replace") if len(head) > _HEAD_LINES else ""
+        if head[0] != self._kept.label.encode() or _COUNT.fullmatch(count) is None:
+            raise self._damaged(path)
+        return int(count)
 
+    def _damaged(self, path: Path) -> Fault:
+        return self._refused(path, self._kept.damaged.fr, self._kept.damaged.en)
 
-def _count_of(path: Path) -> int:
-    """Return how many tokens a list of another epoch says it has; its linkage key may be gone."""
-    head = (_content(path) or b"")[:_LARGEST_HEAD].split(b"\n", _HEAD_LINES)
-    count = head[4].decode("utf-8", "replace") if len(head) > _HEAD_LINES else ""
-    if head[0] != _LABEL.encode() or _COUNT.fullmatch(count) is None:
-        raise _damaged(path)
-    return int(count)
-
-
-def _damaged(path: Path) -> Fault:
-    return _refused(
-        path,
-        "elle est endommagée, ou d'une autre clé d'appariement ; remettez-la d'une copie, ou refaites-la avec "
-        "`cleanroom opt-out --add` après l'avoir écartée",
-        "it is damaged, or of another linkage key; restore it from a copy, or make it again with "
-        "`cleanroom opt-out --add` after moving it away",
-    )
+    def _refused(self, path: Path, fr: str, en: str) -> Fault:
+        called = self._kept.called
+        return Fault(Bilingual(f"{called.fr} {path} : {fr}", f"{called.en} {path}: {en}"), code=self._kept.code)
 
 
-def _refused(path: Path, fr: str, en: str) -> Fault:
-    return Fault(Bilingual(f"liste de refus {path} : {fr}", f"opt-out list {path}: {en}"), code="opt_out_refused")
+@dataclass(frozen=True, slots=True)
+class ErasedMemory(OptOutMemory):
+    """Where a member remembers whose erasure it asked for: it keeps nothing at home, later uploads say who comes back.
+
+    The file is as the opt-out list's, in `rooms/ROOM_ID/erased/`, under a label of its own.
+    """
+
+    _kept: ClassVar[_Kept] = _ERASED
+
+    def read(self) -> OptOut:
+        """Return the list of the linkage key's epoch; nobody's if there never was one.
+
+        Raises:
+            Fault: it is damaged, open to others, or of another linkage key: somebody could come back unseen.
+        """
+        content = self._content(self.path)
+        return OptOut.none() if content is None else self._parsed(content)

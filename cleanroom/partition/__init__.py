@@ -1,6 +1,6 @@
 """The partition package: manifest, sealed data key, signature, encrypted table file. Shared by client and storage."""
 
-from cleanroom.partition.intent import Append, Correct, Intent, Replace
+from cleanroom.partition.intent import Act, Append, Correct, Erase, Intent, Replace
 from cleanroom.partition.manifest import (
     LARGEST_GROUP_BITS,
     Manifest,
@@ -37,8 +37,10 @@ __all__ = [
     "MAGIC",
     "TOKEN_BYTES",
     "TOKEN_COLUMN",
+    "Act",
     "Append",
     "Correct",
+    "Erase",
     "Intent",
     "Manifest",
     "Package",

@@ -1,5 +1,7 @@
 """What an upload does to its table: stand beside the earlier uploads, take the place of all of them, or of one.
 
+A file that the room writes anew when a person is erased says so in the same place (`Erase`); no package may.
+
 The intent is part of the manifest, so its owner signs it: nobody can hand a package in as something else. So is the
 table's version that the owner knew; a package that was held back is not taken after the table has moved on.
 """
@@ -41,7 +43,31 @@ class Correct:
             raise ValueError("intent")
 
 
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Stand in for one upload, without the rows of people who are erased; the room makes it, at its owner's request.
+
+    Args:
+        upload: the package that it is made from, whatever number of erasures lie between.
+        request: the id of the owner's signed request.
+
+    Raises:
+        ValueError: `upload` is no upload's id, or `request` no request's.
+    """
+
+    upload: UploadId
+    request: str
+
+    def __post_init__(self) -> None:
+        if not is_upload(self.upload) or not is_upload(self.request):
+            raise ValueError("intent")
+
+
 Intent = Append | Replace | Correct
+"""What a member's package may do."""
+
+Act = Intent | Erase
+"""What any file of a table does: a package's, or one that the room wrote anew."""
 
 
 def is_upload(text: str) -> bool:
@@ -49,8 +75,8 @@ def is_upload(text: str) -> bool:
     return _UPLOAD.fullmatch(text) is not None
 
 
-def act(intent: Intent) -> str:
-    """Return an intent's name: `append`, `replace` or `correct`."""
+def act(intent: Act) -> str:
+    """Return an intent's name: `append`, `replace`, `correct` or `erase`."""
     match intent:
         case Append():
             return "append"
@@ -58,4 +84,6 @@ def act(intent: Intent) -> str:
             return "replace"
         case Correct():
             return "correct"
+        case Erase():
+            return "erase"
     assert_never(intent)

@@ -25,7 +25,7 @@ from cleanroom.identifiers import (
     identifier,
     parse_token_kind,
 )
-from cleanroom.partition.intent import Append, Correct, Intent, Replace, act, is_upload
+from cleanroom.partition.intent import Act, Append, Correct, Erase, Replace, act, is_upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,7 +109,7 @@ class Manifest:
     group_rows: tuple[int, ...]
     file: TableFileFacts
     linkage_check: bytes
-    intent: Intent
+    intent: Act
     after: int
 
     def __post_init__(self) -> None:
@@ -318,14 +318,22 @@ def _manifest(fields: _Object) -> Manifest:
         raise _WrongField(*wrong.args) from None
 
 
-def _intent_fields(intent: Intent) -> dict[str, object]:
-    replaced = {"upload": intent.upload} if isinstance(intent, Correct) else {}
-    return {"act": act(intent), **replaced}
+def _intent_fields(intent: Act) -> dict[str, object]:
+    match intent:
+        case Correct(upload=replaced):
+            return {"act": act(intent), "upload": replaced}
+        case Erase(upload=made_from, request=request):
+            return {"act": act(intent), "upload": made_from, "request": request}
+        case _:
+            return {"act": act(intent)}
 
 
-def _intent(fields: _Object) -> Intent:
+_INTENT_FIELDS: Final = {"correct": ("act", "upload"), "erase": ("act", "request", "upload")}
+
+
+def _intent(fields: _Object) -> Act:
     named = fields.text("act")
-    fields.only(("act", "upload") if named == "correct" else ("act",))
+    fields.only(_INTENT_FIELDS.get(named, ("act",)))
     match named:
         case "append":
             return Append()
@@ -333,6 +341,8 @@ def _intent(fields: _Object) -> Intent:
             return Replace()
         case "correct":
             return Correct(UploadId(fields.text("upload")))
+        case "erase":
+            return Erase(UploadId(fields.text("upload")), fields.text("request"))
     raise _WrongField("intent")
 
 

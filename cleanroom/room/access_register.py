@@ -101,6 +101,23 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureLine:
+    """That a member had people erased from all its tables; whom, and whether they were there, nothing tells (S5).
+
+    Args:
+        entry: of the erasure; `counter` is the member's own number of it.
+        at: Unix time in seconds.
+        legal: the code of its legal ground.
+    """
+
+    member: PartyId
+    counter: int
+    entry: int
+    at: int
+    legal: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccessRegister:
     """The register, and what it is proved by.
 
@@ -109,6 +126,7 @@ class AccessRegister:
         size: entries of the log that it was drawn from.
         counters: for each member of the register, every entry of the period that touches it; `before` how many did
             earlier.
+        erasures: of the period and the register's members; all that it says of them is public.
     """
 
     wanted: Wanted
@@ -119,6 +137,7 @@ class AccessRegister:
     members: tuple[Party, ...]
     before: Mapping[PartyId, int]
     counters: Mapping[PartyId, tuple[Counted, ...]]
+    erasures: tuple[ErasureLine, ...]
 
 
 def access_register(room: Room, wanted: Wanted, *, request: SignedRequest | None = None) -> AccessRegister:
@@ -159,6 +178,7 @@ class _Drawing:
     rows: dict[int, list[Access]] = field(default_factory=dict)
     charges: dict[str, _Charge] = field(default_factory=dict)
     opened: dict[int, frozenset[int]] = field(default_factory=dict)
+    erasures: list[ErasureLine] = field(default_factory=list)
 
     def draw(self) -> AccessRegister:
         known = registry.parties(self.room.connection)
@@ -176,7 +196,17 @@ class _Drawing:
             self._read(index, envelope)
         rows = tuple(row for found in self.rows.values() for row in found)
         counters = {party: tuple(found) for party, found in self.counters.items()}
-        return AccessRegister(self.wanted, self.reader, self.mandates, size, rows, self.members, self.before, counters)
+        return AccessRegister(
+            self.wanted,
+            self.reader,
+            self.mandates,
+            size,
+            rows,
+            self.members,
+            self.before,
+            counters,
+            tuple(self.erasures),
+        )
 
     def _shown(self, party: Party) -> bool:
         if self.wanted.member is not None:
@@ -200,6 +230,8 @@ class _Drawing:
                 counter = self.counts[member.ordinal]
                 if within:
                     self.counters[member.party].append(Counted(counter, index, event.type))
+                    if event.type is EventType.DATASET_ERASED:
+                        self.erasures.append(ErasureLine(member.party, counter, index, event.t, event.legal))
                 elif not self.counters[member.party]:
                     self.before[member.party] = counter
 

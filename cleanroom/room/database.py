@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_SECONDS: Final = 60.0
-FORM: Final = 2
+FORM: Final = 3
 """The form of the database, in its header. A change of any table, of the room's or of the libraries' that keep theirs
 in it, is a new number, and says what becomes of rooms of the old one: so far, that they are not opened."""
 
@@ -30,11 +30,14 @@ CREATE TABLE mandate (log_index INTEGER PRIMARY KEY, auditor TEXT NOT NULL REFER
 CREATE TABLE declaration (table_name TEXT NOT NULL, version INTEGER NOT NULL, owner TEXT NOT NULL,
   content BLOB NOT NULL, request BLOB NOT NULL, PRIMARY KEY (table_name, version)) STRICT;
 CREATE TABLE upload (upload TEXT PRIMARY KEY, table_name TEXT NOT NULL, number INTEGER NOT NULL,
-  manifest BLOB NOT NULL, log_index INTEGER NOT NULL, UNIQUE (table_name, number)) STRICT;
+  place INTEGER NOT NULL DEFAULT 0, manifest BLOB NOT NULL, log_index INTEGER NOT NULL,
+  UNIQUE (table_name, number, place)) STRICT;
 CREATE TABLE retirement (upload TEXT PRIMARY KEY REFERENCES upload, number INTEGER NOT NULL, log_index INTEGER NOT NULL,
   stage TEXT NOT NULL CHECK (stage IN ('retired', 'destroyed', 'gone'))) STRICT;
 CREATE TABLE withdrawal (table_name TEXT NOT NULL, number INTEGER NOT NULL, declaration INTEGER NOT NULL,
   log_index INTEGER NOT NULL, PRIMARY KEY (table_name, number)) STRICT;
+CREATE TABLE erasure (table_name TEXT NOT NULL, number INTEGER NOT NULL, log_index INTEGER NOT NULL,
+  PRIMARY KEY (table_name, number)) STRICT;
 CREATE TABLE linkage (epoch TEXT PRIMARY KEY, linkage_check BLOB NOT NULL) STRICT;
 CREATE TABLE request (request TEXT PRIMARY KEY, party TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE reference (name TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
@@ -48,7 +51,8 @@ CREATE TABLE stored_draw_table (table_name TEXT NOT NULL, name TEXT NOT NULL REF
 CREATE INDEX stored_draw_table_of_name ON stored_draw_table (name)
 """
 """`declaration` keeps every version, `upload` every upload, also those that a `retirement` took out of the table's
-version `number`; `reference` every content of a public table (S30); `withdrawal` ends the declarations up to one;
+version `number`, and each file that an `erasure` wrote anew, by its `place` among those of one number; `reference`
+every content of a public table (S30); `withdrawal` ends the declarations up to one;
 `cohort` the owner sets of answered sector questions (S43); `request` every id; `stored_draw` answers, encrypted, under
 the keyed hash of their reuse key (S40), and `stored_draw_table` the tables that each reads; `mandate` every mandate
 that was given to an auditor, and the log entry that withdrew it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from audit_log import EventType, Outcome
 from cleanroom.errors import Bilingual, CleanroomError, Fault, InvalidUpload, InvariantBroken
-from cleanroom.partition.intent import Append, Correct, Replace
+from cleanroom.partition.intent import Append, Correct, Erase, Replace
 from cleanroom.partition.package import read_package, verify_signature
 from cleanroom.room import registry
 from cleanroom.room.answer import Receipt
@@ -169,7 +169,8 @@ def _retires(connection: sqlite3.Connection, manifest: Manifest) -> tuple[Upload
                 raise _moved_on(table, manifest.after, version)
             return current
         case Correct(upload=corrected):
-            found = tuple(each for each in current if each.upload == corrected)
+            # An erasure wrote files anew; their packages' names still mean them.
+            found = tuple(each for each in current if corrected in {each.upload, each.package})
             if not found:
                 raise InvalidUpload(
                     Bilingual(
@@ -179,6 +180,8 @@ def _retires(connection: sqlite3.Connection, manifest: Manifest) -> tuple[Upload
                     code="no_such_upload",
                 )
             return found
+        case Erase():
+            raise InvariantBroken("a package that says it is the room's own was verified")
     assert_never(manifest.intent)
 
 

@@ -9,6 +9,8 @@ rooms/ROOM_ID/log.vkey          the log's public key, as first seen
 rooms/ROOM_ID/operator.pub      the operator's public key, once a member has compared it (`upload --operator-key`)
 rooms/ROOM_ID/outbox/*.package  uploads that the room has not acknowledged yet: ciphertext
 rooms/ROOM_ID/receipts/N.tlog-proof
+rooms/ROOM_ID/erasures/N.json    certificates of erasures; N is the log's entry
+rooms/ROOM_ID/{opt-out,erased}/PARTY.EPOCH  a member's lists of tokens
 """
 
 from __future__ import annotations

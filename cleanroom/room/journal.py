@@ -115,12 +115,14 @@ class Journal:
         policy: Digest | None = None,
         purpose: Purpose | None = None,
         caused_by: int = -1,
+        legal: str = "",
     ) -> int:
         """Append an entry inside the caller's transaction; return its index.
 
         Args:
             at: Unix time in seconds, from the room's monotone clock.
             ordinals: of the parties whose data or rights are touched.
+            legal: the code of the legal ground that the act stands on; empty for that of its purpose.
         """
         event = self._event(
             kind,
@@ -132,6 +134,7 @@ class Journal:
             purpose=purpose,
             caused_by=caused_by,
             ret=RETENTION[kind],
+            legal=legal,
         )
         return self._log.append(connection, event, {"actor": actor, **details}, self._readers())
 
@@ -176,6 +179,7 @@ class Journal:
         policy: Digest | None = None,
         purpose: Purpose | None = None,
         caused_by: int = -1,
+        legal: str = "",
     ) -> Event:
         pseudonym = self.pseudonym(actor)
         ground = None if purpose is None else self._record.ground(purpose)
@@ -190,7 +194,7 @@ class Journal:
             parties=frozenset(ordinals),
             policy=str(policy) if policy is not None else "",
             purpose=self.purpose_code(purpose),
-            legal="" if ground is None else ground.legal,
+            legal=legal or ("" if ground is None else ground.legal),
             caused_by=caused_by,
             ret=ret,
         )

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from audit_log import DetailsErased, EventType, LogFault, verify_receipt
 from audit_log import NotVerified as LogNotVerified
-from cleanroom.identifiers import TableName
+from cleanroom.identifiers import Digest, TableName
 from cleanroom.partition.intent import act
 from cleanroom.room import registry
 from cleanroom.room.database import transaction
 from cleanroom.room.home import receipt_path
+from cleanroom.room.recorded import Recorded, read_entry
 from cleanroom.room.signed_request import SignedRequest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cleanroom.room.room import Room
 
 ACTION: Final = "uploads"
+_MAKING: Final = frozenset({EventType.DATASET_UPLOADED, EventType.DATASET_ERASED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class OwnUpload:
 
     Args:
         number: the version of the table that it made.
-        act: `append`, `replace` or `correct`.
+        act: `append`, `replace` or `correct`; `erase` of what the room wrote anew when somebody was erased.
         at: Unix time in seconds, the log's.
         digest: of the encrypted table file.
         end: when and how far it was retired; None while the table's version has it.
@@ -127,20 +129,14 @@ def _proven(room: Room, upload: Upload, end: Retirement | None) -> bool:
         proof = log.receipt(connection, upload.log_index)
         if verify_receipt(proof, leaf, log.verifier)[0] != upload.log_index:
             return False
-        taken = room.journal.details(connection, upload.log_index)
-        said = (taken["upload"], taken["number"], taken["manifest"])
-        if said != (upload.upload, upload.number, upload.manifest.encode().decode("ascii")):
-            return False
-        if end is None:
-            return True
-        ended = room.journal.details(connection, end.log_index)
-        return ended["number"] == end.number and upload.upload in set(_names(ended["retires"]))
+        said = Recorded()
+        for index in {upload.log_index} | (set() if end is None else {end.log_index}):
+            read_entry(said, index, log.entry(connection, index), room.journal.details(connection, index))
+        taken = (upload.number, upload.log_index, str(Digest.of(upload.manifest.encode())))
+        ended = None if end is None else (end.number, end.log_index)
+        return said.uploads.get(upload.upload) == taken and said.retired.get(upload.upload) == ended
     except DetailsErased:
         # The leaf stays when its details were erased; that it is an upload is then all that can be proven.
-        return log.entry(connection, upload.log_index).event.type is EventType.DATASET_UPLOADED
+        return log.entry(connection, upload.log_index).event.type in _MAKING
     except (KeyError, LogFault, LogNotVerified):
         return False
-
-
-def _names(value: object) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else []

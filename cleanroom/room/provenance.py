@@ -76,7 +76,8 @@ class Provenance:
 def versions_of(connection: sqlite3.Connection, validated: ValidatedPlan) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """Return table and numbers of the uploads that a plan reads now."""
     return tuple(
-        (str(table), tuple(upload.number for upload in registry.uploads(connection, table)))
+        # Files that one erasure wrote anew have one number.
+        (str(table), tuple(dict.fromkeys(upload.number for upload in registry.uploads(connection, table))))
         for table in validated.plan.tables
     )
 

@@ -89,7 +89,7 @@ def _mandate_differences(connection: sqlite3.Connection, log: Recorded) -> Itera
 def _upload_differences(connection: sqlite3.Connection, log: Recorded) -> Iterator[Bilingual]:
     held = registry.history(connection)
     uploads = {
-        str(each.upload): (each.number, each.log_index, each.manifest.encode().decode("ascii")) for each, _ in held
+        str(each.upload): (each.number, each.log_index, str(Digest.of(each.manifest.encode()))) for each, _ in held
     }
     retired = {str(each.upload): (end.number, end.log_index) for each, end in held if end is not None}
     for upload in sorted(uploads.keys() | log.uploads.keys() | log.retired.keys()):
@@ -103,6 +103,8 @@ def _upload_differences(connection: sqlite3.Connection, log: Recorded) -> Iterat
     withdrawals = set(connection.execute("SELECT table_name, number, log_index FROM withdrawal"))
     if withdrawals != log.withdrawals:
         yield Bilingual("les tables retirées ne sont pas celles du journal", "the withdrawn tables are not the log's")
+    if set(connection.execute("SELECT table_name, number, log_index FROM erasure")) != log.erasures:
+        yield Bilingual("les effacements ne sont pas ceux du journal", "the erasures are not the log's")
 
 
 def _reference_differences(connection: sqlite3.Connection, log: Recorded) -> Iterator[Bilingual]:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from audit_log import DetailsErased, EventType
 from cleanroom.accounting.ledger import DELTA_STEPS
+from cleanroom.identifiers import Digest
 from cleanroom.room.home import OPERATOR
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
+    from audit_log import Envelope
     from cleanroom.room.journal import Journal
 
 Line = tuple[str, str, str, int, int, int, int, str, str]
@@ -52,7 +54,8 @@ class Recorded:
     """What the log recorded, so far as state depends on it.
 
     `budgets` holds each table's last declaration, `declarations` those still in force; `uploads` by id: number, log
-    index, manifest; `retired` by id: the number and log index of the act that did it; `destroyed` whose keys are;
+    index, digest of the manifest; `retired` by id: the number and log index of the act that did it; `destroyed` whose
+    keys are;
     `answers` by name the digests of the stored draws, `answers_removed` those whose keys are destroyed,
     `answers_untold` the questions whose details, erased by age, no longer say what was stored for them;
     `ended` by table how many lines the ledger had when it was last taken back.
@@ -66,6 +69,7 @@ class Recorded:
     uploads: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     retired: dict[str, tuple[int, int]] = field(default_factory=dict)
     withdrawals: set[tuple[str, int, int]] = field(default_factory=set)
+    erasures: set[tuple[str, int, int]] = field(default_factory=set)
     destroyed: set[str] = field(default_factory=set)
     linkage: dict[str, str] = field(default_factory=dict)
     cohorts: set[str] = field(default_factory=set)
@@ -108,6 +112,12 @@ def recorded(connection: sqlite3.Connection, journal: Journal) -> Recorded:
     return found
 
 
+def read_entry(found: Recorded, index: int, envelope: Envelope, details: dict[str, object]) -> None:
+    """Take in what one entry recorded of uploads and their ends; other kinds of entries say nothing of these."""
+    if envelope.event.type in _OF_UPLOADS:
+        _READERS[envelope.event.type](found, _Entry(index, envelope.event.t, details))
+
+
 def _answers(found: Recorded, entry: _Entry) -> None:
     """Take in what an act stored of answers, and what it took away."""
     found.answers.update(_pairs(entry.details.get("stored")))
@@ -148,7 +158,7 @@ def _table_declared(found: Recorded, entry: _Entry) -> None:
 
 def _dataset_uploaded(found: Recorded, entry: _Entry) -> None:
     number = int(entry.text("number"))
-    found.uploads[entry.text("upload")] = (number, entry.index, entry.text("manifest"))
+    found.uploads[entry.text("upload")] = (number, entry.index, str(Digest.of(entry.text("manifest").encode())))
     found.retired.update(dict.fromkeys(entry.names("retires"), (number, entry.index)))
 
 
@@ -158,6 +168,15 @@ def _dataset_withdrawn(found: Recorded, entry: _Entry) -> None:
     found.ended[entry.text("table")] = len(found.lines)
     found.withdrawals.add((entry.text("table"), number, entry.index))
     found.retired.update(dict.fromkeys(entry.names("retires"), (number, entry.index)))
+
+
+def _dataset_erased(found: Recorded, entry: _Entry) -> None:
+    numbers = {table: int(number) for table, number in _pairs(entry.details["tables"])}
+    found.erasures.update((table, number, entry.index) for table, number in numbers.items())
+    files = entry.details["files"]
+    for old, new, table, digest in files if isinstance(files, list) else ():
+        found.uploads[new] = (numbers[table], entry.index, digest)
+        found.retired[old] = (numbers[table], entry.index)
 
 
 def _key_destroyed(found: Recorded, entry: _Entry) -> None:
@@ -211,6 +230,8 @@ def _moved_to(state: str) -> Callable[[Recorded, _Entry], None]:
 
 _STATES = frozenset({EventType.KEY_USED, EventType.QUERY_RELEASED, EventType.QUERY_FAILED})
 
+_OF_UPLOADS = frozenset({EventType.DATASET_UPLOADED, EventType.DATASET_WITHDRAWN, EventType.DATASET_ERASED})
+
 _READERS = {
     EventType.ROOM_CREATED: _room_created,
     EventType.PARTY_ADDED: _party_added,
@@ -220,6 +241,7 @@ _READERS = {
     EventType.TABLE_DECLARED: _table_declared,
     EventType.DATASET_UPLOADED: _dataset_uploaded,
     EventType.DATASET_WITHDRAWN: _dataset_withdrawn,
+    EventType.DATASET_ERASED: _dataset_erased,
     EventType.KEY_DESTROYED: _key_destroyed,
     EventType.LINKAGE_REGISTERED: _linkage_registered,
     EventType.REFERENCE_ADDED: _reference_added,

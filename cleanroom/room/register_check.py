@@ -30,7 +30,7 @@ from cleanroom.identifiers import Purpose
 from cleanroom.room.journal import Journal
 from cleanroom.room.logbook import unreachable
 from cleanroom.room.register_document import HEADINGS
-from cleanroom.room.register_reading import ReadRegister, RegisterRow, read_register
+from cleanroom.room.register_reading import Erased, ReadRegister, RegisterRow, read_register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -130,6 +130,7 @@ class _Leaves:
         self.accesses: dict[int, bytes] = {}
         self.keys: dict[int, tuple[int, int]] = {}
         self.ends: dict[int, int] = {}
+        self.erasures: list[Erased] = []
 
     def __call__(self, first: int, leaves: Sequence[bytes]) -> None:
         if first == 0:
@@ -157,6 +158,9 @@ class _Leaves:
             self.counted[name] += 1
             if within:
                 self.found[name].append((self.counted[name], index, kind))
+                if kind == EventType.DATASET_ERASED:
+                    legal = Envelope.parse_at(index, leaf).event.legal
+                    self.erasures.append((name, self.counted[name], index, at, legal))
             elif not self.found[name]:
                 self.before[name] = self.counted[name]
         if within and kind in _ACCESSES:
@@ -175,6 +179,10 @@ def _differences(register: ReadRegister, leaves: _Leaves, verifier: Verifier) ->
                 f"les entrées qui touchent {name} ne sont pas celles que le journal compte",
                 f"the entries that touch {name} are not those that the log counts",
             )
+    if sorted(register.erasures) != sorted(leaves.erasures):
+        yield Bilingual(
+            "les effacements du registre ne sont pas ceux du journal", "the register's erasures are not the log's"
+        )
     rows = {(row.entry, row.member) for row in register.rows}
     if len(rows) != len(register.rows):
         yield Bilingual("une ligne est là deux fois", "a row is there twice")

@@ -1,7 +1,8 @@
 """A register of accesses as a document: the rows, and beside them what proves that none is missing.
 
-`rows` are what a register shows; `completeness` lists every entry of the period that touches a member, by its dense
-counter; `receipts` prove the rows' entries under `checkpoint`. `register_check` needs nothing else but the log.
+`rows` and `erasures` are what a register shows; `completeness` lists every entry of the period that touches a member,
+by its dense counter; `receipts` prove the rows' entries under `checkpoint`. `register_check` needs nothing else but the
+log.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from cleanroom.room.access_register import AccessRegister
     from cleanroom.room.room import Room
 
-VERSION: Final = "cleanroom/register/access/v3"
+VERSION: Final = "cleanroom/register/access/v4"
 HEADINGS: Final[Mapping[str, Bilingual]] = {
     "entry": Bilingual("Entrée du journal", "Log entry"),
     "counter": Bilingual("N° de l'entrée pour le membre", "Entry no. for the member"),
@@ -98,6 +99,7 @@ def document(room: Room, register: AccessRegister) -> dict[str, object]:
             for name, each in known.items()
         },
         "rows": [row_fields(row) for row in register.rows],
+        "erasures": [asdict(each) for each in register.erasures],
         "completeness": {
             each.party: {
                 "before": register.before[each.party],

@@ -61,6 +61,10 @@ class RegisterRow:
         return tuple(each for each in named if each is not None)
 
 
+Erased = tuple[str, int, int, int, str]
+"""An erasure: member, the member's number of it, entry, time, legal ground."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadRegister:
     """A register as it was read: nothing in it is believed."""
@@ -74,6 +78,7 @@ class ReadRegister:
     parties: Mapping[str, tuple[int, str, str]]
     mandates: tuple[Scope, ...]
     rows: tuple[RegisterRow, ...]
+    erasures: tuple[Erased, ...]
     completeness: Mapping[str, tuple[int, list[tuple[int, int, str]]]]
     receipts: Mapping[int, bytes]
 
@@ -140,6 +145,7 @@ def read_register(content: bytes) -> ReadRegister:
             },
             tuple(_scope(each, said["parties"]) for each in said["mandates"]),
             tuple(RegisterRow.read(each) for each in said["rows"]),
+            tuple(_erased(each) for each in said["erasures"]),
             {
                 name: (_whole(each["before"]), [(_whole(c), _whole(e), _word(k)) for c, e, k in each["entries"]])
                 for name, each in said["completeness"].items()
@@ -155,6 +161,11 @@ def read_register(content: bytes) -> ReadRegister:
             code="no_register",
         ) from None
     return register
+
+
+def _erased(said: dict[str, Any]) -> Erased:
+    numbers = _whole(said["counter"]), _whole(said["entry"]), _whole(said["at"])
+    return (_word(said["member"]), *numbers, _word(said["legal"]))
 
 
 def _scope(said: dict[str, Any], parties: dict[str, Any]) -> Scope:

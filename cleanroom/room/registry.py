@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cleanroom.errors import Bilingual, NotVerified, UsageError
 from cleanroom.identifiers import Epoch, PartyId, Purpose, Role, RoomId, TableName, UploadId
-from cleanroom.partition.intent import Replace
+from cleanroom.partition.intent import Erase, Replace
 from cleanroom.partition.manifest import Manifest
 from cleanroom.policies import Declaration, RoomSettings, read_declaration, read_settings
 from cleanroom.room.signed_request import SignedRequest
@@ -47,7 +47,7 @@ class Upload:
     """An upload that the room has taken in.
 
     Args:
-        number: 1 for the table's first; the version of the table's data.
+        number: 1 for the table's first; the version of the table's data that first had this file.
         log_index: of the log entry that it was taken in with.
     """
 
@@ -60,6 +60,11 @@ class Upload:
     def upload(self) -> UploadId:
         """The upload's id."""
         return self.manifest.upload
+
+    @property
+    def package(self) -> UploadId:
+        """The id of the package that its rows came with: its own, unless an erasure wrote the file anew."""
+        return self.manifest.intent.upload if isinstance(self.manifest.intent, Erase) else self.upload
 
 
 class Stage(StrEnum):
@@ -201,7 +206,7 @@ def history(
     where, values = ("WHERE table_name = ?", (str(table),)) if table is not None else ("", ())
     rows = connection.execute(
         "SELECT table_name, u.number, manifest, u.log_index, r.number, r.log_index, stage FROM upload AS u"  # noqa: S608
-        f" LEFT JOIN retirement AS r USING (upload) {where} ORDER BY table_name, u.number",
+        f" LEFT JOIN retirement AS r USING (upload) {where} ORDER BY table_name, u.number, u.place",
         values,
     ).fetchall()
     return tuple(
@@ -222,22 +227,31 @@ def upload_named(connection: sqlite3.Connection, upload: UploadId) -> tuple[Uplo
 
 
 def version(connection: sqlite3.Connection, table: TableName) -> int:
-    """Return the number of a table's version: each upload and each withdrawal makes the next; 0 before the first."""
+    """Return the number of a table's version: each upload, withdrawal and erasure makes the next; 0 before the first.
+
+    An erasure makes one of every table of its member, also of those that have no rows (S5).
+    """
     (number,) = connection.execute(
         "SELECT max((SELECT coalesce(max(number), 0) FROM upload WHERE table_name = ?1),"
-        " (SELECT coalesce(max(number), 0) FROM withdrawal WHERE table_name = ?1))",
+        " (SELECT coalesce(max(number), 0) FROM withdrawal WHERE table_name = ?1),"
+        " (SELECT coalesce(max(number), 0) FROM erasure WHERE table_name = ?1))",
         (str(table),),
     ).fetchone()
     return int(number)
 
 
 def began_anew(connection: sqlite3.Connection, table: TableName) -> int:
-    """Return the last version at which a table began anew, by a replacement or a withdrawal; 0 if it never did."""
+    """Return the last version at which a table began anew: by a replacement, withdrawal or erasure; 0 if it never did.
+
+    A package made before an erasure may hold the person who was erased, so it is not taken after it.
+    """
     replaced = [each.number for each, _ in history(connection, table) if isinstance(each.manifest.intent, Replace)]
-    (withdrawn,) = connection.execute(
-        "SELECT coalesce(max(number), 0) FROM withdrawal WHERE table_name = ?", (str(table),)
+    (ended,) = connection.execute(
+        "SELECT max((SELECT coalesce(max(number), 0) FROM withdrawal WHERE table_name = ?1),"
+        " (SELECT coalesce(max(number), 0) FROM erasure WHERE table_name = ?1))",
+        (str(table),),
     ).fetchone()
-    return max([int(withdrawn), *replaced])
+    return max([int(ended), *replaced])
 
 
 def linkage_check(connection: sqlite3.Connection, epoch: Epoch) -> bytes | None:

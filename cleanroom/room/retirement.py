@@ -1,8 +1,8 @@
 """The end of uploads: a version without them, then their keys destroyed, then their files removed.
 
-The act that retires (a replacement, a correction, a withdrawal) commits first, with its log entry; the rest follows at
-once and, if a crash cuts it short, at the next opening or intake. Each step may be done again. What was spent on a
-retired upload stays spent (S4).
+The act that retires (a replacement, a correction, a withdrawal, an erasure) commits first, with its log entry; the rest
+follows at once and, if a crash cuts it short, at the next opening or intake. Each step may be done again. What was
+spent on a retired upload stays spent (S4).
 """
 
 from __future__ import annotations
@@ -113,7 +113,10 @@ def _destroy(room: Room, retired: list[tuple[Upload, Retirement]]) -> None:
                 actor=owner.party,
                 ordinals=(owner.ordinal,),
                 caused_by=index,
-                details={"table": str(uploads[0].table), "uploads": [each.upload for each in uploads]},
+                details={
+                    "table": ", ".join(sorted({str(each.table) for each in uploads})),
+                    "uploads": [each.upload for each in uploads],
+                },
             )
 
 

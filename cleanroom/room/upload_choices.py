@@ -1,4 +1,4 @@
-"""What a member chooses for an upload, and what is remembered for it on the member's machine: those who said no."""
+"""What a member chooses for an upload, and whom its machine remembers for it: who said no, and who was erased."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cleanroom.client import (
     BadRows,
+    ErasedMemory,
     Options,
     OptOut,
     OptOutMemory,
@@ -47,7 +48,7 @@ class UploadChoices:
 def options_of(
     choices: UploadChoices, home: Home, facts: MemberFacts, linkage_key: LinkageKey, *, remember: bool
 ) -> Options:
-    """Read the files of the choices, and the list of those who said no.
+    """Read the files of the choices, and the lists of those who said no, and of those who were erased.
 
     Args:
         remember: whether those of the choices' own list are remembered; else they count this time only.
@@ -67,6 +68,7 @@ def options_of(
         reading=choices.reading,
         treatment=Treatment(choices.bad_rows, choices.out_of_bounds, vocabularies),
         opt_out=listed,
+        erased=ErasedMemory(home.path, facts.table.owner, linkage_key).read(),
         progress=choices.progress,
     )
 

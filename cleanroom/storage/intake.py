@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from cleanroom.errors import Bilingual, InvalidUpload, NotVerified
 from cleanroom.identifiers import Digest, Epoch, RoomId
+from cleanroom.partition.intent import Erase
 from cleanroom.partition.manifest import Manifest, storage_schema
 from cleanroom.partition.package import Package, read_package, sealing_info, verify_signature
 from cleanroom.partition.table_file import LARGEST_BATCH, TOKEN_BYTES, TableFile, Texts, first_at_prefix, token_bytes
@@ -188,6 +189,9 @@ def _check_manifest(
         raise _mismatch("époque", "epoch")
     if manifest.columns != storage_schema(catalog):
         raise _mismatch("colonnes", "columns")
+    if isinstance(manifest.intent, Erase):
+        # Such files are the room's, made from what it holds: a package would take another upload's place unseen.
+        raise _mismatch("acte", "act")
     if linkage_check is not None and manifest.linkage_check != linkage_check:
         raise InvalidUpload(
             Bilingual(

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -18,14 +18,15 @@ from cleanroom.errors import Bilingual, Fault, NotVerified
 from cleanroom.identifiers import Digest, TableName, UploadId
 from cleanroom.partition.manifest import Manifest
 from cleanroom.partition.package import open_new, sync_directory
-from cleanroom.partition.table_file import TOKEN_COLUMN, TableFile, first_at_prefix, token_bytes
+from cleanroom.partition.table_file import TOKEN_COLUMN, TableFile, file_facts, first_at_prefix, token_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
+    from cleanroom.partition.manifest import TableFileFacts
     from cleanroom.storage.intake import VerifiedPackage
     from key_management.secret import SecretKey
 
@@ -145,11 +146,29 @@ class PartitionStore:
     def _directory(self, table: TableName) -> Path:
         return self._root / table.owner / table.name
 
+    def write(self, table: TableName, upload: UploadId, fill: Callable[[Path], None]) -> TableFileFacts:
+        """Write a table file of the room's own, durably; return what it is, byte for byte.
+
+        Args:
+            fill: writes the encrypted file to the path that it is given, which is there and empty.
+
+        Raises:
+            FileExistsError: there is a file of that name.
+            OSError: the disk; nothing is left of the file.
+        """
+        path = self._directory(table) / f"{upload}.parquet"
+        with self._temporary(path) as temporary:
+            open_new(temporary).close()
+            fill(temporary)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+                facts = file_facts(written)
+            path.hardlink_to(temporary)
+        return facts
+
     def _write(self, verified: VerifiedPackage, path: Path) -> None:
-        self._make_directory(path.parent)
-        temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp")
         digest = hashlib.sha256()
-        try:
+        with self._temporary(path) as temporary:
             with verified.open_table_file() as source, open_new(temporary) as target:
                 while chunk := source.read(_CHUNK_BYTES):
                     digest.update(chunk)
@@ -163,6 +182,14 @@ class PartitionStore:
                 path.hardlink_to(temporary)
             except FileExistsError:
                 self.verify(StoredPartition(verified.manifest))
+
+    @contextmanager
+    def _temporary(self, path: Path) -> Iterator[Path]:
+        """Give a name beside `path` to write to, which goes again; the directory is flushed if all went well."""
+        self._make_directory(path.parent)
+        temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp")
+        try:
+            yield temporary
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()

@@ -34,6 +34,7 @@ def test_the_fixed_doors() -> None:
         "declare",
         "declare --draft",
         "declare --preset",
+        "erase",
         "opt-out",
         "upload",
         "upload --facts",

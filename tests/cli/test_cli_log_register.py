@@ -79,6 +79,7 @@ def own(room: Cooperative, tmp_path_factory: pytest.TempPathFactory) -> Cooperat
     for asker, sql, epsilon in ASKED:
         step("query", made.room, "--as", asker, "--purpose", "audience_overlap", "--epsilon", epsilon, sql)
     assert made("query", made.room, "--as", B, "--purpose", "audience_overlap", "SELECT nothing").code == 3
+    step("erase", made.room, "--as", B, "--ground", "qc-28", "personne.nulle.part@courriel.example")
     return made
 
 
@@ -199,6 +200,18 @@ def test_everybodys_register_is_complete(own: Cooperative, tmp_path: Path, reade
         )
         ran = own("log", "register", "check", tmp_path / f"{number}" / "register.json", own.room)
         assert ran.code == 0, ran.err
+
+
+def test_erasures_are_in_it(own: Cooperative, tmp_path: Path) -> None:
+    (entry,) = asked(own, "dataset.erased")
+    for reader in ((), ("--as", "vera"), ("--as", A), ("--as", B)):
+        (said,) = drawn(own, *reader)["erasures"]
+        assert (said["member"], said["entry"], said["legal"]) == (B, entry["index"], "qc-28")
+    assert drawn(own, "--member", A)["erasures"] == []
+    assert drawn(own, "--until", "2020-01-01")["erasures"] == []
+    told = own("log", "register", "access", own.room, "--output", tmp_path / "told", lang="fr")
+    assert f"effacement de personnes par {B}" in told.out
+    assert "qc-28" in told.out
 
 
 def test_filters(own: Cooperative) -> None:
@@ -335,6 +348,11 @@ def own_row_of_a_reuse(said: dict[str, Any]) -> None:
 FALSIFIED: dict[str, Callable[[dict[str, Any]], None]] = {
     "an access left out": without_row,
     "an access left out of the counters too": without_row_and_counters,
+    "an erasure left out": lambda said: said["erasures"].clear(),
+    "an erasure told twice": lambda said: said["erasures"].append(deepcopy(said["erasures"][0])),
+    "an erasure of another member": lambda said: said["erasures"][0].update(member=A),
+    "an erasure on another ground": lambda said: said["erasures"][0].update(legal="qc-23"),
+    "an erasure at another time": lambda said: said["erasures"][0].update(at=1),
     "an access told twice": lambda said: said["rows"].append(deepcopy(said["rows"][0])),
     "an access invented": invented,
     "another period than was drawn": narrower,

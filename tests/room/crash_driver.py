@@ -27,11 +27,11 @@ import pyarrow.parquet  # noqa: F401
 import syscalls
 from room_samples import LATE, Place, audit, partition_files, visits
 
-from cleanroom.cli import main, table_life, uploads  # noqa: F401
+from cleanroom.cli import erasures, main, table_life, uploads  # noqa: F401
 from cleanroom.room import Home, Room, intake, registry, sending
 
 TABLE = visits(LATE)
-ACTIONS = ("upload", "replace", "correct", "intake", "withdraw")
+ACTIONS = ("upload", "replace", "correct", "intake", "withdraw", "erase")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def arguments(action: str, place: Place, source: Path) -> list[str]:
             return ["intake", room, str(source / "replace.package")]
         case "withdraw":
             return ["withdraw", room, str(TABLE), "--as", LATE]
+        case "erase":
+            return ["erase", room, "--as", LATE, "--ground", "qc-28", (source / "who").read_text()]
     raise AssertionError(action)
 
 
@@ -78,7 +80,8 @@ def left(place: Place, action: str) -> Found:
     with closing(sqlite3.connect(place.path / "room.db")) as connection:
         (version,) = connection.execute(
             "SELECT max((SELECT coalesce(max(number), 0) FROM upload WHERE table_name = ?1),"
-            " (SELECT coalesce(max(number), 0) FROM withdrawal WHERE table_name = ?1))",
+            " (SELECT coalesce(max(number), 0) FROM withdrawal WHERE table_name = ?1),"
+            " (SELECT coalesce(max(number), 0) FROM erasure WHERE table_name = ?1))",
             (str(TABLE),),
         ).fetchone()
         (pending,) = connection.execute("SELECT count(*) FROM retirement WHERE stage <> 'gone'").fetchone()
@@ -112,13 +115,16 @@ def check(action: str, place: Place, source: Path, ran: syscalls.Ran) -> Found:
         kept = {"upload": 2, "withdraw": 0}.get(action, 1)
         assert len(now) == kept
         assert (first in now) == (action == "upload")
+        if action == "erase":
+            rows = {each.manifest.row_count for each in registry.uploads(room.connection, TABLE)}
+            assert rows == {int((source / "rows").read_text())}, "somebody was erased by half, or comes back"
         assert sending.Outbox.of(room.home, room.room_id).paths() == ()
         assert partition_files(place) == {f"{each.upload}.parquet" for each in registry.uploads(room.connection)}
     return found
 
 
 def _again(action: str, room: Room, place: Place, source: Path, acknowledged: int | None, found: Found) -> None:
-    if action == "withdraw":
+    if action in {"withdraw", "erase"}:
         if not found.taken:
             assert command(action, place, source) == 0
         # An intake of anything clears what a crash left half.

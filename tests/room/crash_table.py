@@ -30,6 +30,7 @@ POINTS = "tests/room/test_crash_table.py::test_nothing_acknowledged_is_lost_and_
 HERE = "tests/room/test_crash_table.py"
 LIFE = "tests/room/test_table_life.py"
 INTAKE = "tests/room/test_room_intake.py"
+ERASURE = "tests/room/test_erasure.py"
 
 ROWS = (
     Row(
@@ -54,6 +55,13 @@ ROWS = (
         (POINTS, f"{LIFE}::test_a_lost_receipt_is_given_again"),
     ),
     Row(
+        f"{KILLED}while files are written anew without somebody who is erased",
+        "the tables as they were; the log says that keys were opened; what was written opens with no key there is",
+        "the same command again",
+        ((False, False, False),),
+        (POINTS, f"{ERASURE}::test_a_full_disk_leaves_the_tables_as_they_were"),
+    ),
+    Row(
         f"{KILLED}while keys are destroyed and files removed",
         "the new version is in force; old keys and files are still there",
         "nothing: the next opening of the room finishes it",
@@ -62,7 +70,7 @@ ROWS = (
     ),
     Row(
         f"{KILLED}after all of it",
-        "the upload is in, or the table withdrawn; the receipt may be missing",
+        "the upload is in, the table withdrawn, or the person erased; the receipt may be missing",
         "nothing; `intake` of the same package gives the receipt again",
         ((True, False, False),),
         (POINTS,),
@@ -103,6 +111,13 @@ ROWS = (
         (f"{HERE}::test_two_uploads_at_once",),
     ),
     Row(
+        "two erasures at once, or an erasure and an upload",
+        "the first is done; the second was made on what is no more, and is refused: `table_moved_on`",
+        "the second command again",
+        (),
+        (f"{ERASURE}::test_two_erasures_at_once", f"{ERASURE}::test_an_erasure_and_an_upload_at_once"),
+    ),
+    Row(
         "a package cut short or changed, anywhere",
         "refused and logged; the part is named; nothing is kept",
         "make it again",
@@ -133,20 +148,24 @@ ROWS = (
         (f"{LIFE}::test_an_old_package_handed_in_again_stays_retired",),
     ),
     Row(
-        "a package made before the table was replaced or withdrawn, handed in after",
+        "a package made before the table was replaced or withdrawn or somebody erased, handed in after",
         "refused and logged: `table_moved_on`",
         "make it again, with new facts",
         (),
-        (f"{LIFE}::test_a_package_held_back_is_not_taken_after_the_table_began_anew",),
+        (
+            f"{LIFE}::test_a_package_held_back_is_not_taken_after_the_table_began_anew",
+            f"{ERASURE}::test_a_package_held_back_does_not_bring_them_back",
+        ),
     ),
     Row(
-        "a replacement while a question is under way",
+        "a replacement or an erasure while a question is under way",
         "the question answers on the version that it charged, or fails, charged; never a mix",
         "nothing",
         (),
         (
             f"{LIFE}::test_a_replacement_waits_for_questions",
             f"{LIFE}::test_without_patience_the_question_fails_charged",
+            f"{ERASURE}::test_a_question_under_way_answers_on_the_version_it_charged",
         ),
     ),
 )

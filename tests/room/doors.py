@@ -14,10 +14,11 @@ from room_samples import LATE, MEMBER, OVERLAP, Place, ask, visits
 from audit_log import RETENTION_SECONDS, Envelope, Retention
 from audit_log import EventType as E
 from cleanroom.errors import CleanroomError, Fault, NotVerified, Refused
-from cleanroom.identifiers import Role, party_id
+from cleanroom.identifiers import ErasureGround, Role, party_id
 from cleanroom.partition.intent import Replace
 from cleanroom.room import (
     Room,
+    erasure,
     intake,
     log_reading,
     log_retention,
@@ -36,6 +37,7 @@ from cleanroom.room import (
 )
 from cleanroom.room.access_register import access_register
 from cleanroom.room.backup import backup
+from cleanroom.room.erasure_order import order_erasure
 from cleanroom.room.home import Home
 from cleanroom.room.journal import Journal
 from cleanroom.room.log_reading import Wanted
@@ -142,6 +144,15 @@ def forged(_scene: Scene, room: Room) -> None:
 
 def _party(name: str) -> PartyId:
     return party_id(name)
+
+
+def _erase(room: Room) -> object:
+    order = order_erasure(room, _party(MEMBER), ErasureGround.QC_28, ["quelqu.un@courriel.example"])
+    return erasure.erase(room, order)
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def damaged_package(scene: Scene, room: Room) -> object:
@@ -285,6 +296,18 @@ DOORS: dict[str, Door] = {
     "withdraw": Door(
         lambda _, room: withdrawal.withdraw(room, withdrawal.sign_withdrawal(room, _party(MEMBER), visits(MEMBER))),
         (E.DATASET_WITHDRAWN, E.KEY_DESTROYED),
+    ),
+    "erase": Door(
+        lambda _, room: _erase(room),
+        (E.KEY_USED, E.DATASET_ERASED, E.KEY_DESTROYED),
+        {KEY: E.KEY_USED, ROWS: E.KEY_USED},
+    ),
+    "erase, the disk full": Door(
+        lambda _, room: _erase(room),
+        (E.KEY_USED,),
+        {KEY: E.KEY_USED},
+        Fault,
+        lambda scene, _: scene.patch.setattr(erasure, "rewrite", full_disk),
     ),
     "a forged request": Door(forged, (E.ACCESS_REFUSED,), {}, NotVerified),
     "facts": Door(lambda _, room: member_facts.sign_facts(room, visits(MEMBER)), (E.CATALOG_READ,)),

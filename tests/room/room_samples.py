@@ -194,16 +194,27 @@ def audit(place: Place) -> None:
         assert charged == set(states)
 
         taken = {row[0] for row in room.connection.execute("SELECT request FROM request")}
-        signed = [details for _, kind, details in told if kind in _REQUESTED and details["actor"] != OPERATOR]
+        # An erasure's request is taken with the entry that its keys are opened; what is done of it may not follow.
+        signed = [
+            details
+            for _, kind, details in told
+            if (kind in _REQUESTED or details.get("cause") == "erase") and details["actor"] != OPERATOR
+        ]
         answered = [details["request"] for details in signed]
         assert sorted(answered) == sorted(taken), "a request without its entry, or an entry without its request"
 
         held = registry.history(room.connection)
         for each, _ in held:
             kind, details = next((kind, details) for index, kind, details in told if index == each.log_index)
-            assert kind is EventType.DATASET_UPLOADED
-            assert details["upload"] == each.upload
+            if each.package == each.upload:
+                assert kind is EventType.DATASET_UPLOADED
+                assert details["upload"] == each.upload
+            else:
+                assert kind is EventType.DATASET_ERASED
+                assert each.upload in {new for _, new, *_ in details["files"]}
         logged = [details["upload"] for _, kind, details in told if kind is EventType.DATASET_UPLOADED]
+        erased = [details["files"] for _, kind, details in told if kind is EventType.DATASET_ERASED]
+        logged += [new for files in erased for _, new, *_ in files]
         assert sorted(logged) == sorted(each.upload for each, _ in held)
         current = registry.uploads(room.connection)
         for each in current:

@@ -18,6 +18,7 @@ from room_samples import LATE, MEMBER, Place, audit, kinds, partition_files, vis
 
 from audit_log import EventType
 from cleanroom.client import LinkageKey
+from cleanroom.client.normalise import normalise_email
 from cleanroom.errors import CleanroomError, InvalidUpload, NotVerified
 from cleanroom.identifiers import Epoch, Role
 from cleanroom.partition.intent import Intent, Replace
@@ -51,6 +52,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert receipt is not None
         (directory / "first.upload").write_text(receipt.upload)
         pack(room, place, directory / "replace.package", Replace())
+        written = [line.split(",")[0] for line in place.csv(LATE).read_text("utf-8").splitlines()[1:]]
+        who = next(each for each in written if normalise_email(each) is not None)
+        stay = receipt.rows - sum(normalise_email(each) == normalise_email(who) for each in written)
+        (directory / "who").write_text(who)
+        (directory / "rows").write_text(str(stay))
     return directory
 
 
@@ -79,8 +85,11 @@ def require_right(points: list[dict[str, Any]]) -> set[tuple[bool, ...]]:
 
 
 SHORT = [("replace", "KILL"), ("replace", "FULL"), ("intake", "KILL"), ("intake", "FULL"), ("withdraw", "KILL")]
+SHORT += [("erase", "KILL"), ("erase", "FULL")]
 LONG = [
-    (action, fault) for action in ("upload", "replace", "correct", "intake", "withdraw") for fault in ("KILL", "FULL")
+    (action, fault)
+    for action in ("upload", "replace", "correct", "intake", "withdraw", "erase")
+    for fault in ("KILL", "FULL")
 ]
 
 

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "upload --resume": ("upload",),
     "uploads": ("uploads", "a forged request"),
     "withdraw": ("withdraw",),
+    "erase": ("erase", "erase, the disk full"),
     "facts": ("facts",),
     "intake": ("upload", "upload refused"),
     "catalog": ("catalog",),
