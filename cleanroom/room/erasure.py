@@ -32,7 +32,7 @@ from cleanroom.room.answer import Receipt
 from cleanroom.room.answer_store import take_away
 from cleanroom.room.database import transaction
 from cleanroom.room.locks import taking_in
-from cleanroom.room.retirement import finish, retire
+from cleanroom.room.retirement import finish, remove_orphans, retire
 from cleanroom.room.signed_request import SignedRequest
 from cleanroom.room.witnesses import receipt_of
 from cleanroom.storage.erasure import rewrite
@@ -142,8 +142,8 @@ def erase(room: Room, order: ErasureOrder) -> Erasure:
             room.transport_key().open,
         )
         before, opened = _enter(room, party, order.request)
-        # After a commit: none before it that failed half-way can come back and miss what is removed here.
-        room.store.remove_orphans({each.upload for each in registry.uploads(room.connection)})
+        with suppress(OSError):
+            remove_orphans(room)
         rewritten = _rewrite(room, order.request, before, listed)
         index = _record(room, party, order.request, ground, before, rewritten, opened)
         # It is done: that this machine could not note the checkpoint must not lose the receipt.
@@ -323,4 +323,4 @@ def manifest_digest(stored: StoredPartition) -> str:
 def _leave_nothing(room: Room) -> None:
     """Remove what was written and not recorded; what cannot be removed now opens with no key."""
     with suppress(OSError, CleanroomError):
-        room.store.remove_orphans({each.upload for each in registry.uploads(room.connection)})
+        remove_orphans(room)

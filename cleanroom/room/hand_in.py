@@ -1,7 +1,7 @@
 """Take a member's package in: verify, keep the file, then one transaction for key, record and log entry.
 
-The file is durable before the record that names it; a crash in between leaves a file that no record knows, which the
-next intake removes. Handing the same package in again gives the same receipt.
+The file is durable before the record that names it; a crash in between, or a database that fails, leaves a file that no
+record knows, which the next intake removes. Handing the same package in again gives the same receipt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cleanroom.room.answer_store import take_away
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
 from cleanroom.room.locks import taking_in
-from cleanroom.room.retirement import finish, retire
+from cleanroom.room.retirement import finish, remove_orphans, retire
 from cleanroom.room.witnesses import receipt_of
 from cleanroom.storage.intake import VerifiedPackage, verify_package
 from key_management import KeyId, KeyKind
@@ -73,7 +73,6 @@ def intake(room: Room, package: Path) -> UploadReceipt:
     """
     with taking_in(room.path):
         try:
-            room.store.remove_orphans({each.upload for each in registry.uploads(room.connection)})
             again = _taken_before(room, package)
             if again is not None:
                 finish(room)
@@ -93,8 +92,9 @@ def intake(room: Room, package: Path) -> UploadReceipt:
         try:
             _record(room, verified)
         except BaseException as error:
-            # Whether it was committed is the database's to say: a record without its file would fail for ever.
-            if registry.upload_named(room.connection, verified.manifest.upload) is None:
+            # Whether it was committed is the database's to say: a record without its file would fail for ever. If it
+            # is the database that failed, only its next opening can: a commit whose sync failed may be found done.
+            if not isinstance(error, Fault) and registry.upload_named(room.connection, stored.upload) is None:
                 with suppress(OSError):  # what cannot be removed now is an orphan, and the next intake's to remove
                     room.store.remove(stored)
             if isinstance(error, CleanroomError) and not isinstance(error, Fault):
@@ -103,6 +103,7 @@ def intake(room: Room, package: Path) -> UploadReceipt:
         # It is in: that this machine could not note the checkpoint must not lose the receipt.
         with suppress(OSError):
             room.remember_log()
+            remove_orphans(room)
         taken = registry.upload_named(room.connection, stored.upload)
         if taken is None:
             raise InvariantBroken("an upload was recorded and is not there")

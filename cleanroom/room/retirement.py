@@ -46,6 +46,16 @@ def retire(connection: sqlite3.Connection, uploads: Iterable[Upload], *, number:
     )
 
 
+def remove_orphans(room: Room) -> None:
+    """Remove files that no record knows; the caller holds the intake lock, and has committed something since it opened.
+
+    Then no commit of before that failed half-way can be found done by the next opening, and miss its file. Those of
+    retired uploads stay: a question under way may be reading them, and `finish` removes them.
+    """
+    found = registry.history(room.connection)
+    room.store.remove_orphans({each.upload for each, end in found if end is None or end.stage is not Stage.GONE})
+
+
 def finish(room: Room, *, patience: float = PATIENCE_SECONDS) -> bool:
     """Destroy keys and remove files of what is retired; the caller holds the intake lock.
 
