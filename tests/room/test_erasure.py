@@ -441,6 +441,35 @@ def test_without_the_right_linkage_key_nothing_is_done(furnished: Place) -> None
     assert not list(furnished.home.path.glob("rooms/*/erased/*"))
 
 
+def test_of_several_kinds_one_is_named_and_all_tables_are_written_anew(furnished: Place) -> None:
+    table = named("telephones")
+    text = furnished.yaml(MEMBER).replace(str(MINE).encode(), str(table).encode()).replace(b"email", b"phone")
+    assert b"kind: phone" in text
+    with furnished.open() as room:
+        room.declare(text)
+        phones = furnished.csv(MEMBER).read_text("utf-8").splitlines()
+        rows = [f"514 555-{number:04},{line.split(',', 1)[1]}" for number, line in enumerate(phones[1:40])]
+        source = furnished.path.parent / "phones.csv"
+        source.write_text("\n".join([phones[0], *rows]), "utf-8")
+        upload(room, table, source)
+        who, before = people(furnished)[0], holding(room)
+        unchanged(furnished, room, lambda: order(room, who), "several_kinds")
+        party, ground = party_id(MEMBER), ErasureGround.QC_28
+        unchanged(
+            furnished, room, lambda: order_erasure(room, party, ground, [who], kind="phone"), "invalid_identifiers"
+        )
+        done = erase(room, order_erasure(room, party, ground, ["+1 (514) 555.0003"], kind="phone"))
+        assert {each.table for each in done.tables} == {MINE, named(SECOND), named(EMPTY), table}
+        after = holding(room)
+        assert [len(rows) for rows in after.pop(str(table))] == [len(before.pop(str(table))[0]) - 1]
+        assert after == before
+        erase(room, order_erasure(room, party, ground, [who], kind="email"))
+        after = holding(room)
+        after.pop(str(table))
+        assert after == without(before, token_of(furnished, who)) != before
+    audit(furnished)
+
+
 # What was held back, and what comes again
 
 
