@@ -37,6 +37,8 @@ _PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "uploads": ("table_life", "uploads"),
     "withdraw": ("table_life", "withdraw_table"),
     "erase": ("erasures", "erase_people"),
+    "erase --facts": ("erasures", "order"),
+    "erase --take": ("erasures", "take"),
     "facts": ("table_life", "facts"),
     "intake": ("uploads", "intake"),
     "catalog": ("catalogs", "catalog"),

@@ -55,9 +55,22 @@ def command_words(arguments: Sequence[str]) -> list[str]:
         return ["upload --facts", "--help"] if asks else ["upload --facts", *arguments[1:]]
     if arguments[:1] == ["uploads"] and "--" not in arguments:
         return ["uploads", *_positions_first(arguments[1:], {"--as", "--format"})]
-    if arguments[:1] == ["erase"] and "--" not in arguments:
-        return ["erase", *_positions_first(arguments[1:], {"--as", "--ground", "--kind", "--from"})]
+    if arguments[:1] == ["erase"]:
+        return _erase(arguments[1:], options)
     return list(arguments)
+
+
+_ERASING: Final = frozenset({"--as", "--facts", "--from", "--ground", "--kind", "--operator-key", "--order"})
+
+
+def _erase(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    asks = any(each in {"-h", "--help"} for each in options)
+    if "--take" in options:
+        return ["erase --take", *(each for each in arguments if each != "--take")]
+    name = "erase --facts" if any(each.split("=")[0] == "--facts" for each in options) else "erase"
+    if asks:
+        return [name, "--help"]
+    return [name, *(arguments if "--" in arguments else _positions_first(arguments, _ERASING))]
 
 
 def _positions_first(arguments: Sequence[str], with_value: Collection[str]) -> list[str]:

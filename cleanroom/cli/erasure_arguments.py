@@ -1,4 +1,4 @@
-"""The command `erase`, with its help."""
+"""The commands `erase`, `erase --facts`, `erase --take`, with their help."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from cleanroom.identifiers import ErasureGround
 
 if TYPE_CHECKING:
     from cleanroom.cli.arguments import Adder
+    from cleanroom.cli.parser import Parser
 
 
 def add_erasures(adder: Adder) -> None:
-    """Add the command."""
+    """Add the command, and its two halves for a member whose machine has neither the room nor its keys."""
     words, read = adder.words, adder.read
     listed = [(ground.value, words.say(GROUNDS[ground])) for ground in ErasureGround]
     wide = max(len(code) for code, _ in listed)
@@ -24,17 +25,66 @@ def add_erasures(adder: Adder) -> None:
         "erase people from all tables of a member; reads the same whether they were there or not",
         Bilingual(
             "un identifiant tapé ici reste dans l'historique du terminal ; --from n'y laisse rien\n"
+            "autrement : cleanroom erase --facts FILE --order FILE …, sans la salle\n"
+            "            cleanroom erase --take ROOM FILE, fait ce qu'un membre a signé chez lui\n"
             f"bases légales :\n{grounds}",
             "an identifier typed here stays in the terminal's history; --from leaves nothing there\n"
+            "otherwise: cleanroom erase --facts FILE --order FILE …, without the room\n"
+            "           cleanroom erase --take ROOM FILE, does what a member signed at home\n"
             f"legal grounds:\n{grounds}",
         ),
     )
+    _whom(adder, erase)
+    at_home = adder.command(
+        "erase --facts",
+        "signe une demande d'effacement chez un membre, sans la salle ni aucune de ses clés",
+        "sign an order to erase people at a member's, without the room or any of its keys",
+        Bilingual(f"bases légales :\n{grounds}", f"legal grounds:\n{grounds}"),
+    )
+    adder.valued(
+        at_home.choices,
+        "--facts",
+        "FILE",
+        read.path,
+        "le fichier de cleanroom facts d'une table du membre ; à répéter pour chacune de ses tables",
+        "the file of cleanroom facts of a table of the member; again for each of its tables",
+        action="append",
+        required=True,
+    )
+    adder.valued(
+        at_home.choices,
+        "--operator-key",
+        "PUB",
+        read.text,
+        "la clé publique de l'opérateur, telle qu'il l'a dite autrement que par ce fichier ; la première fois",
+        "the operator's public key, as it was told by another way than that file; the first time",
+    )
+    adder.valued(
+        at_home.choices,
+        "--order",
+        "FILE",
+        read.path,
+        "écrit la demande signée ici, pour l'opérateur",
+        "write the signed order here, for the operator",
+        required=True,
+    )
+    _whom(adder, at_home)
+    taking = adder.in_room(
+        "erase --take",
+        "fait ce qu'un membre a signé chez lui (erase --facts) ; le reçu et le certificat lui reviennent",
+        "do what a member signed at home (erase --facts); receipt and certificate are for it",
+    )
+    adder.valued(taking.places, "file", "FILE", read.path, "la demande signée", "the signed order")
+
+
+def _whom(adder: Adder, parser: Parser) -> None:
+    words, read = adder.words, adder.read
     adder.party(
-        erase.choices,
+        parser.choices,
         "le membre ; sa clé de signature et ses clés d'appariement sont sur cette machine",
         "the member; its signing key and its linkage keys are on this machine",
     )
-    erase.choices.add_argument(
+    parser.choices.add_argument(
         "--ground",
         required=True,
         choices=[ground.value for ground in ErasureGround],
@@ -42,7 +92,7 @@ def add_erasures(adder: Adder) -> None:
         help=words.of("la base légale de la demande, parmi celles ci-dessous", "the request's legal ground, see below"),
     )
     adder.valued(
-        erase.choices,
+        parser.choices,
         "--kind",
         "KIND",
         read.text,
@@ -50,7 +100,7 @@ def add_erasures(adder: Adder) -> None:
         "email, phone, opaque or opaque:NAME; if the member's tables have several",
     )
     adder.valued(
-        erase.choices,
+        parser.choices,
         "--from",
         "FILE",
         read.path,
@@ -59,7 +109,7 @@ def add_erasures(adder: Adder) -> None:
         dest="source",
     )
     adder.valued(
-        erase.places,
+        parser.places,
         "identifiers",
         "IDENTIFIER",
         read.text,

@@ -1,4 +1,7 @@
-"""`erase`: a member has people erased from all its tables; what is said does not depend on who was there (S5)."""
+"""`erase`, `erase --facts`, `erase --take`: a member has people erased from all its tables.
+
+What is said does not depend on who was there (S5).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from cleanroom.cli import receipts
 from cleanroom.cli.erasure_words import GROUNDS
+from cleanroom.cli.rooms import read_file
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.identifiers import ErasureGround
-from cleanroom.room import Room
+from cleanroom.room import Home, Room, public_key
 from cleanroom.room.erasure import Erasure, erase
 from cleanroom.room.erasure_certificate import keep_certificate
-from cleanroom.room.erasure_order import order_erasure
+from cleanroom.room.erasure_order import order_at_home, order_erasure, read_order, write_order
 from cleanroom.room.sending import Outbox
 
 if TYPE_CHECKING:
@@ -23,6 +27,50 @@ if TYPE_CHECKING:
 
 def erase_people(console: Console, arguments: argparse.Namespace) -> int:
     """Erase people, named here or in a file."""
+    given = _given(arguments)
+    with Room.open(arguments.room) as room:
+        order = order_erasure(room, arguments.party, ErasureGround(arguments.ground), given, kind=arguments.kind)
+        _done(console, room, erase(room, order))
+        waiting = [each for each in Outbox.of(room.home, room.room_id).waiting() if each.table.owner == arguments.party]
+    for each in waiting:
+        console.note(
+            f"un paquet fait avant attend encore, et sera refusé : {each.path} ; effacez-le et refaites ce dépôt",
+            f"a package made before still waits, and will be refused: {each.path}; delete it and make that upload "
+            "again",
+        )
+    return ExitCode.DONE
+
+
+def order(console: Console, arguments: argparse.Namespace) -> int:
+    """Sign an order at the member's, without the room."""
+    given, home = _given(arguments), Home.default()
+    told = None if arguments.operator_key is None else public_key(arguments.operator_key).public_bytes_raw().hex()
+    made = order_at_home(
+        home,
+        arguments.facts,
+        arguments.party,
+        ErasureGround(arguments.ground),
+        given,
+        kind=arguments.kind,
+        operator_key=told,
+    )
+    write_order(arguments.order, made)
+    console.say(
+        f"Signé : {arguments.order}, à remettre à l'opérateur (erase --take). Rien n'est encore effacé.",
+        f"Signed: {arguments.order}, for the operator (erase --take). Nothing is erased yet.",
+    )
+    return ExitCode.DONE
+
+
+def take(console: Console, arguments: argparse.Namespace) -> int:
+    """Do what a member signed at home; receipt and certificate go back to it."""
+    signed = read_order(read_file(arguments.file))
+    with Room.open(arguments.room) as room:
+        _done(console, room, erase(room, signed))
+    return ExitCode.DONE
+
+
+def _given(arguments: argparse.Namespace) -> list[str] | Path:
     if bool(arguments.identifiers) == (arguments.source is not None):
         raise UsageError(
             Bilingual(
@@ -32,24 +80,17 @@ def erase_people(console: Console, arguments: argparse.Namespace) -> int:
             code="usage",
         )
     given: list[str] | Path = arguments.identifiers or arguments.source
-    with Room.open(arguments.room) as room:
-        order = order_erasure(room, arguments.party, ErasureGround(arguments.ground), given, kind=arguments.kind)
-        done = erase(room, order)
-        receipt = receipts.keep(console, room.home, room.room_id, done.receipt)
-        kept = _kept(console, room, done)
-        waiting = [each for each in Outbox.of(room.home, room.room_id).waiting() if each.table.owner == arguments.party]
-    _say(console, arguments.party, done)
+    return given
+
+
+def _done(console: Console, room: Room, done: Erasure) -> None:
+    receipt = receipts.keep(console, room.home, room.room_id, done.receipt)
+    kept = _kept(console, room, done)
+    _say(console, done.request.party, done)
     if receipt is not None:
         console.say(f"  reçu : {receipt}", f"  receipt: {receipt}")
     if kept is not None:
         console.say(f"  certificat : {kept}", f"  certificate: {kept}")
-    for each in waiting:
-        console.note(
-            f"un paquet fait avant attend encore, et sera refusé : {each.path} ; effacez-le et refaites ce dépôt",
-            f"a package made before still waits, and will be refused: {each.path}; delete it and make that upload "
-            "again",
-        )
-    return ExitCode.DONE
 
 
 def _say(console: Console, party: str, done: Erasure) -> None:

@@ -41,7 +41,8 @@ from key_management import KeyId, KeyKind, SecretKey
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cleanroom.identifiers import PartyId, TableName
+    from cleanroom.identifiers import PartyId, RoomId, TableName
+    from cleanroom.room.home import Home
     from cleanroom.room.registry import Party, Upload
     from cleanroom.room.room import Room
     from cleanroom.storage.partition_store import StoredPartition
@@ -99,21 +100,39 @@ class _Rewritten:
     key: SecretKey
 
 
-def sign_erasure(room: Room, party: PartyId, ground: ErasureGround, listed: ErasureList) -> ErasureOrder:
-    """Sign, with the party's key on this machine, that people are erased from its tables as they are now."""
+def sign_erasure(
+    home: Home,
+    room: RoomId,
+    transport_key: bytes,
+    party: PartyId,
+    ground: ErasureGround,
+    tables: Mapping[TableName, int],
+    listed: ErasureList,
+    *,
+    at: int,
+) -> ErasureOrder:
+    """Sign, with the party's key on this machine, that people are erased from all its tables as they are.
+
+    Args:
+        transport_key: the room's public key for sealing, 1216 bytes.
+        tables: every declared table of the party with its version.
+
+    Raises:
+        Fault: the signing key is not here.
+    """
     request = SignedRequest.sign(
-        room.home.signing_key(party),
-        room=room.room_id,
+        home.signing_key(party),
+        room=room,
         party=party,
         action=ACTION,
         content={
             "ground": ground.value,
-            "tables": [[str(table), number] for table, number in versions_of(room, party).items()],
+            "tables": [[str(table), tables[table]] for table in sorted(tables)],
             "list": listed.commitment(),
         },
-        at=room.now(),
+        at=at,
     )
-    return ErasureOrder(request, listed.sealed(room.facts.transport_key, room.room_id, party))
+    return ErasureOrder(request, listed.sealed(transport_key, room, party))
 
 
 def versions_of(room: Room, party: PartyId) -> dict[TableName, int]:
@@ -206,8 +225,8 @@ def _required(room: Room, party: Party, request: SignedRequest) -> dict[TableNam
     if request.content.get("tables") != [[str(table), number] for table, number in before.items()]:
         raise NotVerified(
             Bilingual(
-                f"les tables de {party.party} ont changé depuis la signature de la demande ; redemandez l'effacement",
-                f"the tables of {party.party} have changed since the request was signed; ask for the erasure again",
+                f"les tables de {party.party} ne sont pas, ou plus, celles de la demande signée ; redemandez",
+                f"the tables of {party.party} are not, or no longer, those of the signed request; ask again",
             ),
             code="table_moved_on",
         )

@@ -152,3 +152,97 @@ def test_a_later_upload_says_who_comes_back(mine: Cooperative) -> None:
     assert "of people whose erasure you asked for" in again.err
     other = mine("upload", mine.room, "nuits_claires.visits", mine.files / "nuits_claires.visits.csv", lang="en")
     assert "of people whose erasure you asked for" not in other.err
+
+
+# Made at home, taken by the operator
+
+
+@pytest.fixture
+def apart(mine: Cooperative, tmp_path: Path) -> tuple[Cooperative, Cooperative, Path, str]:
+    """A member's machine without root key, the operator's without the member's keys, facts, and the operator's key."""
+    written = mine("facts", mine.room, TABLE)
+    key = re.search(r"[0-9a-f]{64}", written.err)
+    assert key is not None
+    facts = tmp_path / "visits.facts"
+    facts.write_bytes(written.raw)
+    home = Cooperative(tmp_path / "no room", tmp_path / "member", mine.files, {})
+    shutil.copytree(mine.home / "parties" / OWNER, home.home / "parties" / OWNER)
+    (linkage,) = mine.home.glob("rooms/*/linkage")
+    shutil.copytree(linkage, home.home / linkage.relative_to(mine.home))
+    shutil.rmtree(linkage)
+    shutil.rmtree(mine.home / "parties" / OWNER)
+    return home, mine, facts, key[0]
+
+
+Apart = tuple[Cooperative, Cooperative, Path, str]
+
+
+def test_an_order_is_signed_at_home_and_taken_once(apart: Apart, tmp_path: Path) -> None:
+    home, room, facts, key = apart
+    (tmp_path / "who.csv").write_text(f"courriel\n{somebody(room)}\n")
+    path = tmp_path / "demande.order"
+    made = ("erase", "--facts", facts, "--as", OWNER, "--ground", "qc-28", "--from", tmp_path / "who.csv")
+    unknown = home(*made, "--order", path, lang="en")
+    assert (unknown.code, "[operator_unknown]" in unknown.err, path.exists()) == (2, True, False)
+    for lang, words in (("fr", "Rien n'est encore effacé"), ("en", "Nothing is erased yet")):
+        signed = home(*made, "--order", path, "--operator-key", key, lang=lang)
+        assert (signed.code, words in signed.out) == (0, True), signed.err
+    content = path.read_bytes()
+    assert somebody(room).encode() not in content
+    assert path.stat().st_mode & 0o077 == 0
+    assert list(home.home.glob("rooms/*/erased/*"))
+    taken = room("erase", "--take", room.room, path, lang="en")
+    assert taken.code == 0, taken.err
+    assert "written anew, version 1 → 2" in taken.out
+    again = room("erase", room.room, "--take", path, lang="en")
+    assert (again.code, "[request_repeated]" in again.err) == (4, True)
+    stale = home(*made, "--order", path)
+    assert stale.code == 0
+    moved = room("erase", "--take", room.room, path, lang="en")
+    assert (moved.code, "[table_moved_on]" in moved.err) == (4, True)
+    assert room("log", "verify", room.room).code == 0
+
+
+def test_an_order_that_is_none_or_was_altered_is_refused(apart: Apart, tmp_path: Path) -> None:
+    home, room, facts, key = apart
+    path = tmp_path / "demande.order"
+    made = ("erase", "--facts", facts, "--as", OWNER, "--ground", "qc-28", "--order", path, "--operator-key", key)
+    assert home(*made, ABSENT).code == 0
+    content = path.read_bytes()
+    label, request, sealed, _ = content.split(b"\n")
+    forms = (b"", content[:-1], content + b"\n", b"x" + content, b"\n".join([label, request, b"zz", b""]))
+    for wrong, code in (
+        *((each, "no_erasure_order") for each in forms),
+        (b"\n".join([label, b"{}", sealed, b""]), "no_signed_request"),
+        (content.replace(b"qc-28", b"qc-23"), "request_not_signed"),
+        (b"\n".join([label, request, b"00" + sealed[2:], b""]), "erasure_list_refused"),
+        (b"\n".join([label, request, sealed[:64], b""]), "erasure_list_refused"),
+    ):
+        path.write_bytes(wrong)
+        ran = room("erase", "--take", room.room, path, lang="en")
+        assert (ran.code in {2, 4}, f"[{code}]" in ran.err) == (True, True), (code, ran.err)
+    assert "dataset.erased" not in room("log", room.room, "--format", "csv").out
+    path.write_bytes(content)
+    assert room("erase", "--take", room.room, path).code == 0
+
+
+def test_at_home_each_table_has_its_facts(apart: Apart, tmp_path: Path) -> None:
+    home, room, facts, key = apart
+    path = tmp_path / "demande.order"
+    made = ("--as", OWNER, "--ground", "qc-28", "--order", path)
+    twice = home("erase", "--facts", facts, "--facts", facts, *made, "--operator-key", key, ABSENT)
+    assert (twice.code, "[invalid_facts]" in twice.err) == (2, True)
+    other = home("erase", "--facts", facts, "--as", "nuits_claires", "--ground", "qc-28", "--order", path, ABSENT)
+    assert (other.code, path.exists()) == (2, False)
+    second = (room.files / f"{TABLE}.yaml").read_text().replace(TABLE, f"{OWNER}.abonnes")
+    (tmp_path / "second.yaml").write_text(second)
+    shutil.copytree(home.home / "parties" / OWNER, room.home / "parties" / OWNER)
+    assert room("declare", room.room, tmp_path / "second.yaml").code == 0
+    assert home("erase", "--facts", facts, *made, "--operator-key", key, ABSENT).code == 0
+    lacking = room("erase", "--take", room.room, path, lang="en")
+    assert (lacking.code, "[table_moved_on]" in lacking.err) == (4, True)
+    (tmp_path / "second.facts").write_bytes(room("facts", room.room, f"{OWNER}.abonnes").raw)
+    assert home("erase", "--facts", facts, "--facts", tmp_path / "second.facts", *made, ABSENT).code == 0
+    taken = room("erase", "--take", room.room, path, lang="en")
+    assert taken.code == 0, taken.err
+    assert f"{OWNER}.abonnes: written anew, version 0 → 1" in taken.out

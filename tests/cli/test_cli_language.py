@@ -35,6 +35,8 @@ def test_the_fixed_doors() -> None:
         "declare --draft",
         "declare --preset",
         "erase",
+        "erase --facts",
+        "erase --take",
         "opt-out",
         "upload",
         "upload --facts",
