@@ -147,7 +147,7 @@ def erase(room: Room, order: ErasureOrder) -> Erasure:
     Raises:
         NotVerified: the request is not signed by its party, was taken before, its list is another, or its tables have
             moved on since; or a file was altered.
-        UsageError: the party has no table, or the ground is none.
+        UsageError: the party has no table, the ground is none, or the list is of other epochs than the files.
         Fault: a file is missing, the disk or the database failed; the tables are as they were.
     """
     party = room.verified(order.request, ACTION)
@@ -160,6 +160,7 @@ def erase(room: Room, order: ErasureOrder) -> Erasure:
             str(order.request.content.get("list")),
             room.transport_key().open,
         )
+        _require_epochs(room, party, listed)
         before, opened = _enter(room, party, order.request)
         with suppress(OSError):
             remove_orphans(room)
@@ -188,6 +189,20 @@ def _ground(request: SignedRequest) -> ErasureGround:
             Bilingual(f"base légale inconnue ; il y a : {known}", f"unknown legal ground; there is: {known}"),
             code="unknown_ground",
         ) from None
+
+
+def _require_epochs(room: Room, party: Party, listed: ErasureList) -> None:
+    """Refuse a list that could not find anybody in some of the party's files: their people have other tokens (S10)."""
+    uploads = (each for each in registry.uploads(room.connection) if each.table.owner == party.party)
+    lacking = {each.manifest.epoch for each in uploads} - {each.epoch for each in listed.groups}
+    for epoch in sorted(lacking):
+        raise UsageError(
+            Bilingual(
+                f"la demande n'a aucun jeton de l'époque {epoch}, que des dépôts ont ; sa clé d'appariement manquait",
+                f"the order has no tokens of epoch {epoch}, which uploads have; its linkage key was missing",
+            ),
+            code="linkage_key_missing",
+        )
 
 
 def _enter(room: Room, party: Party, request: SignedRequest) -> tuple[dict[TableName, int], int]:

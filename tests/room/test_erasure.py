@@ -45,7 +45,7 @@ from test_table_life import reads
 from audit_log import EventType
 from cleanroom.client.normalise import normalise_email
 from cleanroom.errors import CleanroomError, Fault, InvalidUpload, NotVerified
-from cleanroom.identifiers import ErasureGround, UploadId, party_id
+from cleanroom.identifiers import Epoch, ErasureGround, UploadId, party_id
 from cleanroom.partition.erasure import ErasureList
 from cleanroom.partition.intent import Append, Correct, Erase, Intent, Replace
 from cleanroom.query.reuse import Source
@@ -61,9 +61,11 @@ from cleanroom.room import (
     sending,
     upload,
 )
+from cleanroom.room.backup import backup
 from cleanroom.room.erasure import ErasureOrder, erase
 from cleanroom.room.erasure_order import order_erasure
 from cleanroom.room.own_uploads import own_uploads, sign_reading
+from cleanroom.room.restoration import restore
 from cleanroom.room.signed_request import SignedRequest
 from cleanroom.room.upload_choices import UploadChoices
 from cleanroom.room.withdrawal import sign_withdrawal, withdraw
@@ -295,6 +297,23 @@ def test_the_entry_has_one_size(furnished: Place) -> None:
         assert len(lengths) == 1
 
 
+def test_a_backup_from_before_is_refused_and_one_from_after_holds_nobody(furnished: Place, tmp_path: Path) -> None:
+    who = people(furnished)[0]
+    with furnished.open() as room:
+        backup(room, tmp_path / "before.backup")
+        before = holding(room)
+        erased(room, who)
+        backup(room, tmp_path / "after.backup")
+    with pytest.raises(NotVerified):
+        restore(tmp_path / "before.backup", tmp_path / "old", furnished.home)
+    restore(tmp_path / "after.backup", tmp_path / "new", furnished.home)
+    found = dataclasses.replace(furnished, path=tmp_path / "new")
+    with found.open() as room:
+        assert holding(room) == without(before, token_of(furnished, who)) != before
+        assert ask(room).sources == (Source.DRAWN,)
+    audit(found)
+
+
 TAMPERED = {
     "an erasure forgotten": "DELETE FROM erasure",
     "another version": "UPDATE erasure SET number = number + 1",
@@ -396,6 +415,22 @@ def test_versions_that_were_not_signed_are_refused(furnished: Place) -> None:
         request = signed(room, {"ground": "parce que", "tables": [], "list": listed.commitment()})
         sealed = ErasureOrder(request, listed.sealed(room.facts.transport_key, room.room_id, party_id(MEMBER)))
         unchanged(furnished, room, lambda: erase(room, sealed), "unknown_ground")
+    audit(furnished)
+
+
+def test_a_list_of_other_epochs_alone_is_refused(furnished: Place) -> None:
+    """It would find nobody, and be certified."""
+    with furnished.open() as room:
+        (group,) = order_groups(room)
+        listed = ErasureList.of([dataclasses.replace(group, epoch=Epoch("0"))])
+        content = {**order(room, ABSENT).request.content, "list": listed.commitment()}
+        sealed = listed.sealed(room.facts.transport_key, room.room_id, party_id(MEMBER))
+        bad = ErasureOrder(signed(room, content), sealed)
+        unchanged(furnished, room, lambda: erase(room, bad), "linkage_key_missing")
+        both = ErasureList.of([group, *listed.groups])
+        content["list"] = both.commitment()
+        sealed = both.sealed(room.facts.transport_key, room.room_id, party_id(MEMBER))
+        assert erase(room, ErasureOrder(signed(room, content), sealed)).finished
     audit(furnished)
 
 
@@ -828,6 +863,10 @@ SABOTAGES: dict[str, tuple[Callable[[Patch], None], Callable[[Place], None]]] = 
     "a dictionary keeps their words": (
         anew_without_its_words,
         lambda place: test_a_word_that_only_they_had_does_not_live_on_in_a_dictionary(place, place.path.parent),
+    ),
+    "a list that could find nobody is certified": (
+        lambda patch: patch.setattr(erasure, "_require_epochs", lambda *_: None),
+        test_a_list_of_other_epochs_alone_is_refused,
     ),
     "the order is not bound to its list": (
         lambda patch: patch.setattr("cleanroom.partition.erasure.ErasureList.commitment", lambda _self: "0" * 64),
