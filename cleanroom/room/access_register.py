@@ -321,7 +321,8 @@ class _Drawing:
             purpose_text="" if ground is None else ground.text,
             legal=event.legal,
             member=member.party,
-            tables=tuple(versions or [table for table, _ in own]),
+            # Files that one erasure wrote anew share a version.
+            tables=tuple(dict.fromkeys(versions or [table for table, _ in own])),
             columns=tuple(dict.fromkeys(name for table, _ in own for name in self.columns.get(table, ()))),
             rules=tuple(rule for _, rule in own),
             policy=event.policy,

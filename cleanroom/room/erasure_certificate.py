@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 VERSION: Final = "cleanroom/erasure/v1"
 
 _SAYS: Final = {
-    "fr": "Toutes les tables du membre dans la salle ont été réécrites sans les lignes des personnes de sa demande ; "
-    "les clés des anciens fichiers sont détruites, et les réponses conservées qui lisaient ces tables aussi. Ce "
-    "certificat est le même, que ces personnes aient été dans les tables ou non. Aucune ligne n'a jamais été remise à "
-    "une autre partie : seuls des chiffres bruités sortent de la salle, il n'y a donc aucun destinataire à aviser.",
-    "en": "All tables of the member in the room were written anew without the rows of the people of its request; the "
-    "keys of the old files are destroyed, and so are the stored answers that read these tables. This certificate is "
-    "the same whether these people were in the tables or not. No row was ever handed to another party: only noised "
-    "figures leave the room, so there is no recipient to notify.",
+    "fr": "Toutes les tables du membre dans la salle ont été réécrites sans les lignes des personnes de sa demande. "
+    "Aucune version n'a plus les anciens fichiers ; leurs clés sont détruites aussitôt, au plus tard à la "
+    "prochaine ouverture de la salle, et le journal le dit (key.destroyed). Les réponses conservées qui "
+    "lisaient ces tables sont détruites. Ce certificat est le même, que ces personnes aient été dans les "
+    "tables ou non. Aucune ligne n'est remise à une autre partie : seuls des chiffres bruités sortent de la "
+    "salle, il n'y a donc aucun destinataire à aviser. Les sauvegardes faites avant gardent les anciens "
+    "fichiers jusqu'à ce que l'opérateur les remplace.",
+    "en": "All tables of the member in the room were written anew without the rows of the people of its request. No "
+    "version has the old files any more; their keys are destroyed at once, at the latest at the room's next "
+    "opening, and the log says so (key.destroyed). The stored answers that read these tables are destroyed. "
+    "This certificate is the same whether these people were in the tables or not. No row is handed to another "
+    "party: only noised figures leave the room, so there is no recipient to notify. Backups made before keep "
+    "the old files until the operator replaces them.",
 }
 
 
