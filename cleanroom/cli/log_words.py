@@ -92,7 +92,7 @@ def subject(line: LogLine, language: Language) -> str:
     if isinstance(manifest, str):
         with suppress(CleanroomError):
             return _shortened(f"{Manifest.parse(manifest.encode()).table}, v{details.get('number')}")
-    for name in ("auditor", "party", "table", "ground", "reason", "cause", "format"):
+    for name in ("auditor", "party", "table", "ground", "act", "reason", "cause", "format"):
         value = details.get(name)
         if isinstance(value, str) and value:
             return _shortened(value)

@@ -218,7 +218,7 @@ def _enter(room: Room, party: Party, request: SignedRequest) -> tuple[dict[Table
             actor=party.party,
             ordinals=(party.ordinal,),
             details={
-                "cause": ACTION,
+                "act": ACTION,
                 "request": request.request_id,
                 "requested_at": request.at,
                 "signature": request.signature.hex(),

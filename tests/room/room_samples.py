@@ -198,7 +198,7 @@ def audit(place: Place) -> None:
         signed = [
             details
             for _, kind, details in told
-            if (kind in _REQUESTED or details.get("cause") == "erase") and details["actor"] != OPERATOR
+            if (kind in _REQUESTED or details.get("act") == "erase") and details["actor"] != OPERATOR
         ]
         answered = [details["request"] for details in signed]
         assert sorted(answered) == sorted(taken), "a request without its entry, or an entry without its request"

@@ -631,7 +631,7 @@ def reads_of_questions(room: Room) -> set[str]:
     """Return the uploads whose keys questions opened."""
     found: set[str] = set()
     for _, kind, details in entries(room):
-        if kind is EventType.KEY_USED and details.get("cause") != "erase":
+        if kind is EventType.KEY_USED and details.get("act") != "erase":
             found |= set(details["uploads"])
     return found
 

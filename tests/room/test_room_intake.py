@@ -18,7 +18,7 @@ from cleanroom.room import Room, hand_in, intake, member_facts, registry, sendin
 from cleanroom.room.database import transaction
 from cleanroom.room.home import OPERATOR
 from cleanroom.storage import partition_store
-from key_management import SecretKey
+from key_management import KeyId, KeyKind, SecretKey, UnknownKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,6 +237,25 @@ def test_a_full_disk_leaves_nothing_half_there(
     receipt: UploadReceipt = intake(room, package)
     assert (receipt.number, receipt.repeated) == (1, False)
     assert len(partition_files(place)) == len(files) + 1
+    audit(place)
+
+
+def test_a_commit_that_failed_may_be_found_done_so_its_file_stays_until_the_next(
+    room: Room, place: Place, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync that fails leaves it to the next opening to say; a record without its file would fail for ever."""
+    files = partition_files(place)
+    with monkeypatch.context() as patch:
+        FULL["at the commit"](patch)
+        with pytest.raises(Fault):
+            intake(room, package)
+    (left,) = partition_files(place) - files
+    with pytest.raises(UnknownKey):
+        room.keyring.open(room.connection, KeyId(KeyKind.DATA, left.removesuffix(".parquet")))
+    other = tmp_path / "other.package"
+    sending.pack(room.home, member_facts.facts_in(room, TABLE), place.csv(LATE), other)
+    assert intake(room, other).upload in {name.removesuffix(".parquet") for name in partition_files(place) - files}
+    assert left not in partition_files(place)
     audit(place)
 
 
