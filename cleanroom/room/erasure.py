@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from cleanroom.storage.partition_store import StoredPartition
 
 ACTION: Final = "erase"
+_FIELDS: Final = frozenset({"ground", "tables", "list"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,8 @@ def erase(room: Room, order: ErasureOrder) -> Erasure:
     Raises:
         NotVerified: the request is not signed by its party, was taken before, its list is another, or its tables have
             moved on since; or a file was altered.
-        UsageError: the party has no table, the ground is none, or the list is of other epochs than the files.
+        UsageError: the party has no table, the request another form, the ground is none, or the list is of other
+            epochs than the files.
         Fault: a file is missing, the disk or the database failed; the tables are as they were.
     """
     party = room.verified(order.request, ACTION)
@@ -181,6 +183,12 @@ def erase(room: Room, order: ErasureOrder) -> Erasure:
 
 
 def _ground(request: SignedRequest) -> ErasureGround:
+    if set(request.content) != _FIELDS:
+        # The log keeps what was signed: nothing may be said in it beside what is asked.
+        raise UsageError(
+            Bilingual("cette demande d'effacement n'a pas la forme voulue", "this order to erase is not of its form"),
+            code="no_erasure_order",
+        )
     try:
         return ErasureGround(str(request.content.get("ground")))
     except ValueError:

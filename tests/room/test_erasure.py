@@ -412,6 +412,11 @@ def test_versions_that_were_not_signed_are_refused(furnished: Place) -> None:
             request = signed(room, {"ground": "qc-28", "tables": wrong, "list": listed.commitment()})
             sealed = ErasureOrder(request, listed.sealed(room.facts.transport_key, room.room_id, party_id(MEMBER)))
             unchanged(furnished, room, lambda sealed=sealed: erase(room, sealed), "table_moved_on")
+        for wrong in ({"who": "quelqu.un@exemple.ca"}, {"list": None}):
+            content = {"ground": "qc-28", "tables": [], "list": listed.commitment(), **wrong}
+            request = signed(room, {name: said for name, said in content.items() if said is not None})
+            sealed = ErasureOrder(request, listed.sealed(room.facts.transport_key, room.room_id, party_id(MEMBER)))
+            unchanged(furnished, room, lambda sealed=sealed: erase(room, sealed), "no_erasure_order")
         request = signed(room, {"ground": "parce que", "tables": [], "list": listed.commitment()})
         sealed = ErasureOrder(request, listed.sealed(room.facts.transport_key, room.room_id, party_id(MEMBER)))
         unchanged(furnished, room, lambda: erase(room, sealed), "unknown_ground")
