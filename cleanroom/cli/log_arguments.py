@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cleanroom.cli.log_reader_arguments import add_readers, kinds_of_events, offline, period, reader, table_or_json
+from cleanroom.cli.log_reader_arguments import (
+    add_readers,
+    kinds_of_events,
+    offline,
+    period,
+    reader,
+    room_or_log,
+    table_or_json,
+)
 from cleanroom.cli.log_service_arguments import ANY_LOG, VKEY, add_services
 from cleanroom.errors import Bilingual
 
@@ -16,7 +24,7 @@ if TYPE_CHECKING:
 def add_log(adder: Adder) -> None:
     """Add `log` and its commands."""
     for name in ("log", "log read"):
-        reading = adder.in_room(name, "montre le journal de la salle", "show the room's log")
+        reading = room_or_log(adder, name, "montre le journal de la salle", "show the room's log")
         _filters(adder, reading)
         _kinds(adder, reading)
         reader(adder, reading)

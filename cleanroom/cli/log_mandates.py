@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures
 from cleanroom.cli.formats import as_json
-from cleanroom.cli.log_readers import read_own_entries
+from cleanroom.cli.log_readers import read_own_entries, require_room
 from cleanroom.cli.log_words import moment
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.room import Room, log_reading
@@ -30,7 +30,7 @@ def listed(console: Console, arguments: argparse.Namespace) -> int:
         if arguments.reader is not None:
             raise UsageError(Bilingual("--key ou --as, pas les deux", "--key or --as, not both"), code="usage")
         return read_own_entries(console, arguments, ENTRIES, show)
-    with Room.open(arguments.room) as room:
+    with Room.open(require_room(arguments.room)) as room:
         request = None if arguments.reader is None else sign_log_reading(room, arguments.reader, ENTRIES)
         show(console, log_reading.read(room, ENTRIES, request=request), {})
     return ExitCode.DONE

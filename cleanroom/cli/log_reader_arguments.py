@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cleanroom.cli.log_service_arguments import VKEY
+from cleanroom.cli.log_service_arguments import ANY_LOG, VKEY
 from cleanroom.errors import Bilingual
 
 if TYPE_CHECKING:
@@ -76,18 +76,25 @@ def reader(adder: Adder, parser: Parser) -> None:
 
 
 def offline(adder: Adder, parser: Parser) -> None:
-    """Add with which key an export is read."""
+    """Add with which key an export, or a log that is served, is read."""
     adder.valued(
         parser.choices,
         "--key",
         "FILE",
         adder.read.path,
-        "lit un export et ses détails scellés (log export --details) avec cette clé de lecture, hors ligne : les "
-        "siens en entier, les autres comme enveloppes",
-        "read an export and its sealed details (log export --details) with this reading key, offline: one's own "
-        "whole, the others as envelopes",
+        "lit un export, ou un journal servi, et ses détails scellés (log export --details) avec cette clé de lecture, "
+        "sans la salle : les siens en entier, les autres comme enveloppes",
+        "read an export, or a log that is served, and its sealed details (log export --details) with this reading "
+        "key, without the room: one's own whole, the others as envelopes",
     )
     parser.choices.add_argument("--vkey", metavar="FILE", type=adder.read.path, help=adder.words.say(VKEY))
+
+
+def room_or_log(adder: Adder, name: str, fr: str, en: str, epilog: Bilingual | None = None) -> Parser:
+    """Add a command about a room, or with `--key` about its log wherever that is."""
+    parser = adder.command(name, fr, en, epilog)
+    parser.places.add_argument("room", metavar="ROOM|DIR|URL", type=adder.read.log_place, help=adder.words.say(ANY_LOG))
+    return parser
 
 
 def table_or_json(adder: Adder, parser: Parser) -> None:
@@ -162,7 +169,8 @@ def _add_mandates(adder: Adder) -> None:
         "signe chez soi un mandat, ou son retrait, loin de la salle",
         "sign a mandate, or its withdrawal, at home, away from the room",
     )
-    given = adder.in_room(
+    given = room_or_log(
+        adder,
         "log mandate list",
         "les mandats en vigueur : qui les donna, à quel auditeur, pour quoi, depuis quelle entrée",
         "the mandates in force: who gave them, to which auditor, for what, since which entry",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tempfile
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Final
 
+from audit_log import LogUnreachable
 from cleanroom.cli import figures
+from cleanroom.cli.log_places import source_of
 from cleanroom.cli.log_verification import READING, complain
 from cleanroom.cli.progress_line import ProgressLine
 from cleanroom.cli.rooms import read_file
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.room import Home, Room, logbook, mandates, registry
 from cleanroom.room.log_memory import read_key_file, room_of
+from cleanroom.room.logbook import Demands, log_at, unreachable
 from cleanroom.room.mandates import Terms, give_mandate, sign_mandate, sign_withdrawal, terms_of, withdraw_mandates
 from cleanroom.room.reading_key import (
     HandedOver,
@@ -21,18 +26,34 @@ from cleanroom.room.reading_key import (
     register_reading_key,
     sign_reading_key,
 )
-from cleanroom.room.sealed_reading import open_details, read_own
+from cleanroom.room.sealed_reading import note_of, open_details, read_own, read_served
+from cleanroom.room.served_details import fetch_details
 from cleanroom.room.signed_request import read_request
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from audit_log import Checkpoint
     from cleanroom.cli.console import Console
     from cleanroom.room.log_reading import LogLine, Wanted
+    from cleanroom.room.sealed_reading import OwnReading
     from cleanroom.room.signed_request import SignedRequest
+    from key_management import TransportKey
 
     Shown = Callable[[Console, Iterator[LogLine], Mapping[int, str]], None]
+
+FETCHING: Final = Bilingual("détails", "details")
+
+
+def require_room(place: Path | str) -> Path:
+    """Return a room's directory, else raise `UsageError`: a log that is served is read with a reading key."""
+    if isinstance(place, str):
+        raise UsageError(
+            Bilingual("un journal servi se lit avec --key", "a log that is served is read with --key"), code="no_key"
+        )
+    return place
 
 
 def make_key(console: Console, arguments: argparse.Namespace) -> int:
@@ -161,16 +182,15 @@ def read_own_entries(console: Console, arguments: argparse.Namespace, wanted: Wa
             code="names_unknown",
         )
     key = read_reading_key(arguments.key)
-    with open_details(arguments.room) as file:
-        with ProgressLine(console) as line:
-            verified = logbook.verify(
-                arguments.room, Home.default(), vkey_file=arguments.vkey, progress=line.of(READING)
-            )
-        if not verified.ok or verified.verdict.checkpoint is None:
-            complain(console, verified)
+    with ExitStack() as opened:
+        found = (_served if isinstance(arguments.room, str) else _exported)(console, arguments, key, opened)
+        if found is None:
             return ExitCode.NOT_VERIFIED
-        reading = read_own(arguments.room, verified.verdict.checkpoint, file, key)
-        show(console, reading.lines(wanted), {reading.known.ordinal: reading.party})
+        reading, size = found
+        try:
+            show(console, reading.lines(wanted), {reading.known.ordinal: reading.party})
+        except LogUnreachable as error:
+            raise unreachable(error) from None
         count = figures.number(len(reading.scopes), 0, console.language)
         console.note(
             f"Journal vérifié ; ce sont les détails de {reading.party} (n° {reading.known.ordinal}, mandats : "
@@ -178,10 +198,62 @@ def read_own_entries(console: Console, arguments: argparse.Namespace, wanted: Wa
             f"Log verified; these are the details of {reading.party} (no. {reading.known.ordinal}, mandates: "
             f"{count}), each held against the entry that commits to it.",
         )
+        if size > reading.size:
+            more, last = (figures.number(each, 0, console.language) for each in (size - reading.size, reading.size - 1))
+            console.note(
+                f"Les détails servis vont jusqu'à l'entrée {last} ; le journal a {more} entrée(s) de plus, qui ne sont "
+                "pas montrées.",
+                f"The details served go up to entry {last}; the log has {more} more, which are not shown.",
+            )
         if reading.missing:
             console.error(missing_details(reading.missing), "details_missing")
             return ExitCode.NOT_VERIFIED
     return ExitCode.DONE
+
+
+def _exported(
+    console: Console, arguments: argparse.Namespace, key: TransportKey, opened: ExitStack
+) -> tuple[OwnReading, int] | None:
+    """Verify an export and open what is the key's; None if it does not hold, which was said."""
+    file = opened.enter_context(open_details(arguments.room))
+    checkpoint = _verified(console, arguments)
+    if checkpoint is None:
+        return None
+    return read_own(arguments.room, checkpoint, file, key), checkpoint.size
+
+
+def _served(
+    console: Console, arguments: argparse.Namespace, key: TransportKey, opened: ExitStack
+) -> tuple[OwnReading, int] | None:
+    """Fetch what a log's server has sealed, verify its log, with the state that this is of in it, and open it."""
+    file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # closed with the rest
+    with closing(log_at(arguments.room)) as server, ProgressLine(console) as line:
+        fetch_details(server, file, line.of(FETCHING))
+    checkpoint = _verified(console, arguments, contains=(note_of(file),))
+    if checkpoint is None:
+        return None
+    source, log = source_of(Home.default(), arguments.room, arguments.vkey, opened)
+    try:
+        return read_served(source, file, key, log), checkpoint.size
+    except LogUnreachable as error:
+        raise unreachable(error) from None
+
+
+def _verified(
+    console: Console, arguments: argparse.Namespace, *, contains: tuple[bytes, ...] = ()
+) -> Checkpoint | None:
+    with ProgressLine(console) as line:
+        verified = logbook.verify(
+            arguments.room,
+            Home.default(),
+            vkey_file=arguments.vkey,
+            demands=Demands(contains=contains),
+            progress=line.of(READING),
+        )
+    if not verified.ok or verified.verdict.checkpoint is None:
+        complain(console, verified)
+        return None
+    return verified.verdict.checkpoint
 
 
 def missing_details(entries: Sequence[int]) -> Bilingual:

@@ -34,6 +34,16 @@ def _add_serve(adder: Adder) -> None:
         "sert le journal par HTTP, aux membres, auditeurs et témoins ; il n'y faut aucune clé de la salle",
         "serve the log over HTTP, to members, auditors and witnesses; needs no key of the room",
     )
+    adder.valued(
+        serve.choices,
+        "--details",
+        "DIR",
+        adder.read.path,
+        "sert aussi les détails scellés de cet export (log export --details) : chacun lit les siens par log read URL "
+        "--key",
+        "also serve the sealed details of this export (log export --details): each reads its own with log read URL "
+        "--key",
+    )
     _listen(adder, serve, 8470)
 
 

@@ -17,6 +17,7 @@ from cleanroom.room.log_memory import NEWEST
 from cleanroom.room.log_server import ADD_COSIGNATURES, LogServer
 from cleanroom.room.logbook import log_at, unreachable
 from cleanroom.room.own_witness import add_log, logs_of, make_witness, open_witness, own_key, witness_memory
+from cleanroom.room.sealed_export import sealed_path
 
 if TYPE_CHECKING:
     import argparse
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
 
 def serve(console: Console, arguments: argparse.Namespace) -> int:
     """Serve a room's log."""
-    log = LogServer(arguments.room)
+    log = LogServer(arguments.room, arguments.details)
     try:
         with _listening(arguments.listen, log.answer, most_bytes=MAX_NOTE_BYTES) as server:
             console.say(f"journal {log.verifier.name}", f"log {log.verifier.name}")
+            if arguments.details is not None:
+                path = sealed_path(arguments.details)
+                console.say(f"  et les détails scellés {path}", f"  and the sealed details {path}")
             _serve(console, server)
     finally:
         log.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures
 from cleanroom.cli.formats import as_json
-from cleanroom.cli.log_readers import read_own_entries
+from cleanroom.cli.log_readers import read_own_entries, require_room
 from cleanroom.cli.log_words import EVENTS, OUTCOMES, moment, purpose_of, subject
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.room import Room, log_reading, registry
@@ -31,7 +31,7 @@ def show(console: Console, arguments: argparse.Namespace) -> int:
         if arguments.reader is not None:
             raise UsageError(Bilingual("--key ou --as, pas les deux", "--key or --as, not both"), code="usage")
         return read_own_entries(console, arguments, wanted, _print)
-    with Room.open(arguments.room) as room:
+    with Room.open(require_room(arguments.room)) as room:
         request = None if arguments.reader is None else sign_log_reading(room, arguments.reader, wanted)
         lines = log_reading.read(room, wanted, request=request)
         _print(console, lines, {party.ordinal: name for name, party in registry.parties(room.connection).items()})

@@ -2,6 +2,7 @@
 
 /checkpoint, /tile/…, /log.vkey    the log as far as a quorum of the room's witnesses cosigned it, while there is one
 /newest/…                          the same as it is now: for witnesses that read before they cosign, and for watchers
+/details…                          an export's sealed details, where the operator names one (`served_details`)
 POST /add-cosignatures             a checkpoint under a witness's cosignature, as such a witness returns it
 """
 
@@ -18,6 +19,7 @@ from cleanroom.errors import CleanroomError
 from cleanroom.room.creation import DATABASE, LOG_KEY
 from cleanroom.room.database import connect, storage_fault, transaction
 from cleanroom.room.log_memory import NEWEST, read_key_file
+from cleanroom.room.served_details import ServedDetails
 from cleanroom.room.witnesses import witnesses_of
 
 if TYPE_CHECKING:
@@ -29,8 +31,12 @@ ADD_COSIGNATURES: Final = "/add-cosignatures"
 class LogServer:
     """Answers requests for one room's log; threads may share it."""
 
-    def __init__(self, room: Path) -> None:
+    def __init__(self, room: Path, details: Path | None = None) -> None:
         """Open a room's log to be read.
+
+        Args:
+            room: its directory.
+            details: the export whose sealed details are served too.
 
         Raises:
             Fault: no room here.
@@ -40,6 +46,7 @@ class LogServer:
         with closing(connect(self._database)):
             pass
         self.verifier: Verifier = read_key_file(room / LOG_KEY)
+        self._details = None if details is None else ServedDetails(details, self.verifier)
         self._lock = threading.Lock()
         try:
             self._connection = sqlite3.connect(self._database, isolation_level=None, check_same_thread=False)
@@ -49,7 +56,9 @@ class LogServer:
             raise storage_fault(error) from None
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and the details."""
+        if self._details is not None:
+            self._details.close()
         self._connection.close()
 
     def answer(self, method: str, path: str, body: bytes) -> Reply:
@@ -61,13 +70,16 @@ class LogServer:
         newest = path.startswith(f"{NEWEST}/")
         try:
             with self._lock:
+                details = None if self._details is None else self._details.answer(self._connection, path)
+                if details is not None:
+                    return details
                 return serve(
                     self._connection,
                     path.removeprefix(NEWEST) if newest else path,
                     self.verifier.vkey,
                     cosigned=not newest,
                 )
-        except (LogFault, sqlite3.Error):
+        except (LogFault, NotVerified, sqlite3.Error, OSError):
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the log cannot be read")
 
     def _add(self, body: bytes) -> Reply:

@@ -22,6 +22,7 @@ from audit_log import (
     verify_directory,
     verify_source,
 )
+from audit_log import NotVerified as LogNotVerified
 from audit_log.judging import judge_note
 from audit_log.note import MAX_NOTE_BYTES
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
@@ -64,11 +65,13 @@ class Demands:
         receipts: files that it must honour.
         incremental: whether entries verified earlier on this machine are read again; None for what is usual: of a
             directory yes, of a URL no.
+        contains: signed checkpoints, as notes, that the log must contain.
     """
 
     policy: TrustPolicy | None = None
     receipts: tuple[Path, ...] = ()
     incremental: bool | None = None
+    contains: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def verify(
     remembered = _recalled(memory, verifier)
     incremental = isinstance(source, HttpSource) if wanted.incremental is None else wanted.incremental
     receipts = tuple(_receipt(path) for path in wanted.receipts)
-    contains = () if seen is None else (seen,)
+    contains = (*(() if seen is None else (seen,)), *(_signed(note, verifier) for note in wanted.contains))
     damaged: tuple[Bilingual, ...] = ()
     different: tuple[Bilingual, ...] = ()
     reconciled = False
@@ -314,6 +317,19 @@ def _served(
     finally:
         plain.close()
         newest.close()
+
+
+def _signed(note: bytes, verifier: Verifier) -> Checkpoint:
+    try:
+        return open_checkpoint(note, verifier)
+    except LogNotVerified as error:
+        raise NotVerified(
+            Bilingual(
+                f"un état dit du journal n'est pas signé par lui : {error}",
+                f"what is said to be a state of the log is not signed by it: {error}",
+            ),
+            code="checkpoint_not_signed",
+        ) from None
 
 
 def _recalled(memory: Memory, verifier: Verifier) -> Checkpoint | None:

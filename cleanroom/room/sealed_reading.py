@@ -1,6 +1,6 @@
-"""Read one's own entries of an exported log, offline, with one's own key: nobody is asked, nobody is told.
+"""Read one's own entries of an exported or served log with one's own key: nobody is asked, nobody is told.
 
-The export is verified before. Each opened detail is held against the commitment in its leaf. Which entries must open
+The log is verified before. Each opened detail is held against the commitment in its leaf. Which entries must open
 follows from the public part alone (`reading_rights`), once the reader's own registration has opened: so an operator who
 leaves out a key, or the details behind it, is found out, entry by entry; erased details count as such only where an
 entry says that they were erased, and rightly.
@@ -19,6 +19,7 @@ from audit_log import (
     Outcome,
     SealedFile,
     erases,
+    open_checkpoint,
     unveil,
 )
 from audit_log import NotVerified as LogNotVerified
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from audit_log import Checkpoint, Envelope, Veiled
+    from audit_log import Checkpoint, Envelope, Source, Veiled, Verifier
     from cleanroom.room.log_reading import Wanted
     from key_management import SecretKey, TransportKey
 
@@ -49,12 +50,14 @@ class OwnReading:
     Args:
         party: who the reader is, as its registration says.
         missing: entries that are the reader's, and whose details are not there for it; complete once `lines` is.
+        size: the number of entries that the sealed details are of.
     """
 
     party: PartyId
     known: Known
     scopes: tuple[Scope, ...]
     missing: list[int] = field(default_factory=list)
+    size: int = 0
     _pass: _Pass | None = None
     _erasures: tuple[Event, ...] = ()
 
@@ -91,7 +94,51 @@ def read_own(directory: Path, checkpoint: Checkpoint, file: BinaryIO, key: Trans
         NotVerified: the details are another export's or damaged, the key opens nothing there, or whose it is is not in
             them.
     """
-    reading = _Pass.begin(directory, checkpoint, file, key)
+    sealed = _sealed(file)
+    if sealed.note != (directory / CHECKPOINT_FILE).read_bytes():
+        raise NotVerified(
+            Bilingual(
+                f"{sealed_path(directory)} est d'un autre export que {directory}",
+                f"{sealed_path(directory)} belongs to another export than {directory}",
+            ),
+            code="details_of_another_export",
+        )
+    return _read(_Pass.begin(DirectorySource(directory), checkpoint, sealed, key), key)
+
+
+def read_served(source: Source, file: BinaryIO, key: TransportKey, log: Verifier) -> OwnReading:
+    """Find out what a key opens of a log that is served, up to the state that its sealed details are of.
+
+    Args:
+        source: the log; it was verified, and that it contains the state of `note_of` the same file.
+        file: the sealed details that were fetched, open as long as anything is read.
+        key: the reader's own.
+        log: the log's key.
+
+    Raises:
+        NotVerified: as `read_own`.
+    """
+    sealed = _sealed(file)
+    try:
+        checkpoint = open_checkpoint(sealed.note, log)
+    except LogNotVerified as error:
+        raise _damaged(error) from None
+    return _read(_Pass.begin(source, checkpoint, sealed, key), key)
+
+
+def note_of(file: BinaryIO) -> bytes:
+    """Return the checkpoint, as its note, that sealed details say to be of; nothing is verified yet."""
+    return _sealed(file).note
+
+
+def _sealed(file: BinaryIO) -> SealedFile:
+    try:
+        return SealedFile(file)
+    except LogNotVerified as error:
+        raise _damaged(error) from None
+
+
+def _read(reading: _Pass, key: TransportKey) -> OwnReading:
     public = str(Digest.of(key.public_bytes()))
     found: OwnReading | None = None
     given: dict[int, tuple[str, Scope]] = {}
@@ -131,7 +178,7 @@ def read_own(directory: Path, checkpoint: Checkpoint, file: BinaryIO, key: Trans
             code="pseudonym_differs",
         )
     scopes = tuple(scope for auditor, scope in given.values() if auditor == found.party)
-    return OwnReading(found.party, found.known, scopes, [], reading, tuple(erasures))
+    return OwnReading(found.party, found.known, scopes, [], reading.size, reading, tuple(erasures))
 
 
 def open_details(directory: Path) -> BinaryIO:
@@ -159,27 +206,15 @@ class _Pass:
     key: SecretKey
 
     @classmethod
-    def begin(cls, directory: Path, checkpoint: Checkpoint, file: BinaryIO, key: TransportKey) -> _Pass:
+    def begin(cls, source: Source, checkpoint: Checkpoint, sealed: SealedFile, key: TransportKey) -> _Pass:
         """Find the key that this file holds for the reader."""
-        try:
-            sealed = SealedFile(file)
-        except LogNotVerified as error:
-            raise _damaged(error) from None
-        if sealed.note != (directory / CHECKPOINT_FILE).read_bytes():
-            raise NotVerified(
-                Bilingual(
-                    f"{sealed_path(directory)} est d'un autre export que {directory}",
-                    f"{sealed_path(directory)} belongs to another export than {directory}",
-                ),
-                code="details_of_another_export",
-            )
         info = box_info(sealed.note)
         for box in sealed.boxes:
             try:
                 own = key.open(box, info)
             except UnsealFailed:
                 continue
-            return cls(EntryReader(DirectorySource(directory), checkpoint), sealed, checkpoint.size, own)
+            return cls(EntryReader(source, checkpoint), sealed, checkpoint.size, own)
         raise NotVerified(
             Bilingual(
                 "cette clé n'ouvre rien de cet export : elle n'est celle d'aucune partie pour qui il a été scellé",

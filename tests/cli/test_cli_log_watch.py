@@ -28,9 +28,11 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 
 @contextmanager
-def served(room: Path, change: Callable[[str, Reply], Reply] = lambda _, reply: reply) -> Iterator[str]:
-    """Serve a room's log, through something in between."""
-    log = LogServer(room)
+def served(
+    room: Path, change: Callable[[str, Reply], Reply] = lambda _, reply: reply, export: Path | None = None
+) -> Iterator[str]:
+    """Serve a room's log, and an export's details, through something in between."""
+    log = LogServer(room, export)
     server = HttpServer("127.0.0.1", 0, lambda *asked: change(asked[1], log.answer(*asked)), most_bytes=1 << 20)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

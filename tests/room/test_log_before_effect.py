@@ -82,7 +82,7 @@ SILENT = {
     "log verify": "shows no details; anybody may verify, without a key and without writing",
     "log verify --balances": "opens charges to add them up, and shows sums only",
     "log register check": "reads the public part",
-    "log serve": "serves the public part, without a key",
+    "log serve": "serves the public part, and what an export, which was entered, has sealed; without a key",
     "log witness": "a member's own, which writes its own state before it answers",
 }
 """Commands that enter nothing, and why."""
