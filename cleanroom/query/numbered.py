@@ -52,12 +52,13 @@ def numbered(tables: OpenTables, wanted: Iterable[Scan], part: Slice) -> dict[Sc
             scanned[each] = scan(catalog, readers, each.columns, bits=part.bits, prefix=part.prefix)
     if len(scanned) == 1:
         return {
-            each: NumberedTable(table, np.arange(len(table.persons), dtype=np.int64)) for each, table in scanned.items()
+            each: NumberedTable(table, np.arange(len(table.first), dtype=np.int64)) for each, table in scanned.items()
         }
-    lists = [table.persons for table in scanned.values()]
+    persons = {each: table.persons for each, table in scanned.items()}
+    lists = list(persons.values())
     while len(lists) > 1:
         # In pairs, so that each token is copied log2(tables) times.
         lists = [
             merged_persons(*lists[at : at + 2]) if at + 1 < len(lists) else lists[at] for at in range(0, len(lists), 2)
         ]
-    return {each: NumberedTable(table, places_among(lists[0], table.persons)) for each, table in scanned.items()}
+    return {each: NumberedTable(table, places_among(lists[0], persons[each])) for each, table in scanned.items()}

@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba import njit
 
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
 from cleanroom.errors import InvariantBroken
-from cleanroom.storage.token_runs import first_rows, merged_order, runs_of
+from cleanroom.storage.token_runs import first_rows, merged_order, runs_of, turned_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,14 +67,22 @@ class ScannedTable:
     """The admitted rows of one table in one slice, ordered by token.
 
     Args:
-        persons: shape (persons, 2): the halves of each different token as big-endian numbers, increasing.
-        starts: where each person's rows begin, and at last how many rows there are; shape (persons + 1,).
+        tokens: of each row that was read and has one, as its bytes lie in memory; shape (rows read, 2).
+        first: the first of these rows of each person; shape (persons,).
+        starts: where each person's admitted rows begin, and at last how many there are; shape (persons + 1,).
         columns: by name; codes, or an Arrow array of strings for text.
     """
 
-    persons: npt.NDArray[np.uint64]
+    tokens: npt.NDArray[np.uint64]
+    first: Int64s
     starts: Int64s
     columns: Mapping[str, CodeColumn | pa.Array]
+
+    @property
+    def persons(self) -> npt.NDArray[np.uint64]:
+        """The halves of each different token as big-endian numbers, increasing; shape (persons, 2)."""
+        found: npt.NDArray[np.uint64] = turned_at(self.tokens, self.first)
+        return found
 
     @property
     def rows(self) -> int:
@@ -97,17 +106,21 @@ def scan(
     kinds = {name: _column_type(catalog, name) for name in columns}
     parts = [part for part in (reader.read(bits, prefix, columns) for reader in readers) if part.num_rows]
     tokens, order = _ordered(parts)
-    persons, starts, longest = runs_of(tokens)
+    starts, longest = runs_of(tokens)
     if longest < 0:
         raise InvariantBroken("a partition is not ordered by token")
     # Tokens increase, so that all lie in the slice if the first and the last do.
-    if bits and len(persons) and any(int(each) >> (64 - bits) != prefix for each in (persons[0, 0], persons[-1, 0])):
+    ends = turned_at(tokens, np.array([0, len(tokens) - 1])) if len(tokens) else tokens
+    if bits and any(int(each) >> (64 - bits) != prefix for each in ends[:, 0]):
         # A person in two slices would be clipped twice, each time alone.
         raise InvariantBroken("a partition gave rows of another slice")
+    first = starts[:-1]
     if longest > catalog.max_rows_per_person:
         kept, starts = first_rows(starts, catalog.max_rows_per_person)
         order = kept if order is None else order[kept]
-    return ScannedTable(persons, starts, {name: _column(kind, parts, name, order) for name, kind in kinds.items()})
+    return ScannedTable(
+        tokens, first, starts, {name: _column(kind, parts, name, order) for name, kind in kinds.items()}
+    )
 
 
 def _column_type(catalog: TableCatalog, name: str) -> ColumnType:
@@ -188,24 +201,41 @@ def _category_codes(array: pa.Array, domain: tuple[str, ...]) -> CodeColumn:
     if not isinstance(array, pa.DictionaryArray):
         array = array.dictionary_encode()
     places = pc.index_in(array.dictionary.cast(pa.string()), value_set=pa.array(domain, pa.string())).fill_null(-1)
-    # Code -1 for values outside the domain, and for what is NULL already: one place past the dictionary.
-    codes = np.append(places.to_numpy(zero_copy_only=False).astype(np.int64), -1)
-    indices = array.indices
-    if indices.null_count:
-        indices = indices.fill_null(len(codes) - 1)
-    values = codes[indices.to_numpy(zero_copy_only=False)]
-    if not array.indices.null_count and not np.any(codes[:-1] < 0):
+    codes = np.ascontiguousarray(places.to_numpy(zero_copy_only=False), dtype=np.int64)
+    indices = array.indices.fill_null(-1) if array.indices.null_count else array.indices
+    values = np.empty(len(indices), dtype=np.int64)
+    if _look_up(indices.to_numpy(zero_copy_only=False), codes, values):
         return CodeColumn(values, None)
     return _nulls_apart(values, values >= 0)
 
 
+@njit(cache=True, nogil=True)
+def _look_up(indices, codes, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write the code of each index, -1 for one that there is not; return whether all have one."""
+    every = True
+    for row in range(indices.shape[0]):
+        index = indices[row]
+        code = codes[index] if 0 <= index < codes.shape[0] else -1
+        every &= code >= 0
+        values[row] = code
+    return every
+
+
 def _clamped(array: pa.Array, lower: int, upper: int) -> CodeColumn:
+    raw = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
+    values = np.empty(len(raw), dtype=np.int64)
+    _clamp(raw, lower, upper, values)
     if not array.null_count:
+        return CodeColumn(values, None)
+    return _nulls_apart(values, np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_))
+
+
+@njit(cache=True, nogil=True)
+def _clamp(raw, lower, upper, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write each number, brought within bounds."""
+    for row in range(raw.shape[0]):
         # Widened before it is compared: a bound need not fit the narrower type.
-        return CodeColumn(np.clip(array.to_numpy().astype(np.int64, copy=False), lower, upper), None)
-    values = array.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
-    present = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    return _nulls_apart(np.clip(values, lower, upper), present)
+        values[row] = min(max(np.int64(raw[row]), lower), upper)
 
 
 def _nulls_apart(values: Int64s, present: Bools) -> CodeColumn:

@@ -25,22 +25,19 @@ if sys.byteorder != "little":  # pragma: no cover - no such machine is supported
     raise InvariantBroken("tokens are compared on little-endian machines only")
 
 
-def runs_of(tokens: Tokens) -> tuple[Tokens, Int64s, int]:
-    """Return the different tokens of sorted rows, where their rows begin, and the length of the longest run.
+def runs_of(tokens: Tokens) -> tuple[Int64s, int]:
+    """Return where the rows of each different token of sorted rows begin, and the length of the longest run.
 
     Args:
         tokens: as they lie in memory; shape (rows, 2).
 
     Returns:
-        Tokens turned round, increasing, shape (persons, 2); starts, shape (persons + 1,); the longest run, -1 if the
-        rows are not in order.
+        Starts, and at last how many rows there are, shape (persons + 1,); the longest run, -1 if the rows are not in
+        order.
     """
     starts = np.empty(len(tokens) + 1, dtype=np.int64)
     persons, longest = _run_starts(tokens, starts)
-    if longest < 0:
-        return tokens[:0], starts[:0], -1
-    starts = starts[: persons + 1].copy()
-    return _turned_at(tokens, starts[:-1]), starts, longest
+    return starts[: persons + 1].copy(), longest
 
 
 def first_rows(starts: Int64s, most: int) -> tuple[Int64s, Int64s]:
@@ -105,7 +102,7 @@ def _run_starts(tokens, starts):  # type: ignore[no-untyped-def]  # pragma: no c
 
 
 @njit(cache=True, nogil=True)
-def _turned_at(tokens, rows):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def turned_at(tokens, rows):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return the tokens of some rows, turned round."""
     turned = np.empty((rows.shape[0], 2), dtype=np.uint64)
     for place in range(rows.shape[0]):

@@ -167,6 +167,17 @@ def test_disorder_is_refused() -> None:
         scan(catalog, [Raw(same_half, seats=pa.array([1, 2]))], ("seats",), bits=0, prefix=0)
 
 
+def test_an_index_that_the_dictionary_has_not_is_null() -> None:
+    """Decoded bytes may say anything: what is beyond the dictionary, on either side, is no value of the domain (S7)."""
+    catalog = catalog_of(TNM, region=("nord", "sud"))
+    indices = pa.array([0, 1, 2, -1, 2**31 - 1, -(2**31), None, 3], pa.int32())
+    for words, last in ((["sud", "nord", "ailleurs"], None), (["sud", "nord", "ailleurs", "sud"], 1)):
+        column = pa.DictionaryArray.from_arrays(indices, pa.array(words), safe=False)
+        reader = Raw([token(1)] * len(indices), region=column)
+        (found,) = scan(catalog, [reader], ("region",), bits=0, prefix=0).columns.values()
+        assert texts_or_codes(found) == [1, 0, None, None, None, None, None, last]
+
+
 def test_rows_of_another_slice_are_refused() -> None:
     """A person met in two slices would be clipped twice, each time alone (W-12)."""
     catalog = catalog_of(TNM)
