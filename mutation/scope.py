@@ -23,6 +23,7 @@ NAMED: Final = {
         "clipping",
         "bound",
         "contribution",
+        "gathering",
         "components",
         "cells",
         "row_cells",
