@@ -42,6 +42,9 @@ PEERS: Final = {
     "tumult": "tumult.py",
 }
 
+SLOWER: Final = {"tumult": 12, "smartnoise": 4}
+"""Spark takes up to minutes a question; what errs by chance most, its script asks more often all the same."""
+
 
 def asked_with_auto(name: str, sql: str, table: TableName) -> Asked:
     """Return a question with the bound chosen that matters for it: a person's total, their cells, else their rows."""
@@ -182,7 +185,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=2026, help="`auto` was settled on 2025")
     parser.add_argument("--runs", type=int, default=20, help="releases of each of the room's questions")
-    parser.add_argument("--peer-runs", type=int, default=3)
+    parser.add_argument("--peer-runs", type=int, default=12, help="fewer of those that take minutes")
     parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=sorted(PEERS))
     parser.add_argument("--environments", type=Path, default=ROOT / "peers", help="where peers are installed")
     parser.add_argument("--seconds", type=int, default=1800, help="that a peer is given")
@@ -192,8 +195,7 @@ def main() -> None:
     found = Measured(arguments.rows, arguments.runs, load(), arguments.seed)
     measure_room(found, data)
     for name in arguments.peers:
-        # Spark takes up to minutes a question: once is what there is time for, twelve times where one number is all.
-        runs = 1 if name == "tumult" else arguments.peer_runs
+        runs = -(-arguments.peer_runs // SLOWER.get(name, 1))
         measure_peer(found, data, name, arguments.environments, runs, arguments.seconds)
     for name in sorted(set(PEERS) - set(arguments.peers)):
         found.skipped[name] = "not asked"

@@ -81,10 +81,15 @@ errs less at the same ρ, nor of a proof that there is none; for (ε, δ) alone,
 *Optimal noise adding mechanisms for approximate differential privacy*, 2016): pure ε, below, is what one count asked alone is best at.
 """
 
+MEDIANS: Final = """\
+Q6: amounts are multiples of five cents, and the rows below the true median are so near to one half that the empty cents under it score almost as well; that, more than noise, is what everybody errs by{least}. Chosen
+among values 25 cents apart the room erred by 0.05. Where many rows share a value, as on a list of prices, and where bounds are wide, the room's candidates and score differ from the others' more: docs/adr/0017 has figures.
+"""
+
 ABOVE: Final = """\
 # Accuracy
 
-Written by `make bench-utility` (`python -m bench.utility --write`). Every number here was measured in one run, on the same file.
+Written by `make bench-utility` (`python -m bench.utility --write`). Every number here was measured on the same file.
 
 ## What bounds and noise cost
 
@@ -94,7 +99,8 @@ meet depends on how much persons have: that is what `auto` is for.
 
 - `--max-rows auto` chooses the rows of a person that count in a cell, among whole numbers up to sixteen times the table's default.
 - `--max-groups auto` chooses in how many cells a person counts in full, likewise.
-- `--max-sum auto` chooses the greatest total of a person in a cell, for one `SUM`, among sixteen fractions of the widest.
+- `--max-sum auto` chooses the greatest total of a person in a cell, for one `SUM`, among sixteen fractions of the widest; with a pure budget
+  twice the widest, since lengths add up over cells there.
 
 The choice is a noisy one over persons by size; it takes an eighth of a statistic's part of the price, charged up front whatever comes out,
 is shown with the answer, and stored with it. Proof: `cleanroom/query/choosing.py`; tests: `tests/query/test_choosing.py`. With `--margin` the
@@ -139,6 +145,7 @@ def render(found: Measured) -> str:
         *_unanswered(found, peers),
         *_reading(found, peers, APPROXIMATE),
         COUNTED,
+        _medians(found),
         *_composed(found, peers),
         "### Pure ε\n",
         *_table(found, peers, PURE),
@@ -241,6 +248,11 @@ def _runs(count: int) -> str:
 def _standard_error(errors: list[float], alike: float) -> float:
     """Return the standard error of a mean error; of fewer than three runs as if they varied as anybody's most do."""
     return (stdev(errors) if len(errors) > 2 else alike) / math.sqrt(len(errors))
+
+
+def _medians(found: Measured) -> str:
+    known = best(found, "opendp", "Q6", pure=True)
+    return MEDIANS.format(least="" if known is None else f": OpenDP with pure ε, less noisy, by {_number(known[0])}")
 
 
 def _composed(found: Measured, peers: list[str]) -> list[str]:

@@ -125,7 +125,7 @@ def asked(path: str, runs: int) -> Iterator[dict[str, object]]:
     for variant, loss in ways[for_speed() :]:
         for name in (each for each in QUESTIONS if each in questions()):
             # One number errs by chance: more runs.
-            for _ in range(runs if for_speed() or name not in {"Q2", "Q6", "Q7"} else 8 * runs):
+            for _ in range(runs if for_speed() or name not in {"Q2", "Q6", "Q7"} else 2 * runs):
                 try:
                     with Clock() as clock:
                         found = QUESTIONS[name](context(path, loss)).release().collect()  # type: ignore[attr-defined]

@@ -56,7 +56,7 @@ def asked(path: str, runs: int) -> Iterator[dict[str, object]]:
         if name not in questions():
             continue
         # One number errs by chance: more runs.
-        for _ in range(runs if for_speed() or name not in {"Q2", "Q7"} else 4 * runs):
+        for _ in range(runs if for_speed() or name not in {"Q2", "Q7"} else 2 * runs):
             try:
                 with Clock() as clock:
                     rewritten = described.relation(question).rewrite_with_differential_privacy(

@@ -73,55 +73,50 @@ class Grid:
         return np.where(away == self.upper - self.lower, last, 2 * whole + (rest > 0))
 
 
+@lru_cache(maxsize=256)
 def grid_of(lower: int, upper: int, most: int) -> Grid:
-    """Return at most so many candidates, at least one, of bounds."""
+    """Return at most so many candidates, two or more, of bounds."""
     width = upper - lower
-    if width < most:
-        return Grid(lower, upper, 1)
     even = _step(width, most)
     if even <= (FINE_STEP if most > 2 * EVEN_CANDIDATES else COARSE_STEP):
         return Grid(lower, upper, even)
-    half = most // 2
-    below, above = _sides(lower, upper)
-    bits = 0
-    while _count(below, bits + 1) + _count(above, bits + 1) < half:
+    half, bits = most // 2, 0
+    while sum(len(_few_bits(reach, bits + 1)) for reach in _sides(lower, upper)) <= half:
         bits += 1
     return Grid(lower, upper, _step(width, half), bits) if bits else Grid(lower, upper, even)
 
 
 def _step(width: int, most: int) -> int:
-    return max(1, -(-width // max(1, most - 1)))
+    return max(1, -(-width // (most - 1)))
 
 
 def _sides(lower: int, upper: int) -> tuple[int, int]:
     """Return how far the bounds reach below and above zero, or the bound next to it."""
-    zero = min(max(0, lower), upper)
+    zero = _zero(lower, upper)
     return zero - lower, upper - zero
 
 
-def _count(reach: int, bits: int) -> int:
-    """Return how many numbers from 1 to `reach` have at most so many significant bits, or a few more."""
-    more = max(0, reach.bit_length() - bits)
-    return min(reach, (1 << bits) + more * (1 << (bits - 1)))
+def _zero(lower: int, upper: int) -> int:
+    return min(max(0, lower), upper)
 
 
 @lru_cache(maxsize=64)
 def _listed(grid: Grid) -> Int64s:
     """Return all candidates, ascending."""
-    even = np.arange(grid.lower, grid.upper, grid.step, dtype=np.int64)
-    zero = min(max(0, grid.lower), grid.upper)
-    below, above = _sides(grid.lower, grid.upper)
-    parts = [even, np.array([grid.upper], dtype=np.int64)]
-    parts += [zero - _few_bits(below, grid.bits), zero + _few_bits(above, grid.bits)]
-    listed = np.unique(np.concatenate(parts))
+    below, above = (_few_bits(reach, grid.bits) for reach in _sides(grid.lower, grid.upper))
+    zero = _zero(grid.lower, grid.upper)
+    even = np.arange(grid.lower, grid.upper, grid.step)
+    listed = np.unique(np.concatenate([even, [grid.upper], zero - below, zero + above]))
     listed.setflags(write=False)
     return listed
 
 
 def _few_bits(reach: int, bits: int) -> Int64s:
     """Return the numbers from 0 to `reach` of at most so many significant bits."""
-    parts = [np.arange(0, min(reach, 1 << bits) + 1, dtype=np.int64)]
-    for shift in range(1, reach.bit_length() - bits + 1):
-        first, last = 1 << bits + shift - 1, min(reach, 1 << bits + shift)
-        parts.append(np.arange(first, last + 1, 1 << shift, dtype=np.int64))
+    last, step = 1 << bits, 1
+    parts = [np.arange(min(reach, last) + 1)]
+    while last < reach:
+        step *= 2
+        parts.append(np.arange(last + step, min(reach, 2 * last) + 1, step))
+        last *= 2
     return np.concatenate(parts)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from slow_vector import planned
 from test_exact import LIMITS
 
-from cleanroom.query.candidates import Grid, grid_of
+from cleanroom.query.candidates import Grid, _listed, grid_of
 from cleanroom.query.notes import notes
 from cleanroom.query.statistics import NumberKey, Quantile
 
@@ -50,14 +50,14 @@ def test_where_there_are_many_cells_they_lie_evenly() -> None:
 
 
 def test_amounts_far_below_their_bound_are_met_closely() -> None:
-    """Up to a million dollars in cents: 15.26 dollars apart, but each cent to 40.96, and one in 4 096 beyond."""
+    """Up to a million dollars in cents: 15.26 dollars apart, but each cent to 81.92, and one in 8 192 beyond."""
     grid = asked(0, 100_000_000)
-    assert (grid.step, grid.bits) == (1_526, 12)
+    assert (grid.step, grid.bits) == (1_526, 13)
     values = np.array(listed(grid))
     assert len(values) <= 1 << 17
-    assert set(range(4_097)) <= set(values.tolist())
+    assert set(range(8_193)) <= set(values.tolist())
     for amount in (50_00, 163_85, 5_000_00, 20_000_00):
-        assert np.abs(values - amount).min() <= amount / (1 << 12)
+        assert np.abs(values - amount).min() <= amount / (1 << 13)
 
 
 def test_few_candidates_of_wide_bounds_are_not_all_beyond_the_data() -> None:
@@ -68,6 +68,45 @@ def test_few_candidates_of_wide_bounds_are_not_all_beyond_the_data() -> None:
     for amount in (50_00, 327_68, 5_000_00):
         assert np.abs(np.array(listed(grid)) - amount).min() <= amount / 8
     assert grid_of(0, 1 << 40, 64).bits == 0
+
+
+def test_few_significant_bits_are_told_one_by_one() -> None:
+    """By the definition: even ones, the last, and those whose distance from zero ends in zeros after the first bits."""
+
+    def few(distance: int, bits: int) -> bool:
+        return distance % (1 << max(0, distance.bit_length() - bits)) == 0
+
+    for lower, upper, step, bits in (
+        (-700, 5_001, 97, 3),
+        (40, 9_000, 400, 5),
+        (-9_000, -40, 1_000, 1),
+        (0, 4_095, 4_096, 4),
+    ):
+        zero = min(max(0, lower), upper)
+        wanted = {each for each in range(lower, upper + 1) if few(abs(each - zero), bits)}
+        assert listed(Grid(lower, upper, step, bits)) == sorted(wanted | {*range(lower, upper, step), upper})
+    with pytest.raises(ValueError, match="read-only"):
+        _listed(Grid(-700, 5_001, 97, 3))[0] = 0
+
+
+def test_from_where_on_they_are_closer_near_zero() -> None:
+    for most, steps in ((256, 1_024), (2_048, 1_024), (2_049, 4), (1 << 17, 4)):
+        assert grid_of(0, steps * (most - 1), most) == Grid(0, steps * (most - 1), steps)
+        assert grid_of(0, steps * (most - 1) + 1, most).bits > 0
+    for lower in (0, -300_000, -1_000_000):
+        for most in (256, 3_000, 12_345):
+            upper = 1_000_000
+            grid = grid_of(lower, upper, most)
+            fits, more = (listed(Grid(lower, upper, 10**7, bits)) for bits in (grid.bits, grid.bits + 1))
+            # As many as half of the candidates have room for, zero on either side of it and an upper bound counted in.
+            assert len(fits) <= most // 2 + 2
+            assert len(more) > most // 2 - 2
+
+
+def test_half_of_the_candidates_is_room_for_as_many() -> None:
+    # The last one, a million, has more than five bits; zero is counted on either side of it.
+    fits = len(listed(Grid(0, 1_000_000, 10**7, 5))) - 1
+    assert [grid_of(0, 1_000_000, most).bits for most in (2 * fits + 1, 2 * fits + 2)] == [4, 5]
 
 
 def test_the_answer_says_how_far_apart_they_lie() -> None:
