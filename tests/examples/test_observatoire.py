@@ -21,13 +21,18 @@ DOCS = Path(__file__).parents[2] / "docs"
 PURPOSE = "sector_statistics"
 LANGUAGES = ("fr", "en")
 HEADER = {"fr": "region,habitants", "en": "region,inhabitants"}
+_PAIRS = re.compile(r"```yaml\n(.*?)```\n\n<!-- pairs: .*? -->\n```sql\n(.*?)```", re.DOTALL)
 _FUNCTIONS = b"functions: [count_persons, count_rows, sum, avg]"
+
+
+def guide(language: str) -> str:
+    """Return the text of a guide."""
+    return (DOCS / f"observatoire.{language}.md").read_text(encoding="utf-8")
 
 
 def questions(language: str) -> list[tuple[str, str | None]]:
     """Return the questions of a guide, each below the sector's tables, with the code that refuses it, if one does."""
-    text = (DOCS / f"observatoire.{language}.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"(?:<!-- refused: (\w+) -->\n)?```sql\n(.*?)```", text, re.DOTALL)
+    blocks = re.findall(r"(?:<!-- refused: (\w+) -->\n)?```sql\n(.*?)```", _PAIRS.sub("", guide(language)), re.DOTALL)
     (_, sector), *others = blocks
     assert sector.startswith("WITH ")
     return [(sector.rstrip() + ("" if sql.startswith(",") else "\n") + sql, code or None) for code, sql in others]
@@ -117,3 +122,26 @@ def test_auto_is_chosen_and_paid_once(room: cleanroom.Room) -> None:
     for epsilon, paid in ((0.25, True), (0.25, False), (0.1, False), (0.4, True)):
         answer = session.query(sql, purpose=PURPOSE, epsilon=epsilon, max_sum="auto")
         assert any(float(each.rho) for each in answer.cost) == paid
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_all_overlaps_are_one_question_where_the_owners_have_its_rule(
+    language: str, room: cleanroom.Room, tmp_path: Path
+) -> None:
+    """Each pair is there once; the sector's rule alone refuses the question."""
+    ((rule, sql),) = _PAIRS.findall(guide(language))
+    with pytest.raises(cleanroom.Refused):
+        room.session("observatoire").query(sql, purpose=PURPOSE)
+    files = make_season(persons=300).write(tmp_path / "members")
+    with cleanroom.Room.create(tmp_path / "room", home=cleanroom.Home(tmp_path / "home")) as made:
+        for party in PARTIES:
+            made.add_party(party, Role.MEMBER)
+        made.add_party("observatoire", Role.OBSERVATOIRE)
+        for party, (declared, sales) in files.items():
+            made.declare(declared.read_bytes().rstrip() + b"\n" + rule.encode())
+            upload(made, TableName(party_id(party), TABLE), sales)
+        answer = made.session("observatoire").query(sql, purpose=PURPOSE, epsilon=0.5, max_groups_contributed=6)
+    one, other = answer.table.columns[:2]
+    pairs = set(zip(answer.table[one], answer.table[other], strict=True))
+    assert len(pairs) == len(answer.table)
+    assert pairs == {(a, b) for a in PARTIES for b in PARTIES if a < b}
