@@ -220,7 +220,9 @@ def _add_rooms(adder: Adder) -> None:
 def _add_questions(adder: Adder) -> None:
     words, read = adder.words, adder.read
     catalog = adder.in_room(
-        "catalog", "montre ce qu'une partie peut demander", "show what a party may ask: tables, columns, rules, budget"
+        "catalog",
+        "montre ce qu'une partie peut demander : tables, colonnes, règles, budget",
+        "show what a party may ask: tables, columns, rules, budget",
     )
     asker(adder, catalog)
     query = adder.in_room(

@@ -28,8 +28,12 @@ def add_backups(adder: Adder) -> None:
         "remet une salle sauvegardée en place, si nul ne tient la preuve d'un journal plus long",
         "put a saved room back, if nobody holds proof of a longer log",
         Bilingual(
-            "une sauvegarde plus ancienne que ce qu'un autre peut prouver est refusée : elle rendrait du budget",
-            "a backup older than what somebody else can prove is refused: it would give budget back",
+            "une sauvegarde plus ancienne que ce qu'un autre peut prouver est refusée : elle rendrait du budget\n"
+            "la copie remise en place devient la salle : celle d'où elle vient ne s'ouvre plus sur cette machine ;\n"
+            "pour un essai, prenez une autre machine, avec une copie de $CLEANROOM_HOME",
+            "a backup older than what somebody else can prove is refused: it would give budget back\n"
+            "the copy that was put back becomes the room: the one that it comes from opens no more on this machine;\n"
+            "for a drill take another machine, with a copy of $CLEANROOM_HOME",
         ),
     )
     adder.valued(restore.places, "file", "FILE", read.path, "la sauvegarde", "the backup")

@@ -55,9 +55,11 @@ def restore(console: Console, arguments: argparse.Namespace) -> int:
     console.lines(
         console.wrapped(
             "  Une dépense que personne de ceux-là n'a vue serait oubliée : demandez leur dernier reçu à toutes les "
-            "parties qui interrogent, avant de rouvrir.",
+            "parties qui interrogent, avant de rouvrir. Cette copie est désormais la salle : celle d'où vient la "
+            "sauvegarde, s'il en reste, ne s'ouvre plus sur cette machine, et ne doit servir nulle part.",
             "  Spending that none of these has seen would be forgotten: ask every party that asks questions for its "
-            "last receipt before you open the room to them.",
+            "last receipt before you open the room to them. This copy is the room from now on: the one that was saved, "
+            "if it is still there, opens no more on this machine, and must be used nowhere.",
             indent="  ",
         )
     )

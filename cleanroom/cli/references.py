@@ -70,7 +70,18 @@ def show(console: Console, arguments: argparse.Namespace) -> int:
             numbers = {at for at, column in enumerate(values.columns) if isinstance(column.type, Number)}
             console.table(
                 table.columns,
-                [["" if cell is None else str(cell) for cell in row] for row in table.rows],
+                [[_shown(cell) for cell in row] for row in table.rows],
                 right=numbers,
             )
     return ExitCode.DONE
+
+
+def _shown(cell: object) -> str:
+    """Return a value as it was written: a column of whole numbers may hold years, whose thousands are not set apart."""
+    match cell:
+        case None:
+            return ""
+        case float() if cell.is_integer():
+            return str(int(cell))
+        case _:
+            return str(cell)

@@ -39,8 +39,8 @@ def say_dry_run(console: Console, run: DryRun, *, trial_key: bool) -> None:
     say_prepared(console, run)
     size, groups = _number(console, run.size_bytes), _number(console, run.row_groups)
     console.say(
-        f"  essai : {size} octets chiffrés voyageraient, en {groups} groupes de lignes ; rien n'est écrit ni déposé",
-        f"  dry run: {size} encrypted bytes would travel, in {groups} row groups; nothing is written or handed in",
+        f"  essai : {size} octets chiffrés voyageraient, groupes de lignes : {groups} ; rien n'est écrit ni déposé",
+        f"  dry run: {size} encrypted bytes would travel, row groups: {groups}; nothing is written or handed in",
     )
     if trial_key:
         console.say(

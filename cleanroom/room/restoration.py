@@ -35,6 +35,7 @@ from cleanroom.room.journal import Journal
 from cleanroom.room.log_memory import require_known_key, seen_checkpoint
 from cleanroom.room.logbook import damaged_partitions
 from cleanroom.room.reconciliation import contradictions
+from cleanroom.room.unverified import unverified
 from cleanroom.storage.partition_store import PartitionStore
 from key_management import KeyManagementError, Keyring
 
@@ -200,10 +201,7 @@ def _require_contained(connection: sqlite3.Connection, log: Log, evidence: Seque
     try:
         head = log.verify_head(connection)
     except LogFault as error:
-        raise NotVerified(
-            Bilingual(f"le journal ne se vérifie pas : {error}", f"the log does not verify: {error}"),
-            code="log_not_verified",
-        ) from None
+        raise unverified(error) from None
     newest = max(evidence, key=lambda each: each.checkpoint.size)
     if newest.checkpoint.size > head.size:
         missing = newest.checkpoint.size - head.size

@@ -41,6 +41,7 @@ from cleanroom.room.machine import question_memory
 from cleanroom.room.reading_key import key_facts, make_reading_key, require_unused
 from cleanroom.room.retirement import finish_after_crash
 from cleanroom.room.signed_request import SignedRequest
+from cleanroom.room.unverified import require_seen, unverified
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition
 from key_management import KeyId, KeyKind, KeyManagementError, Keyring, TransportKey
 
@@ -106,14 +107,11 @@ class Room:
             log = log_of(facts.room, keyring.open(connection, LOG_SIGNING))
             seen = chosen.room(facts.room) / "checkpoint"
             remembered = open_checkpoint(seen.read_bytes(), log.verifier) if seen.exists() else None
-            log.verify_head(connection, remembered)
+            require_seen(log, connection, remembered)
             journal = Journal(facts.room, log, keyring.open(connection, LOG_DETAILS), facts.settings.record)
         except (LogFault, LogNotVerified) as error:
             connection.close()
-            raise NotVerified(
-                Bilingual(f"le journal ne se vérifie pas : {error}", f"the log does not verify: {error}"),
-                code="log_not_verified",
-            ) from None
+            raise unverified(error) from None
         except KeyManagementError as error:
             connection.close()
             raise Fault(

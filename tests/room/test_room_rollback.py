@@ -41,6 +41,8 @@ def test_an_older_database_is_refused(place: Place, tmp_path: Path) -> None:
     with pytest.raises(NotVerified) as caught:
         place.open()
     assert caught.value.code == "log_not_verified"
+    assert "older than what this machine saw" in str(caught.value)
+    assert "plus ancienne que ce que cette machine en a vu" in str(caught.value)
     verdict = logbook.verify(place.path, place.home).verdict
     assert verdict.code.value == "rolled-back"
 
@@ -70,6 +72,7 @@ def test_a_log_that_went_another_way_is_refused(place: Place, tmp_path: Path) ->
     with pytest.raises(NotVerified) as caught:
         place.open()
     assert caught.value.code == "log_not_verified"
+    assert "older" not in str(caught.value)
     assert logbook.verify(place.path, place.home).verdict.code.value == "history-rewritten"
 
 
