@@ -85,8 +85,10 @@ def intake(room: Room, package: Path) -> UploadReceipt:
                 _log_refusal(room, package, error)
             raise
         except OSError as error:
+            # What is not the package itself lies in the room, whose paths are not the member's to read.
+            named = f" ({package.name})" if str(error.filename) == str(package) else ""
             raise Fault(
-                Bilingual(f"dépôt impossible : {error.strerror}", f"cannot be stored: {error.strerror}"),
+                Bilingual(f"dépôt impossible : {error.strerror}{named}", f"cannot be stored: {error.strerror}{named}"),
                 code="storage_failed",
             ) from None
         try:

@@ -114,6 +114,13 @@ def test_a_truncated_or_longer_package_is_refused(room: Room, place: Place, pack
     refused(room, place, cut, (NotVerified, InvalidUpload))
 
 
+def test_a_package_that_is_not_there_is_named(room: Room, place: Place, tmp_path: Path) -> None:
+    before = state(room, place)
+    with pytest.raises(Fault, match=r"No such file or directory \(elsewhere\.package\)"):
+        intake(room, tmp_path / "elsewhere.package")
+    assert state(room, place) == before
+
+
 def test_a_package_for_another_room_is_refused(
     room: Room, place: Place, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, season: Season
 ) -> None:
