@@ -32,7 +32,7 @@ from audit_log.tables import (
     read_wrap,
     store_wraps,
 )
-from audit_log.transaction import all_or_nothing, require_durable, require_no_transaction, require_writer
+from audit_log.transaction import all_or_nothing, one_instant, require_durable, require_no_transaction, require_writer
 
 _PAGE: Final = 256
 
@@ -331,12 +331,13 @@ class Log:
             NoSuchEntry: no such entry, or none that witnesses have cosigned yet.
         """
         require_no_transaction(connection, "receipt")
-        head = signed_head(connection, self.verifier)
-        note = shown_checkpoint(connection, cosigned=cosigned)
-        size = open_checkpoint(note, self.verifier).size
-        if not 0 <= index < size:
-            raise NoSuchEntry(index, size)
-        proof = inclusion_proof(index, size, node_reader(connection, head.size))
+        with one_instant(connection):
+            head = signed_head(connection, self.verifier)
+            note = shown_checkpoint(connection, cosigned=cosigned)
+            size = open_checkpoint(note, self.verifier).size
+            if not 0 <= index < size:
+                raise NoSuchEntry(index, size)
+            proof = inclusion_proof(index, size, node_reader(connection, head.size))
         return Receipt(index, proof, note).encode()
 
     def verify_head(self, connection: sqlite3.Connection, remembered: Checkpoint | None = None) -> Checkpoint:
@@ -353,6 +354,10 @@ class Log:
             NotDurable: as `require_durable`.
         """
         require_durable(connection)
+        with one_instant(connection):
+            return self._verified_head(connection, remembered)
+
+    def _verified_head(self, connection: sqlite3.Connection, remembered: Checkpoint | None) -> Checkpoint:
         head = signed_head(connection, self.verifier)
         read = node_reader(connection, head.size)
         try:

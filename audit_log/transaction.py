@@ -69,6 +69,22 @@ def require_no_transaction(connection: sqlite3.Connection, operation: str) -> No
 
 
 @contextmanager
+def one_instant(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read what follows as it is at one instant, while others append; inside a transaction of the caller, at its own.
+
+    Without it an entry that is committed between two statements makes the head and what is under it disagree.
+    """
+    own = not connection.in_transaction
+    if own:
+        connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if own and connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
 def all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
     """Undo our own statements if one fails: a caller that catches the error and commits must not commit half."""
     connection.execute("SAVEPOINT audit_log")

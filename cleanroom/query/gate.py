@@ -163,9 +163,7 @@ def _admitted(question: Question, room: Rulebook) -> ValidatedPlan:
         and (rules := declaration.rules_for(question.party, question.role, question.purpose))
     }
     if not opened:
-        purposes = ", ".join(sorted(room.purposes))
-        hint = (f"buts de cette salle : {purposes}", f"purposes of this room: {purposes}")
-        raise Refused((refusal("nothing_allowed", hint=hint, party=question.party, purpose=question.purpose[:80]),))
+        raise Refused((refusal("nothing_allowed", party=question.party, purpose=question.purpose[:80]),))
     parsed = parse(question.sql, question.parameters)
     asked = AskedBounds(question.max_rows_contributed, question.max_groups_contributed, question.max_sum)
     bound = bind_question(

@@ -479,3 +479,45 @@ def test_the_key_is_not_in_the_database(db):
     on_disk = b"".join(path.read_bytes() for path in db.parent.iterdir())
     for secret in (SEED, *READERS.values()):
         assert secret not in on_disk
+
+
+class Crowded(sqlite3.Connection):
+    """A connection beside which somebody appends an entry after each of its SELECTs."""
+
+    beside = None
+
+    def execute(self, sql, *parameters):
+        found = super().execute(sql, *parameters)
+        if self.beside is None or not sql.lstrip().startswith("SELECT"):
+            return found
+        rows = found.fetchall()
+        beside, self.beside = self.beside, None
+        beside()
+        self.beside = beside
+        return Read(rows)
+
+
+class Read(list):
+    """Stands for a cursor whose rows were read."""
+
+    def fetchone(self):
+        return self[0] if self else None
+
+    def fetchall(self):
+        return list(self)
+
+
+@pytest.mark.parametrize("read", ["receipt", "verify_head"])
+def test_head_and_entries_are_read_as_of_one_instant(db, read):
+    writer, log = new_log(db)
+    with closing(writer), closing(sqlite3.connect(db, isolation_level=None, factory=Crowded)) as reader:
+        add(writer, log, 300)
+        reader.execute("PRAGMA synchronous = FULL")
+        reader.beside = lambda: add(writer, log, 1)
+        if read == "receipt":
+            receipt = log.receipt(reader, 299)
+            assert verify_receipt(receipt, log.leaf(writer, 299), log.verifier)[1].size == 300
+        else:
+            assert log.verify_head(reader).size == 300
+        assert open_checkpoint(log.checkpoint(writer), log.verifier).size > 300
+        assert not reader.in_transaction
