@@ -20,6 +20,7 @@ from audit_log.policy import TrustPolicy
 from audit_log.rehash import Rehash
 from audit_log.tables import node_reader, read_head, read_leaf, read_tile
 from audit_log.tiles import WIDTH, Tile, width_at
+from audit_log.transaction import one_instant
 from audit_log.verdict import Finding, Verdict
 from audit_log.verifier import Progress
 
@@ -58,18 +59,12 @@ def verify_database(
         MalformedNote: `vkey` is not a key.
     """
     verifier = Verifier.from_vkey(vkey)
-    own_transaction = not connection.in_transaction
     try:
-        if own_transaction:
-            # One snapshot for all statements, while the room goes on writing.
-            connection.execute("BEGIN")
-        found = _verify(connection, verifier, remembered, readers or {}, policy, progress, incremental=incremental)
-        return _check_known(connection, verifier, found, contains, receipts) if found.ok else found
+        with one_instant(connection):
+            found = _verify(connection, verifier, remembered, readers or {}, policy, progress, incremental=incremental)
+            return _check_known(connection, verifier, found, contains, receipts) if found.ok else found
     except sqlite3.DatabaseError:
         return Verdict(Finding.DATABASE_UNREADABLE, "database")
-    finally:
-        if own_transaction and connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _verify(

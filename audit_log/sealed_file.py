@@ -19,7 +19,7 @@ from audit_log.entry import Envelope
 from audit_log.errors import DetailsErased, NotVerified
 from audit_log.note import MAX_NOTE_BYTES
 from audit_log.tables import read_ciphertext, read_leaves, read_wrap
-from audit_log.transaction import require_no_transaction
+from audit_log.transaction import one_instant, require_no_transaction
 
 MAGIC: Final = b"dcr-audit-sealed-v1\n"
 _MOST_CONTENT: Final = veiled_length(4 * MAX_DETAILS_BYTES // BLOCK_BYTES)
@@ -62,8 +62,7 @@ def write_sealed(
     reader, kek = room_reader
     target.write(MAGIC + len(note).to_bytes(4, "big") + note)
     target.write(len(boxes).to_bytes(2, "big") + len(boxes[0] if boxes else b"").to_bytes(2, "big") + b"".join(boxes))
-    connection.execute("BEGIN")  # one snapshot, while the room goes on writing
-    try:
+    with one_instant(connection):
         for page in range(0, size, _PAGE):
             for index, leaf in enumerate(read_leaves(connection, page, min(page + _PAGE, size)), page):
                 envelope = Envelope.parse_at(index, leaf)
@@ -84,8 +83,6 @@ def write_sealed(
                 )
                 target.write(len(found.content).to_bytes(4, "big") + len(found.slots).to_bytes(2, "big"))
                 target.write(found.content + b"".join(found.slots))
-    finally:
-        connection.execute("ROLLBACK")
 
 
 class SealedFile:

@@ -87,7 +87,7 @@ _PAGE = """\
 `make mutation` changes the modules that people's privacy rests on, one small change at a time, and runs the tests that
 reach the changed line. A change that no test notices is either a test that is missing or a change that means nothing;
 [`mutation/survivors.yaml`](../mutation/survivors.yaml) says for each of the second kind why. `make test` holds that
-file against the source. Other breakages, chosen by hand, are in `tests/query/sabotages.py`.
+file against the source. Other breakages, chosen by hand, are in `tests/query/broken/`.
 
 - *Changes*: boundaries and negation of comparisons, arithmetic, constants by one, operands of `and`/`or`, `not`,
   conditions held true or false, answers of conditions, statements left out (`raise`, calls, assignments to elements),

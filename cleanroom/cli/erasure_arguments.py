@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cleanroom.cli.erasure_words import GROUNDS
+from cleanroom.cli.upload_arguments import operator_key
 from cleanroom.errors import Bilingual
 from cleanroom.identifiers import ErasureGround
 
@@ -51,14 +52,7 @@ def add_erasures(adder: Adder) -> None:
         action="append",
         required=True,
     )
-    adder.valued(
-        at_home.choices,
-        "--operator-key",
-        "PUB",
-        read.text,
-        "la clé publique de l'opérateur, telle qu'il l'a dite autrement que par ce fichier ; la première fois",
-        "the operator's public key, as it was told by another way than that file; the first time",
-    )
+    operator_key(adder, at_home)
     adder.valued(
         at_home.choices,
         "--order",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from cleanroom.cli import receipts
 from cleanroom.cli.erasure_words import GROUNDS
-from cleanroom.cli.rooms import read_file
+from cleanroom.cli.rooms import read_file, told_key
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.identifiers import ErasureGround
-from cleanroom.room import Home, Room, public_key
+from cleanroom.room import Home, Room
 from cleanroom.room.erasure import Erasure, erase
 from cleanroom.room.erasure_certificate import keep_certificate
 from cleanroom.room.erasure_order import order_at_home, order_erasure, read_order, write_order
@@ -44,7 +44,6 @@ def erase_people(console: Console, arguments: argparse.Namespace) -> int:
 def order(console: Console, arguments: argparse.Namespace) -> int:
     """Sign an order at the member's, without the room."""
     given, home = _given(arguments), Home.default()
-    told = None if arguments.operator_key is None else public_key(arguments.operator_key).public_bytes_raw().hex()
     made = order_at_home(
         home,
         arguments.facts,
@@ -52,7 +51,7 @@ def order(console: Console, arguments: argparse.Namespace) -> int:
         ErasureGround(arguments.ground),
         given,
         kind=arguments.kind,
-        operator_key=told,
+        operator_key=told_key(arguments),
     )
     write_order(arguments.order, made)
     console.say(

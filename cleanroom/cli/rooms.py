@@ -95,3 +95,8 @@ def read_file(path: Path) -> bytes:
             Bilingual(f"{path} ne se lit pas ({error.strerror})", f"{path} cannot be read ({error.strerror})"),
             code="unreadable_file",
         ) from None
+
+
+def told_key(arguments: argparse.Namespace) -> str | None:
+    """Return the operator's public key that the command line tells, as hexadecimal digits; None if it tells none."""
+    return None if arguments.operator_key is None else public_key(arguments.operator_key).public_bytes_raw().hex()

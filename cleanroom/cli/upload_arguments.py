@@ -45,14 +45,7 @@ def add_uploads(adder: Adder) -> None:
         "the file of cleanroom facts, had from the operator",
         required=True,
     )
-    adder.valued(
-        at_home.choices,
-        "--operator-key",
-        "PUB",
-        read.text,
-        "la clé publique de l'opérateur, telle qu'il l'a dite autrement que par ce fichier ; la première fois",
-        "the operator's public key, as it was told by another way than that file; the first time",
-    )
+    operator_key(adder, at_home)
     _rows(adder, at_home)
     adder.in_room(
         "upload --resume",
@@ -185,3 +178,15 @@ def _rows(adder: Adder, parser: Parser) -> None:
         "show what would travel; keep and hand in nothing",
     )
     add_upload_options(adder, parser)
+
+
+def operator_key(adder: Adder, parser: Parser) -> None:
+    """Add the option that says whose signature a file of facts must bear."""
+    adder.valued(
+        parser.choices,
+        "--operator-key",
+        "PUB",
+        adder.read.text,
+        "la clé publique de l'opérateur, telle qu'il l'a dite autrement que par ce fichier ; la première fois",
+        "the operator's public key, as it was told by another way than that file; the first time",
+    )

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures, receipts
 from cleanroom.cli.progress_line import ProgressLine
+from cleanroom.cli.rooms import told_key
 from cleanroom.cli.upload_reading import choices_of
 from cleanroom.cli.upload_report import say_dry_run, say_prepared
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.partition.intent import Append, Correct, Intent, Replace
-from cleanroom.room import Home, Room, hand_in, public_key, sending
+from cleanroom.room import Home, Room, hand_in, sending
 from cleanroom.room.member_facts import facts_here, read_facts
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def upload_at_home(console: Console, arguments: argparse.Namespace) -> int:
             Bilingual("avec --facts, il faut --package ou --dry-run", "with --facts, --package or --dry-run is needed"),
             code="usage",
         )
-    told = None if arguments.operator_key is None else public_key(arguments.operator_key).public_bytes_raw().hex()
-    facts = read_facts(arguments.facts, home, operator_key=told)
+    facts = read_facts(arguments.facts, home, operator_key=told_key(arguments))
     if facts.table != arguments.table:
         raise UsageError(
             Bilingual(f"ce fichier parle de {facts.table}", f"that file speaks of {facts.table}"), code="unknown_table"

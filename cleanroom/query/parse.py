@@ -122,7 +122,7 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
         raise Refused((refusal("not_a_select"),))
     respelled(tree)
     nodes: list[exp.Expr] = [tree]
-    for node in nodes:
+    for node in nodes:  # level by level: the list grows as it is read
         nodes.extend(node.iter_expressions())
     starts = _starts(text, nodes)
     reasons = tuple(dict.fromkeys((*_unlisted(text, nodes, starts), *_nested(text, nodes, starts))))

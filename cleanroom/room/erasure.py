@@ -227,9 +227,7 @@ def _enter(room: Room, party: Party, request: SignedRequest) -> tuple[dict[Table
             ordinals=(party.ordinal,),
             details={
                 "act": ACTION,
-                "request": request.request_id,
-                "requested_at": request.at,
-                "signature": request.signature.hex(),
+                **request.entered(),
                 "content": dict(request.content),
                 "uploads": uploads,
             },
@@ -328,9 +326,7 @@ def _record(
             legal=ground.value,
             details={
                 "ground": ground.value,
-                "request": request.request_id,
-                "requested_at": request.at,
-                "signature": request.signature.hex(),
+                **request.entered(),
                 "content": dict(request.content),
                 "tables": [[str(table), number + 1] for table, number in before.items()],
                 # Of one length each: a manifest's own would tell of the number of rows.

@@ -126,7 +126,7 @@ def enter_reading(room: Room, wanted: Wanted, request: SignedRequest | None, *, 
         signed: dict[str, object] = {}
         if request is not None:
             at = room.take(request)
-            signed = {"request": request.request_id, "requested_at": request.at, "signature": request.signature.hex()}
+            signed = request.entered()
         else:
             at = registry.advance_clock(room.connection, room.now())
         room.journal.append(
@@ -189,9 +189,7 @@ def details_for(room: Room, request: SignedRequest) -> Callable[[int, Envelope],
             actor=reader.party,
             details={
                 "read": WATCH,
-                "request": request.request_id,
-                "requested_at": request.at,
-                "signature": request.signature.hex(),
+                **request.entered(),
             },
         )
     pseudonyms = {room.journal.pseudonym(each): each for each in registry.parties(room.connection)}

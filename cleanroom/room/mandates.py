@@ -96,7 +96,7 @@ def give_mandate(room: Room, terms: Terms, request: SignedRequest) -> int:
             at=at,
             actor=giver.party,
             ordinals=(each.ordinal for each in everybody),
-            details={**terms.content(), "giver": giver.ordinal, **_signature(request)},
+            details={**terms.content(), "giver": giver.ordinal, **request.entered()},
         )
         room.connection.execute(
             "INSERT INTO mandate (log_index, auditor, giver, events, since, until) VALUES (?, ?, ?, ?, ?, ?)",
@@ -136,7 +136,7 @@ def withdraw_mandates(room: Room, request: SignedRequest) -> tuple[int, ...]:
             actor=giver.party,
             ordinals=(each.ordinal for each in everybody),
             caused_by=given[-1],
-            details={"auditor": auditor.party, "mandates": list(given), **_signature(request)},
+            details={"auditor": auditor.party, "mandates": list(given), **request.entered()},
         )
         room.connection.execute(
             "UPDATE mandate SET withdrawn = ? WHERE auditor = ? AND giver = ? AND withdrawn IS NULL",
@@ -159,10 +159,6 @@ def _list(value: object) -> list[object]:
     if not isinstance(value, list):
         raise TypeError(value)
     return value
-
-
-def _signature(request: SignedRequest) -> dict[str, object]:
-    return {"request": request.request_id, "requested_at": request.at, "signature": request.signature.hex()}
 
 
 def _not_signed() -> UsageError:

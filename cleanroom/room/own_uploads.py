@@ -81,9 +81,7 @@ def own_uploads(room: Room, request: SignedRequest) -> tuple[OwnUpload, ...]:
             ordinals=(party.ordinal,),
             details={
                 "read": ACTION,
-                "request": request.request_id,
-                "signature": request.signature.hex(),
-                "requested_at": request.at,
+                **request.entered(),
                 "content": dict(request.content),
             },
         )

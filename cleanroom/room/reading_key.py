@@ -145,9 +145,7 @@ def register_reading_key(room: Room, public: bytes, request: SignedRequest) -> i
             details={
                 "party": party.party,
                 **key_facts(room, party.party, public),
-                "request": request.request_id,
-                "requested_at": request.at,
-                "signature": request.signature.hex(),
+                **request.entered(),
             },
         )
 

@@ -114,9 +114,7 @@ def add(
                 "source": source,
                 "rows": table.rows,
                 "columns": [column.name for column in table.columns],
-                "request": request.request_id,
-                "requested_at": request.at,
-                "signature": request.signature.hex(),
+                **request.entered(),
             },
         )
         room.connection.execute(

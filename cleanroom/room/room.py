@@ -330,9 +330,7 @@ class Room:
                 details={
                     "table": str(catalog.table),
                     "version": version,
-                    "request": request.request_id,
-                    "requested_at": request.at,
-                    "signature": request.signature.hex(),
+                    **request.entered(),
                     "declaration": content.decode("utf-8"),
                     "answers_removed": answers,
                 },

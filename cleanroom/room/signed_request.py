@@ -81,6 +81,10 @@ class SignedRequest:
         }
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
+    def entered(self) -> dict[str, object]:
+        """Return what an entry's details say of the request, so that its signature can be held against it."""
+        return {"request": self.request_id, "requested_at": self.at, "signature": self.signature.hex()}
+
     @classmethod
     def decode(cls, encoded: bytes) -> SignedRequest:
         """Read what `encode` wrote; the signature is not checked here."""

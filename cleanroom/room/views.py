@@ -133,7 +133,7 @@ def catalog(room: Room, request: SignedRequest) -> PartyCatalog:
             at=now,
             actor=party.party,
             ordinals=(party.ordinal,),
-            details={"request": request.request_id, "signature": request.signature.hex(), "requested_at": request.at},
+            details=request.entered(),
         )
     tables = []
     purposes: set[Purpose] = set()

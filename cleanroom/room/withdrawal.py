@@ -102,9 +102,7 @@ def withdraw(room: Room, request: SignedRequest) -> Withdrawal:
                     "number": version + 1,
                     "retires": [each.upload for each in uploads],
                     "answers_removed": answers,
-                    "request": request.request_id,
-                    "requested_at": request.at,
-                    "signature": request.signature.hex(),
+                    **request.entered(),
                 },
             )
             room.connection.execute(

@@ -65,7 +65,7 @@ def check(work: Path, ran: syscalls.Ran, action: str) -> bool:
     return there
 
 
-def verdict(work: Path, ran: syscalls.Ran, action: str, at: int) -> dict[str, object]:
+def verdict(work: Path, ran: syscalls.Ran, action: str, at: syscalls.Place) -> dict[str, object]:
     """Check in a process of its own, since checking uses libraries that start threads."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -84,7 +84,7 @@ def verdict(work: Path, ran: syscalls.Ran, action: str, at: int) -> dict[str, ob
     with os.fdopen(reading, "rb") as file:
         told = json.loads(file.read())
     os.waitpid(child, 0)
-    return {"at": at, "call": str(ran.calls[at]) if at < len(ran.calls) else "", "code": ran.code, **told}
+    return {"at": [at.run, at.call], "call": ran.stopped(at), "code": ran.code, **told}
 
 
 def run_all(room: Path, home: Path, action: str, fault: syscalls.Fault, work: Path) -> None:
@@ -104,8 +104,7 @@ def run_all(room: Path, home: Path, action: str, fault: syscalls.Fault, work: Pa
     prepared()
     whole = syscalls.run(partial(command, work / "home", *arguments), work)
     assert whole.code == 0, whole.err
-    like = [(call.name, re.sub(r"[0-9a-f]{16,}|-[a-z0-9_]{8}(?=/|$)", "", call.path)) for call in whole.calls]
-    stops = [at for at in range(len(like)) if at == 0 or like[at] != like[at - 1]]
+    stops = [place for place in syscalls.places(whole.calls) if not place.call]
     for at in stops[:: max(1, len(stops) // 8)] + stops[-1:]:
         prepared()
         ran = syscalls.run(partial(command, work / "home", *arguments), work, at=at, fault=fault)

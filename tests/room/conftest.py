@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from erasure_samples import furnish
 from room_samples import LATE, PERSONS, Place, build
 
 from cleanroom.room import question
@@ -42,3 +43,9 @@ def room(place: Place) -> Iterator[Room]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the tick: what it hides is not tested by durations."""
     monkeypatch.setattr(question, "TICK_SECONDS", 0.001)
+
+
+@pytest.fixture
+def furnished(place: Place) -> Place:
+    furnish(place)
+    return place

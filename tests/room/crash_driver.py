@@ -141,12 +141,11 @@ def _again(action: str, room: Room, place: Place, source: Path, acknowledged: in
         assert command(action, place, source) == 0
 
 
-def places(calls: tuple[syscalls.Call, ...], which: str) -> list[int]:
-    """Return the calls to stop at: every one, or the first of each run of like ones, such as one commit's writes."""
-    if which == "every":
-        return list(range(len(calls)))
-    like = [(call.name, re.sub(r"[0-9a-f]{16,}", "", call.path)) for call in calls]
-    return [at for at in range(len(like)) if at == 0 or like[at] != like[at - 1]]
+def stops(calls: tuple[syscalls.Call, ...], fault: syscalls.Fault, which: str) -> list[syscalls.Place]:
+    """Return where to stop: at every call, or at the first of each run of like ones, such as one commit's writes."""
+    torn = {"write", "pwrite64"} if fault is syscalls.Fault.TEAR else {call.name for call in calls}
+    placed = zip(syscalls.places(calls), calls, strict=True)
+    return [place for place, call in placed if call.name in torn and (which == "every" or not place.call)]
 
 
 def run_all(source: Path, action: str, fault: syscalls.Fault, which: str) -> None:
@@ -155,16 +154,13 @@ def run_all(source: Path, action: str, fault: syscalls.Fault, which: str) -> Non
         place = fresh(source, to)
         whole = syscalls.run(partial(command, action, place, source), to)
         assert whole.code == 0, whole.err
-        stops = places(whole.calls, which)
-        if fault is syscalls.Fault.TEAR:
-            stops = [at for at in stops if whole.calls[at].name in {"write", "pwrite64"}]
-        for at in stops:
+        for at in stops(whole.calls, fault, which):
             place = fresh(source, to)
             ran = syscalls.run(partial(command, action, place, source), to, at=at, fault=fault)
             print(json.dumps(verdict(action, place, source, ran, at)), flush=True)
 
 
-def verdict(action: str, place: Place, source: Path, ran: syscalls.Ran, at: int) -> dict[str, object]:
+def verdict(action: str, place: Place, source: Path, ran: syscalls.Ran, at: syscalls.Place) -> dict[str, object]:
     """Check in a process of its own, since checking uses libraries that start threads."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -183,8 +179,7 @@ def verdict(action: str, place: Place, source: Path, ran: syscalls.Ran, at: int)
     with os.fdopen(reading, "rb") as file:
         told = json.loads(file.read())
     os.waitpid(child, 0)
-    call = str(ran.calls[at]) if at < len(ran.calls) else "(none)"
-    return {"at": at, "call": call, "code": ran.code, "err": ran.err.strip(), **told}
+    return {"at": [at.run, at.call], "call": ran.stopped(at), "code": ran.code, "err": ran.err.strip(), **told}
 
 
 if __name__ == "__main__":

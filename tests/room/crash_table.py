@@ -30,7 +30,7 @@ POINTS = "tests/room/test_crash_table.py::test_nothing_acknowledged_is_lost_and_
 HERE = "tests/room/test_crash_table.py"
 LIFE = "tests/room/test_table_life.py"
 INTAKE = "tests/room/test_room_intake.py"
-ERASURE = "tests/room/test_erasure.py"
+ERASURE = "tests/room/test_erasure_trouble.py"
 
 ROWS = (
     Row(
@@ -154,7 +154,7 @@ ROWS = (
         (),
         (
             f"{LIFE}::test_a_package_held_back_is_not_taken_after_the_table_began_anew",
-            f"{ERASURE}::test_a_package_held_back_does_not_bring_them_back",
+            "tests/room/test_erasure_orders.py::test_a_package_held_back_does_not_bring_them_back",
         ),
     ),
     Row(

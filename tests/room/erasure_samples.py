@@ -6,23 +6,28 @@ import csv
 import json
 from typing import TYPE_CHECKING, Any
 
-from room_samples import MEMBER, OTHER, Place, ask, entries, stored_names, visits
+import pytest
+from room_samples import MEMBER, OTHER, Place, ask, entries, partition_files, stored_names, visits
 
 from audit_log import EventType
 from cleanroom.client import read_linkage_key
 from cleanroom.client.normalise import normalise_email
 from cleanroom.client.tokens import token
+from cleanroom.errors import CleanroomError
 from cleanroom.identifiers import ErasureGround, IdentifierKind, TableName, party_id, token_kind
 from cleanroom.partition.table_file import TOKEN_COLUMN
-from cleanroom.room import Room, registry, upload
+from cleanroom.room import Room, member_facts, registry, sending, upload
 from cleanroom.room.erasure import Erasure, erase
 from cleanroom.room.erasure_certificate import certificate
 from cleanroom.room.erasure_order import order_erasure
 from key_management import KeyId, KeyKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from cleanroom.partition.intent import Intent
+    from cleanroom.room.erasure import ErasureOrder
     from cleanroom.room.registry import Upload
 
 ABSENT = "personne.de.nulle.part@courriel.example"
@@ -175,3 +180,22 @@ def packages(home: Path) -> list[Path]:
 
 def last(room: Room, kind: EventType) -> dict[str, Any]:
     return next(details for _, found, details in reversed(entries(room)) if found is kind)
+
+
+def order(room: Room, *who: str, party: str = MEMBER) -> ErasureOrder:
+    return order_erasure(room, party_id(party), ErasureGround.QC_28, list(who))
+
+
+def unchanged(place: Place, room: Room, act: Callable[[], object], code: str) -> None:
+    """Go through an act that is refused; nothing of the tables, files and keys may change."""
+    held = holding(room), files(room), partition_files(place), stored_names(place)
+    with pytest.raises(CleanroomError) as caught:
+        act()
+    assert caught.value.code == code
+    assert caught.value.message.fr != caught.value.message.en
+    assert (holding(room), files(room), partition_files(place), stored_names(place)) == held
+
+
+def pack(room: Room, place: Place, to: Path, intent: Intent | None = None) -> Path:
+    sending.pack(room.home, member_facts.facts_in(room, MINE), place.csv(MEMBER), to, intent)
+    return to

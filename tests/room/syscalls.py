@@ -11,13 +11,14 @@ import errno
 import fcntl
 import os
 import platform
+import re
 import select
 import signal
 import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -60,6 +61,7 @@ _WITH_DESCRIPTOR = {"write", "pwrite64", "writev", "fsync", "fdatasync", "ftrunc
 _NEEDS_SPACE = {"write", "pwrite64", "writev", "mkdir", "mkdirat", "link", "linkat", "fsync", "fdatasync"}
 _PATH_ARGUMENT = {"rename": 1, "link": 1, "renameat": 3, "renameat2": 3, "linkat": 3, "mkdirat": 1, "unlinkat": 1}
 
+_RANDOM = re.compile(r"[0-9a-f]{16,}|-[a-z0-9_]{8}(?=/|$)")
 _SET_NO_NEW_PRIVS, _FILTER_MODE, _NEW_LISTENER = 38, 1, 8
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
@@ -83,6 +85,31 @@ class Call:
 
     def __str__(self) -> str:
         return f"{self.name} {self.path}"
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What is done to which file, whatever random name it has."""
+        return self.name, _RANDOM.sub("", self.path)
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a call stands, such that it stands there in every execution: its run of like calls, and the call in that.
+
+    How many calls a run has may differ: names are random, so that SQLite writes a page more or less.
+    """
+
+    run: int
+    call: int
+
+
+def places(calls: Iterable[Call]) -> Iterator[Place]:
+    """Yield where each call stands."""
+    place, before = Place(-1, 0), None
+    for each in calls:
+        place = Place(place.run, place.call + 1) if each.kind == before else Place(place.run + 1, 0)
+        before = each.kind
+        yield place
 
 
 class _Instruction(ctypes.Structure):
@@ -138,9 +165,14 @@ class Ran:
     out: str
     err: str
 
+    def stopped(self, at: Place) -> str:
+        """Return the call that a fault at this place befell first; "(none)" if there was none."""
+        found = (call for place, call in zip(places(self.calls), self.calls, strict=True) if place >= at)
+        return str(next(found, "(none)"))
 
-def run(action: Callable[[], int], under: Path, *, at: int | None = None, fault: Fault = Fault.KILL) -> Ran:
-    """Run `action` in a process of its own, and let `fault` befall it at the watched call number `at`, from 0.
+
+def run(action: Callable[[], int], under: Path, *, at: Place | None = None, fault: Fault = Fault.KILL) -> Ran:
+    """Run `action` in a process of its own, and let `fault` befall it at the first watched call at a place or after.
 
     Args:
         action: returns the exit code; its standard output and error are kept.
@@ -187,9 +219,10 @@ def _drain(end: int) -> str:
         return file.read().decode("utf-8", "replace")
 
 
-def _supervise(listener: int, child: int, under: str, at: int | None, fault: Fault) -> list[Call]:
+def _supervise(listener: int, child: int, under: str, at: Place | None, fault: Fault) -> list[Call]:
     names = {number: name for name, number in _numbers().items()}
     calls: list[Call] = []
+    placed = places(calls)  # which grows
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     while True:
@@ -207,9 +240,9 @@ def _supervise(listener: int, child: int, under: str, at: int | None, fault: Fau
         answer = 0
         path = _path(pid, names[number], arguments)
         if path is not None and path.startswith(under):
-            place = len(calls)
             calls.append(Call(names[number], path[len(under) + 1 :]))
-            if at is not None and place == at and fault is not Fault.FULL:
+            place = next(placed)
+            if at is not None and place >= at and fault is not Fault.FULL:
                 if fault is Fault.TEAR:
                     _write_half(pid, names[number], arguments)
                 os.kill(child, signal.SIGKILL)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from room_samples import LATE, MEMBER, OTHER, OVERLAP, Place, ask, audit, entries, kinds, partition_files, spent, visits
+from under_way import MOMENTS, begin_while_asked
 
 from audit_log import EventType, verify_receipt
 from cleanroom.errors import CleanroomError, Fault, InvalidUpload, NotVerified, Refused, UsageError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cleanroom.room import UploadReceipt
 
 TABLE = visits(LATE)
+
 MINE = visits(MEMBER)
 
 
@@ -280,26 +281,10 @@ def test_a_question_reads_exactly_the_uploads_of_the_version(room: Room, place: 
     audit(place)
 
 
-@pytest.mark.parametrize("moment", ["before the keys", "while reading"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_replacement_waits_for_questions(moment: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The question answers on the version that it charged: keys are destroyed when nobody asks any more."""
-    monkeypatch.setattr(retirement, "PATIENCE_SECONDS", 60.0)
-    thread = threading.Thread(target=replace_mine, args=(place,))
-    committed = threading.Event()
-    whole_retire, name = retirement._destroy_keys, "open_data_keys" if moment == "before the keys" else "exact_vector"
-    whole = getattr(question, name)
-
-    def destroy(room: Room, patience: float) -> None:
-        committed.set()
-        whole_retire(room, patience)
-
-    def slow(*arguments: Any, **rest: Any) -> Any:
-        thread.start()
-        assert committed.wait(60)
-        return whole(*arguments, **rest)
-
-    monkeypatch.setattr(retirement, "_destroy_keys", destroy)
-    monkeypatch.setattr(question, name, slow)
+    thread = begin_while_asked(moment, lambda: replace_mine(place), monkeypatch)
     with place.open() as room:
         charged_on = registry.uploads(room.connection, MINE)[0].upload
         ask(room)

@@ -253,7 +253,8 @@ class Subqueries:
         bare = replace(scope, nested=None)
         for each in node.expressions:
             inner = each.this if isinstance(each, exp.Alias) else each
-            if not isinstance(inner, exp.Star) and bare.unit(inner, quiet=True) is None:
+            everything = isinstance(inner, exp.Star) and not scope.grouped
+            if not everything and bare.unit(inner, quiet=True) is None:
                 bind_scalar(inner, bare)
 
     def _group_exists(self, scope: RowScope, node: exp.Select, mine: RowScope, units: list[Term]) -> Met | None:
@@ -277,11 +278,7 @@ class Subqueries:
         held = condition(groups.scope(), having.this) if having is not None else None
         if having is not None and held is None:
             return None
-        # Nothing looks at what a group shows, and yet it names what there is or is refused.
-        for each in node.expressions:
-            shown = each.this if isinstance(each, exp.Alias) else each
-            if mine.unit(shown, quiet=True) is None:
-                bind_scalar(shown, groups.scope())
+        self._named(groups.scope(), node)
         grouped = Rows(groups.relation(), groups.columns(), mine.rows.sources)
         if held is not None:
             grouped.relation = self.selects.filtered(grouped, [held.term])
