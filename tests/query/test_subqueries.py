@@ -219,6 +219,7 @@ EXISTS (SELECT 1 FROM musee.visits AS m WHERE m.person = a.person QUALIFY ROW_NU
 EXISTS (SELECT 1 FROM musee.visits AS m WHERE m.person = a.person GROUP BY ALL) ⇒ correlated @ 1 FROM | EXISTS
 EXISTS (SELECT nothing FROM musee.visits AS m WHERE m.person = a.person GROUP BY m.region) ⇒ not_grouped @ nothing FROM
 EXISTS (SELECT m.seats + 1 FROM musee.visits AS m WHERE m.person = a.person GROUP BY m.region) ⇒ not_grouped @ m.seats +
+EXISTS (SELECT * FROM musee.visits AS m WHERE m.person = a.person GROUP BY m.region) ⇒ not_admitted @ * FROM
 EXISTS (SELECT 1 FROM musee.visits AS m WHERE m.person = a.person GROUP BY m.region HAVING m.seats > 2) ⇒ not_grouped @ m.seats >
 EXISTS (SELECT nothing FROM musee.visits AS m WHERE m.person = a.person GROUP BY m.region HAVING m.seats > 2) ⇒ not_grouped @ m.seats >
 EXISTS (SELECT 1 FROM musee.visits AS m WHERE m.person = a.person GROUP BY ALL HAVING COUNT(*) > 1) ⇒ correlated @ 1 FROM | EXISTS
