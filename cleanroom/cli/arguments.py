@@ -10,14 +10,14 @@ from cleanroom.cli.backup_arguments import add_backups
 from cleanroom.cli.drafts import add_drafts
 from cleanroom.cli.erasure_arguments import add_erasures
 from cleanroom.cli.log_arguments import add_log
-from cleanroom.cli.log_reader_arguments import reading_key
+from cleanroom.cli.member_key_arguments import add_member_keys
 from cleanroom.cli.parser import Parser
 from cleanroom.cli.presets import add_presets
 from cleanroom.cli.reference_arguments import add_references
+from cleanroom.cli.room_arguments import add_rooms
 from cleanroom.cli.upload_arguments import add_uploads
 from cleanroom.cli.values import Reader
 from cleanroom.errors import Bilingual, Language
-from cleanroom.identifiers import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +70,9 @@ def build_parser(language: Language) -> Parser:
         prog="cleanroom",
     )
     adder = Adder(commands, words, Reader(language))
-    _add_rooms(adder)
+    add_rooms(adder)
     add_presets(adder)
+    add_member_keys(adder)
     add_drafts(adder)
     add_uploads(adder)
     add_erasures(adder)
@@ -159,62 +160,6 @@ def _common(parser: Parser, words: Words) -> None:
     parser.choices.add_argument("-h", "--help", action="help", help=words.say(_HELP))
     # Taken from the arguments before they are parsed, since errors need the language; here for the help alone.
     parser.choices.add_argument("--lang", choices=[each.value for each in Language], help=words.say(_LANG))
-
-
-def _add_rooms(adder: Adder) -> None:
-    words, read = adder.words, adder.read
-    init = adder.in_room("init", "crée une salle : clés, journal, opérateur", "make a room: keys, log, operator")
-    adder.valued(
-        init.choices,
-        "--settings",
-        "FILE",
-        read.path,
-        "room.yaml : les buts et le budget de la salle",
-        "room.yaml: the room's purposes and budget",
-    )
-    adder.valued(
-        init.choices,
-        "--shares",
-        "K/N",
-        read.shares,
-        "écrit la clé racine en N parts, dont K ouvrent la salle, au lieu d'un fichier",
-        "write the root key as N shares, of which K open the room, instead of one file",
-    )
-    party = adder.in_room("party add", "inscrit une partie", "register a party")
-    adder.valued(party.places, "party", "ID", read.new_party, "son nom", "its name")
-    party.choices.add_argument(
-        "--role",
-        required=True,
-        choices=[role.value for role in Role],
-        help=words.of("ce qu'elle est dans la salle", "what it is in the room"),
-    )
-    adder.valued(
-        party.choices,
-        "--key",
-        "PUB",
-        read.text,
-        "sa clé publique Ed25519 : 64 chiffres hexadécimaux, ou un fichier ; sinon, des clés d'essai sont créées ici",
-        "its Ed25519 public key: 64 hexadecimal digits or a file; without it, its keys for trials are made here",
-    )
-    reading_key(adder, party)
-    declare = adder.in_room(
-        "declare",
-        "déclare une table : ses colonnes et qui peut en demander quoi, signé par son propriétaire",
-        "declare a table: its columns and who may ask what of it, signed by its owner",
-        Bilingual(
-            "pour commencer : cleanroom declare --preset ticketing --table MEMBRE.TABLE --output FICHIER.yaml\n"
-            "d'après vos données, pour vos yeux seulement : cleanroom declare ROOM --draft FICHIER",
-            "to begin: cleanroom declare --preset ticketing --table MEMBER.TABLE --output FILE.yaml\n"
-            "from your data, for your eyes only: cleanroom declare ROOM --draft FILE",
-        ),
-    )
-    adder.valued(declare.places, "file", "FILE.yaml", read.path, "le fichier de la table", "the table's file")
-    adder.flag(
-        declare.choices,
-        "--reviewed",
-        "ce brouillon est relu : ses lignes « #~ », qui parlent de vos données, sont ôtées avant de signer",
-        "this draft is reviewed: its lines '#~', which speak of your data, are struck out before signing",
-    )
 
 
 def _add_questions(adder: Adder) -> None:

@@ -11,6 +11,10 @@ SEVERAL_WORDS: Final = frozenset(
     {
         ("party", "add"),
         ("party", "key"),
+        ("party", "new"),
+        ("linkage", "ask"),
+        ("linkage", "give"),
+        ("linkage", "take"),
         ("log", "cosign"),
         ("log", "export"),
         ("log", "key"),
@@ -47,7 +51,11 @@ def command_words(arguments: Sequence[str]) -> list[str]:
         return ["declare --preset", "--help"] if asks else ["declare --preset", *arguments[1:]]
     if arguments[:1] == ["declare"] and any(each.split("=")[0] == "--draft" for each in options):
         asks = any(each in {"-h", "--help"} for each in options)
-        return ["declare --draft", "--help"] if asks else ["declare --draft", *arguments[1:]]
+        rest = arguments[1:] if "--" in arguments else _positions_first(arguments[1:], _DRAFTING)
+        return ["declare --draft", "--help"] if asks else ["declare --draft", *rest]
+    if arguments[:1] == ["declare"] and any(each.split("=")[0] in {"--package", "--vkey"} for each in options):
+        asks = any(each in {"-h", "--help"} for each in options)
+        return ["declare --package", "--help"] if asks else ["declare --package", *arguments[1:]]
     if arguments[:1] == ["upload"] and "--resume" in options:
         return ["upload --resume", *(each for each in arguments[1:] if each != "--resume")]
     if arguments[:1] == ["upload"] and any(each.split("=")[0] == "--facts" for each in options):
@@ -60,6 +68,9 @@ def command_words(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
+_DRAFTING: Final = frozenset(
+    {"--draft", "--table", "--output", "--encoding", "--delimiter", "--dates", "--decimal", "--sheet", "--map"}
+)
 _ERASING: Final = frozenset({"--as", "--facts", "--from", "--ground", "--kind", "--operator-key", "--order"})
 
 

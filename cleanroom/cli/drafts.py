@@ -23,7 +23,7 @@ _MEMBER: Final = PartyId("membre")
 def add_drafts(adder: Adder) -> None:
     """Add the command and its arguments."""
     read = adder.read
-    parser = adder.in_room(
+    parser = adder.command(
         "declare --draft",
         "propose un fichier de table d'après un échantillon, pour vos yeux seulement ; ne déclare rien",
         "propose a table file from a sample, for your eyes only; declares nothing",
@@ -31,6 +31,15 @@ def add_drafts(adder: Adder) -> None:
             "ensuite : relisez chaque ligne, changez-les, puis cleanroom declare ROOM FILE.yaml --reviewed",
             "then: review and change every line, and cleanroom declare ROOM FILE.yaml --reviewed",
         ),
+    )
+    adder.valued(
+        parser.places,
+        "room",
+        "ROOM",
+        read.path,
+        "le répertoire de la salle, pour ses buts ; chez vous, sans elle, les buts ordinaires",
+        "the room's directory, for its purposes; at home, without it, the ordinary purposes",
+        nargs="?",
     )
     adder.valued(
         parser.choices,
@@ -65,6 +74,7 @@ def show(console: Console, arguments: argparse.Namespace) -> int:
     # Loaded here: whoever asks for help needs no data frames.
     from cleanroom.cli.upload_reading import reading_of
     from cleanroom.client.draft import draft
+    from cleanroom.room.creation import ordinary_purposes
     from cleanroom.room.member_facts import purposes_here
 
     sample: Path = arguments.draft
@@ -72,7 +82,7 @@ def show(console: Console, arguments: argparse.Namespace) -> int:
         sample,
         reading_of(arguments),
         table=arguments.table or TableName(_MEMBER, _name_of(sample)),
-        purposes=purposes_here(arguments.room),
+        purposes=ordinary_purposes() if arguments.room is None else purposes_here(arguments.room),
         language=console.language,
     )
     content = made.text.encode()
@@ -81,11 +91,15 @@ def show(console: Console, arguments: argparse.Namespace) -> int:
         return ExitCode.DONE
     _write_private(arguments.output, content)
     rows = figures.number(made.rows, 0, console.language)
+    then = (
+        f"cleanroom declare {arguments.output} --reviewed --vkey log.vkey --package {arguments.output.stem}.declaration"
+        if arguments.room is None
+        else f"cleanroom declare {arguments.room} {arguments.output} --reviewed"
+    )
     console.say(
         f"{arguments.output} est écrit, d'après {rows} lignes, pour vos yeux seulement : relisez chaque ligne, puis "
-        f"cleanroom declare {arguments.room} {arguments.output} --reviewed",
-        f"{arguments.output} is written, from {rows} rows, for your eyes only: review every line, then "
-        f"cleanroom declare {arguments.room} {arguments.output} --reviewed",
+        f"{then}",
+        f"{arguments.output} is written, from {rows} rows, for your eyes only: review every line, then {then}",
     )
     return ExitCode.DONE
 

@@ -1,4 +1,4 @@
-"""`init`, `party add`, `declare`: a room, who is in it, what they bring."""
+"""`init`, `party add`, `declare`, `declare --package`: a room, who is in it, what they bring."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.identifiers import IdentifierKind, Role
 from cleanroom.policies import read_declaration
 from cleanroom.room import Home, Room, public_key
+from cleanroom.room.declaring import sign_declaration, write_declaration
+from cleanroom.room.log_memory import read_key_file, require_known_key, room_of
 from cleanroom.room.reading_key import handed_over
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cleanroom.cli.console import Console
+    from cleanroom.identifiers import TableName
 
 
 def init(console: Console, arguments: argparse.Namespace) -> int:
@@ -69,21 +72,46 @@ def add_party(console: Console, arguments: argparse.Namespace) -> int:
 
 def declare(console: Console, arguments: argparse.Namespace) -> int:
     """Take a table's file."""
-    content = read_file(arguments.file)
-    if arguments.reviewed:
-        content = without_notes(content)
+    content = _reviewed(arguments)
     with Room.open(arguments.room) as room:
         table = room.declare(content)
-        console.say(
-            f"{table} est déclarée, signée par {table.owner}.", f"{table} is declared, signed by {table.owner}."
-        )
-        unit = read_declaration(content).catalog.unit
-        if unit.kind is IdentifierKind.OPAQUE and unit.namespace is None:
-            console.say(
-                "  ses numéros sont ceux que toute la salle partage ; pour les vôtres seuls, l'unité veut un namespace",
-                "  its numbers are those that the whole room shares; for yours alone, the unit wants a namespace",
-            )
+    say_declared(console, table)
+    _say_unit(console, content)
     return ExitCode.DONE
+
+
+def declare_at_home(console: Console, arguments: argparse.Namespace) -> int:
+    """Sign a table's file at its owner's, without the room."""
+    home, log, content = Home.default(), read_key_file(arguments.vkey), _reviewed(arguments)
+    require_known_key(home, log)
+    write_declaration(arguments.package, sign_declaration(home, room_of(log), content, at=Room.now()))
+    table = read_declaration(content).catalog.table
+    console.say(
+        f"{table}, signée par {table.owner} : {arguments.package}, à remettre à l'opérateur (intake). Rien n'est "
+        "encore déclaré.",
+        f"{table}, signed by {table.owner}: {arguments.package}, for the operator (intake). Nothing is declared yet.",
+    )
+    _say_unit(console, content)
+    return ExitCode.DONE
+
+
+def say_declared(console: Console, table: TableName) -> None:
+    """Say that a table is declared."""
+    console.say(f"{table} est déclarée, signée par {table.owner}.", f"{table} is declared, signed by {table.owner}.")
+
+
+def _reviewed(arguments: argparse.Namespace) -> bytes:
+    content = read_file(arguments.file)
+    return without_notes(content) if arguments.reviewed else content
+
+
+def _say_unit(console: Console, content: bytes) -> None:
+    unit = read_declaration(content).catalog.unit
+    if unit.kind is IdentifierKind.OPAQUE and unit.namespace is None:
+        console.say(
+            "  ses numéros sont ceux que toute la salle partage ; pour les vôtres seuls, l'unité veut un namespace",
+            "  its numbers are those that the whole room shares; for yours alone, the unit wants a namespace",
+        )
 
 
 def read_file(path: Path) -> bytes:

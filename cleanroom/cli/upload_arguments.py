@@ -53,9 +53,18 @@ def add_uploads(adder: Adder) -> None:
         "hand in the packages that still wait for their receipt on this machine",
     )
     _add_opt_out(adder)
-    intake = adder.in_room("intake", "prend un paquet dans la salle", "take a package into the room")
+    intake = adder.in_room(
+        "intake",
+        "prend dans la salle ce qu'un membre a fait chez lui : un paquet de lignes, une déclaration signée",
+        "take into the room what a member made at home: a package of rows, a signed declaration",
+    )
     adder.valued(
-        intake.places, "file", "FILE", read.path, "un paquet d'upload --package", "a package of upload --package"
+        intake.places,
+        "file",
+        "FILE",
+        read.path,
+        "un paquet d'upload --package ou de declare --package",
+        "a package of upload --package or declare --package",
     )
     facts = adder.in_room(
         "facts",

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from cleanroom.cli import figures, receipts
 from cleanroom.cli.progress_line import ProgressLine
-from cleanroom.cli.rooms import told_key
+from cleanroom.cli.rooms import read_file, say_declared, told_key
 from cleanroom.cli.upload_reading import choices_of
 from cleanroom.cli.upload_report import say_dry_run, say_prepared
+from cleanroom.client.linkage import linkage_path
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.partition.intent import Append, Correct, Intent, Replace
 from cleanroom.room import Home, Room, hand_in, sending
+from cleanroom.room.declaring import declare, is_declaration, read_signed_declaration
 from cleanroom.room.member_facts import facts_here, read_facts
+from cleanroom.room.witnesses import receipt_of
 
 if TYPE_CHECKING:
     import argparse
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 def upload(console: Console, arguments: argparse.Namespace) -> int:
     """Make an upload and hand it in, keep its package, or only show what would travel."""
     home, table, intent = Home.default(), arguments.table, _intent(arguments)
+    facts = facts_here(arguments.room, table)
     if arguments.dry_run:
-        return _rehearsed(console, home, facts_here(arguments.room, table), arguments)
+        return _rehearsed(console, home, facts, arguments)
+    there = _has_linkage_key(home, facts)
     with ProgressLine(console) as progress:
         prepared, taken = sending.upload_to(
             arguments.room,
@@ -40,6 +45,7 @@ def upload(console: Console, arguments: argparse.Namespace) -> int:
         )
     if prepared is not None:
         say_prepared(console, prepared)
+        _say_linkage_key(console, home, facts, there=there)
         if taken is None:
             _say_package(console, prepared)
     else:
@@ -67,11 +73,13 @@ def upload_at_home(console: Console, arguments: argparse.Namespace) -> int:
         )
     if arguments.dry_run:
         return _rehearsed(console, home, facts, arguments)
+    there = _has_linkage_key(home, facts)
     with ProgressLine(console) as progress:
         prepared = sending.pack(
             home, facts, arguments.files, arguments.package, intent, choices_of(arguments, progress)
         )
     say_prepared(console, prepared)
+    _say_linkage_key(console, home, facts, there=there)
     _say_package(console, prepared)
     return ExitCode.DONE
 
@@ -90,12 +98,47 @@ def resume(console: Console, arguments: argparse.Namespace) -> int:
 
 
 def intake(console: Console, arguments: argparse.Namespace) -> int:
-    """Take a package in."""
+    """Take in a package of rows, or a declaration that was signed at home."""
+    if is_declaration(arguments.file):
+        return _declared(console, arguments)
     with Room.open(arguments.room) as room:
         taken = hand_in.intake(room, arguments.file)
         _say_rows(console, taken)
         _say_taken(console, room.home, taken)
     return ExitCode.DONE
+
+
+def _declared(console: Console, arguments: argparse.Namespace) -> int:
+    signed = read_signed_declaration(read_file(arguments.file))
+    with Room.open(arguments.room) as room:
+        taken = declare(room, signed)
+        say_declared(console, taken.table)
+        path = receipts.keep(console, room.home, room.room_id, receipt_of(room, taken.log_index))
+    console.say(f"  entrée du journal : {taken.log_index}", f"  log entry: {taken.log_index}")
+    if path is not None:
+        console.say(f"  reçu, à rendre au membre : {path}", f"  receipt, for the member: {path}")
+    console.say(
+        f"  il fera ses dépôts avec : cleanroom facts ROOM {taken.table}",
+        f"  for its uploads it needs: cleanroom facts ROOM {taken.table}",
+    )
+    return ExitCode.DONE
+
+
+def _say_linkage_key(console: Console, home: Home, facts: MemberFacts, *, there: bool) -> None:
+    """Say that this upload made the linkage key: the others need the same one."""
+    path = linkage_path(home.path, facts.room.room, facts.room.epoch)
+    if there or not path.exists():
+        return
+    console.say(
+        f"  clé d'appariement de la salle, créée à l'instant : {path} ; remettez-la aux autres membres (linkage give), "
+        "jamais à l'opérateur",
+        f"  linkage key of the room, made just now: {path}; hand it to the other members (linkage give), never to the "
+        "operator",
+    )
+
+
+def _has_linkage_key(home: Home, facts: MemberFacts) -> bool:
+    return linkage_path(home.path, facts.room.room, facts.room.epoch).exists()
 
 
 def _intent(arguments: argparse.Namespace) -> Intent:

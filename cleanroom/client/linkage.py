@@ -1,7 +1,7 @@
 """Keep the room's linkage key of one epoch: members hold it, the operator never does (DESIGN §5, §9).
 
-The file is text of four lines: a label, the room, the epoch, 64 hexadecimal digits. Members hand it on to each other
-outside the room.
+The file is text of four lines: a label, the room, the epoch, 64 hexadecimal digits. Members hand the key on to each
+other outside the room (`cleanroom.room.linkage_handover`).
 """
 
 from __future__ import annotations
@@ -65,12 +65,22 @@ def linkage_path(home: Path, room: RoomId, epoch: Epoch) -> Path:
 
 
 def create_linkage_key(path: Path, *, room: RoomId, epoch: Epoch) -> LinkageKey:
-    """Make the linkage key of an epoch; the room's first member does this, once, and hands the file to the others.
+    """Make the linkage key of an epoch; the room's first member makes it, once, and hands it to the others.
 
     Raises:
         UsageError: there is a key already; it is never replaced, since every token would change.
     """
     key = LinkageKey(room, epoch, SecretKey.generate())
+    keep_linkage_key(path, key)
+    return key
+
+
+def keep_linkage_key(path: Path, key: LinkageKey) -> None:
+    """Write a linkage key where none is yet, durably, for its owner's eyes alone.
+
+    Raises:
+        UsageError: as `create_linkage_key`.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         file = open_new(path)
@@ -83,11 +93,10 @@ def create_linkage_key(path: Path, *, room: RoomId, epoch: Epoch) -> LinkageKey:
             code="linkage_key_exists",
         ) from None
     with file:
-        file.write("\n".join((_FILE_LABEL, room, epoch, hmac_key(key.secret), "")).encode())
+        file.write("\n".join((_FILE_LABEL, key.room, key.epoch, hmac_key(key.secret), "")).encode())
         file.flush()
         os.fsync(file.fileno())
     sync_directory(path.parent)
-    return key
 
 
 def read_linkage_key(path: Path) -> LinkageKey:

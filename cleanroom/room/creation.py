@@ -24,6 +24,7 @@ from cleanroom.room.journal import Journal
 from key_management import KeyId, KeyKind, Keyring, SecretKey, TransportKey
 
 if TYPE_CHECKING:
+    from cleanroom.identifiers import Purpose
     from cleanroom.room.home import Home
 
 FIRST_EPOCH: Final = "1"
@@ -44,6 +45,11 @@ DEFAULT_SETTINGS: Final = b"""\
 purposes: [audience_overlap, sector_statistics, statistics]
 budget: {epsilon: 20, delta: 1e-6, window: never}
 """
+
+
+def ordinary_purposes() -> tuple[Purpose, ...]:
+    """Return the purposes of a room that was made without settings of its own."""
+    return read_settings(DEFAULT_SETTINGS).purposes
 
 
 def origin(room: RoomId) -> str:

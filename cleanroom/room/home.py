@@ -54,9 +54,13 @@ class Home:
         """Return where the keys of a room lie."""
         return self.path / "rooms" / room
 
+    def signing_key_path(self, party: PartyId) -> Path:
+        """Return where a party's signing key is kept."""
+        return self.path / "parties" / party / "signing.key"
+
     def make_signing_key(self, party: PartyId) -> Ed25519PublicKey:
         """Make a party's signing key, or keep the one there is; return its public half."""
-        path = self._signing_path(party)
+        path = self.signing_key_path(party)
         if not path.exists():
             private_directory(path.parent)
             write_private(path, f"{_SIGNING_LABEL}\n{secrets.token_hex(32)}\n".encode())
@@ -68,7 +72,7 @@ class Home:
         Raises:
             Fault: it is not on this machine, or others may read it.
         """
-        path = self._signing_path(party)
+        path = self.signing_key_path(party)
         return Ed25519PrivateKey.from_private_bytes(
             read_seed(path, _SIGNING_LABEL, missing=_missing_signing_key(party, path))
         )
@@ -139,9 +143,6 @@ class Home:
         path = self.room(room) / _OPERATOR_KEY
         private_directory(path.parent)
         replace_durably(path, f"{key}\n".encode("ascii"))
-
-    def _signing_path(self, party: PartyId) -> Path:
-        return self.path / "parties" / party / "signing.key"
 
 
 def public_key(text: str) -> Ed25519PublicKey:

@@ -15,12 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from audit_log import EventType, LogFault, Outcome, open_checkpoint
 from audit_log import NotVerified as LogNotVerified
 from cleanroom.accounting import ledger
-from cleanroom.accounting.account import AccountId
 from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
-from cleanroom.identifiers import Digest, InvalidName, PartyId, Role, RoomId, TableName, party_id
-from cleanroom.policies import read_declaration
+from cleanroom.identifiers import Digest, InvalidName, PartyId, Role, RoomId, party_id
 from cleanroom.room import registry
-from cleanroom.room.answer_store import take_away
 from cleanroom.room.creation import (
     DATABASE,
     LOG_DETAILS,
@@ -28,11 +25,11 @@ from cleanroom.room.creation import (
     PARTITIONS,
     SETTINGS,
     TRANSPORT,
-    budget_of,
     create_room,
     log_of,
 )
 from cleanroom.room.database import connect, transaction
+from cleanroom.room.declaring import declare, sign_declaration_here
 from cleanroom.room.home import OPERATOR, Home
 from cleanroom.room.journal import Journal
 from cleanroom.room.locks import nobody_asking
@@ -48,6 +45,7 @@ from key_management import KeyId, KeyKind, KeyManagementError, Keyring, Transpor
 if TYPE_CHECKING:
     import sqlite3
 
+    from cleanroom.identifiers import TableName
     from cleanroom.room.registry import Party, Upload
     from cleanroom.room.session import Session
 
@@ -263,79 +261,8 @@ class Room:
         return registry.party_named(self.connection, party)
 
     def declare(self, content: bytes) -> TableName:
-        """Take a table's file, signed by its owner's key on this machine.
-
-        A later declaration changes rules, budget and limits; what was spent stays spent (S4). Columns and unit of a
-        table with data stay, since its files were made for them.
-
-        Raises:
-            InvalidDeclaration: with the line.
-            UsageError: the owner is no member of the room, or columns of a table with data would change.
-        """
-        declaration = read_declaration(content)
-        catalog = declaration.catalog
-        owner = registry.party_named(self.connection, catalog.table.owner)
-        if owner.role is not Role.MEMBER:
-            raise UsageError(
-                Bilingual(f"« {owner.party} » n'est pas membre", f"{owner.party!r} is not a member"),
-                code="not_a_member",
-            )
-        unknown = {purpose for rule in declaration.rules for purpose in rule.purposes} - set(
-            self.facts.settings.purposes
-        )
-        if unknown:
-            listed = ", ".join(sorted(unknown))
-            raise UsageError(
-                Bilingual(f"buts inconnus de la salle : {listed}", f"purposes unknown to the room: {listed}"),
-                code="unknown_purpose",
-            )
-        request = SignedRequest.sign(
-            self.home.signing_key(owner.party),
-            room=self.room_id,
-            party=owner.party,
-            action="declare",
-            content={"declaration": str(declaration.digest)},
-            at=self.now(),
-        )
-        self.verified(request, "declare")
-        with transaction(self.connection):
-            now = self.take(request)
-            before = registry.declarations(self.connection).get(catalog.table)
-            made_for = None if before is None else (before.catalog.columns, before.catalog.unit)
-            has_data = bool(registry.uploads(self.connection, catalog.table))
-            if has_data and made_for != (catalog.columns, catalog.unit):
-                raise UsageError(
-                    Bilingual(
-                        f"{catalog.table} a des données : ses colonnes et son unité ne changent plus",
-                        f"{catalog.table} has data: its columns and unit no longer change",
-                    ),
-                    code="table_has_data",
-                )
-            (version,) = self.connection.execute(
-                "SELECT coalesce(max(version), 0) + 1 FROM declaration WHERE table_name = ?", (str(catalog.table),)
-            ).fetchone()
-            self.connection.execute(
-                "INSERT INTO declaration (table_name, version, owner, content, request) VALUES (?, ?, ?, ?, ?)",
-                (str(catalog.table), version, owner.party, content, request.encode()),
-            )
-            ledger.open_account(self.connection, AccountId(catalog.table), budget_of(declaration.budget))
-            answers = take_away(self, catalog.table)
-            self.journal.append(
-                self.connection,
-                EventType.TABLE_DECLARED,
-                at=now,
-                actor=owner.party,
-                ordinals=(owner.ordinal,),
-                policy=declaration.digest,
-                details={
-                    "table": str(catalog.table),
-                    "version": version,
-                    **request.entered(),
-                    "declaration": content.decode("utf-8"),
-                    "answers_removed": answers,
-                },
-            )
-        return catalog.table
+        """Take a table's file, signed by its owner's key on this machine; see `declaring.declare`."""
+        return declare(self, sign_declaration_here(self, content)).table
 
     def _close_unfinished(self) -> None:
         """Enter as failed what a crash cut short between charge and release; it stays charged."""

@@ -127,8 +127,10 @@ def linkage_key_of(home: Home, facts: MemberFacts) -> LinkageKey:
         if facts.linkage_check not in {None, key.check()}:
             raise UsageError(
                 Bilingual(
-                    f"cette clé d'appariement n'est pas celle des autres membres : {path}",
-                    f"this linkage key is not the other members': {path}",
+                    f"cette clé d'appariement n'est pas celle des autres membres : {path} ; écartez ce fichier, et "
+                    "demandez la leur (linkage ask)",
+                    f"this linkage key is not the other members': {path}; move that file away, and ask for theirs "
+                    "(linkage ask)",
                 ),
                 code="wrong_linkage_key",
             )
@@ -136,8 +138,10 @@ def linkage_key_of(home: Home, facts: MemberFacts) -> LinkageKey:
     if facts.linkage_check is not None:
         raise Fault(
             Bilingual(
-                f"les membres ont déjà une clé d'appariement pour l'époque {epoch} ; demandez-la à l'un d'eux : {path}",
-                f"the members have a linkage key for epoch {epoch} already; ask one of them for it: {path}",
+                f"les membres ont déjà une clé d'appariement pour l'époque {epoch} ; demandez-la à l'un d'eux "
+                f"(linkage ask) : {path}",
+                f"the members have a linkage key for epoch {epoch} already; ask one of them for it (linkage ask): "
+                f"{path}",
             ),
             code="linkage_key_missing",
         )

@@ -88,7 +88,11 @@ def test_commands_of_the_guides_exist() -> None:
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             used |= set(
-                re.findall(r"^cleanroom ([a-z][a-z-]*(?: (?:add|list|show|verify|export))?)\b", block, re.MULTILINE)
+                re.findall(
+                    r"^cleanroom ([a-z][a-z-]*(?: (?:add|new|list|show|verify|export|ask|give|take))?)\b",
+                    block,
+                    re.MULTILINE,
+                )
             )
     assert {"init", "party add", "log verify"} <= used
     assert used <= known

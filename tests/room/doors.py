@@ -18,6 +18,7 @@ from cleanroom.identifiers import ErasureGround, Role, party_id
 from cleanroom.partition.intent import Replace
 from cleanroom.room import (
     Room,
+    declaring,
     erasure,
     intake,
     log_reading,
@@ -282,6 +283,17 @@ DOORS: dict[str, Door] = {
     ),
     "party add": Door(lambda _, room: room.add_party("vera", Role.AUDITOR), (E.PARTY_ADDED,)),
     "declare": Door(lambda scene, room: room.declare(scene.place.yaml(MEMBER)), (E.TABLE_DECLARED,)),
+    "declare signed at home": Door(
+        lambda scene, room: declaring.declare(room, _signed_at_home(scene, room)), (E.TABLE_DECLARED,)
+    ),
+    "a forged declaration": Door(
+        lambda scene, room: declaring.declare(
+            room, dataclasses.replace(_signed_at_home(scene, room), request=signed(room))
+        ),
+        (E.ACCESS_REFUSED,),
+        {},
+        NotVerified,
+    ),
     "upload": Door(lambda scene, room: upload(room, visits(LATE), scene.place.csv(LATE)), (E.DATASET_UPLOADED,)),
     "upload --replace": Door(
         lambda scene, room: upload(room, visits(MEMBER), scene.place.csv(MEMBER), intent=Replace()),
@@ -368,6 +380,10 @@ DOORS: dict[str, Door] = {
         {DETAILS: None},  # state and log are compared before the room is opened again
     ),
 }
+
+
+def _signed_at_home(scene: Scene, room: Room) -> declaring.SignedDeclaration:
+    return declaring.sign_declaration(room.home, room.room_id, scene.place.yaml(MEMBER), at=room.now())
 
 
 def _reference(scene: Scene, room: Room) -> None:

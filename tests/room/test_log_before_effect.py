@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "erase": ("erase", "erase, the disk full"),
     "erase --take": ("erase", "erase, the disk full"),
     "facts": ("facts",),
-    "intake": ("upload", "upload refused"),
+    "intake": ("upload", "upload refused", "declare signed at home", "a forged declaration"),
     "catalog": ("catalog",),
     "reference add": ("reference add, show",),
     "reference list": ("reference list",),
@@ -72,6 +72,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """The doors that a command goes through."""
 
 SILENT = {
+    "declare --package": "at the member's: signs; its intake is entered",
+    "party new": "at the party's: makes a key of its own",
+    "linkage ask": "at the member's: signs, for another member",
+    "linkage give": "at the member's: seals its own key to another member",
+    "linkage take": "at the member's: keeps what another member sealed to it",
     "declare --draft": "reads the member's own file, and signs nothing",
     "declare --preset": "prints what the package ships",
     "upload --facts": "at the member's: makes a package; its intake is entered",
