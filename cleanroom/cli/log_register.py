@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from audit_log import explain
+from audit_log import Finding, explain
 from cleanroom.cli import figures
 from cleanroom.cli.formats import Table, as_csv, as_json
 from cleanroom.cli.log_places import source_of
@@ -76,6 +76,16 @@ def check(console: Console, arguments: argparse.Namespace) -> int:
     sentence = explain(found.verdict, console.language.value)
     if not found.verdict.ok:
         console.error(Bilingual(sentence, sentence), found.verdict.code.value)
+    if found.verdict.code is Finding.ROLLED_BACK:
+        size = figures.number(found.size, 0, console.language)
+        console.note(
+            f"  Le registre fut fait sur {size} entrées. Un export plus ancien se lit de même : faites exporter le "
+            "journal de nouveau (log export), et vérifiez contre celui-là. S'il est encore plus court, le journal a "
+            "reculé ; gardez registre et export.",
+            f"  The register was drawn from {size} entries. An older export reads the same: have the log exported "
+            "again (log export), and check against that one. If that is still shorter, the log went back; keep "
+            "register and export.",
+        )
     for different in found.differences:
         console.error(different, "register_differs")
     if not found.ok:

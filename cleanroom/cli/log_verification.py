@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from audit_log import explain
+from audit_log import Finding, explain
 from cleanroom.cli import figures
 from cleanroom.cli.progress_line import ProgressLine
 from cleanroom.errors import Bilingual, ExitCode
@@ -60,6 +60,13 @@ def complain(console: Console, found: Verification) -> None:
             "  Ne vous fiez pas à ce journal tel qu'il est. Gardez-en une copie, et vos reçus : ils font preuve.",
             "  Do not rely on this log as it is. Keep a copy of it, and your receipts: they are evidence.",
         )
+        if found.verdict.code is Finding.ROLLED_BACK:
+            console.note(
+                "  Un export plus ancien que ce que vous avez vu se lit de même : s'il en est un, faites exporter le "
+                "journal de nouveau (log export), et vérifiez celui-là.",
+                "  An export older than what you have seen reads the same: if it is one, have the log exported again "
+                "(log export), and verify that one.",
+            )
     for damaged in found.damaged:
         console.error(damaged, "partition_damaged")
     for difference in found.contradictions:

@@ -46,8 +46,8 @@ def watch(console: Console, arguments: argparse.Namespace) -> int:
     """Tell a member what touches its data, once or again and again."""
     home = Home.default()
     with ExitStack() as opened:
-        source, log, ordinal, lines = _opened(home, arguments, opened)
-        watcher = Watcher(home, arguments.party, log, ordinal=ordinal)
+        source, log, ordinal, owns, lines = _opened(home, arguments, opened)
+        watcher = Watcher(home, arguments.party, log, ordinal=ordinal, owns=owns)
         everything = arguments.everything or arguments.format == "atom"
         while True:
             with ProgressLine(console) as line:
@@ -67,8 +67,8 @@ def watch(console: Console, arguments: argparse.Namespace) -> int:
 
 def _opened(
     home: Home, arguments: argparse.Namespace, opened: ExitStack
-) -> tuple[Source, Verifier, int | None, Details]:
-    """Open the log wherever it is.
+) -> tuple[Source, Verifier, int | None, bool, Details]:
+    """Open the log wherever it is; with whose it is to watch, and whether it may have made uploads.
 
     Details are read where the room's root key and the member's key are at hand, or of an export with a reading key.
     """
@@ -80,13 +80,14 @@ def _opened(
                 code="no_sealed_details",
             )
         key = read_reading_key(arguments.key)
-        return source, log, arguments.ordinal, lambda found: _unsealed(arguments, found, key)
+        return source, log, arguments.ordinal, True, lambda found: _unsealed(arguments, found, key)
     if not isinstance(source, DatabaseSource):
-        return source, log, arguments.ordinal, _envelopes
+        return source, log, arguments.ordinal, True, _envelopes
     place = Path(arguments.target)
     with closing(connect(place / DATABASE)) as connection:
         member = registry.party_named(connection, arguments.party)
-    return source, log, member.ordinal, _details(place, arguments, opened)
+        owns = any(each.table.owner == member.party for each, _ in registry.history(connection))
+    return source, log, member.ordinal, owns, _details(place, arguments, opened)
 
 
 def _details(place: Path, arguments: argparse.Namespace, opened: ExitStack) -> Details:

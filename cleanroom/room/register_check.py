@@ -63,6 +63,7 @@ class Checked:
         rows: how many rows the register has.
         counted: how many entries were counted for its members.
         mandates: of an auditor's register what it covers, each with its giver's name.
+        size: how many entries the log had when the register was drawn.
     """
 
     verdict: Verdict
@@ -70,6 +71,7 @@ class Checked:
     rows: int
     counted: int
     mandates: tuple[tuple[str, Scope], ...] = ()
+    size: int = 0
 
     @property
     def ok(self) -> bool:
@@ -100,7 +102,7 @@ def check(
     except NotVerified:
         return Checked(Verdict(Finding.SIGNATURE_WRONG, "register"), (), 0, 0)
     if not verdict.ok:
-        return Checked(verdict, (), 0, 0)
+        return Checked(verdict, (), 0, 0, size=checkpoint.size)
     different = tuple(islice(_differences(said, leaves, verifier), MOST_DIFFERENCES))
     named = {ordinal: name for name, (ordinal, _, _) in said.parties.items()}
     return Checked(
@@ -109,6 +111,7 @@ def check(
         len(said.rows),
         sum(len(each) for _, each in said.completeness.values()),
         tuple((named[each.giver.ordinal], each) for each in said.mandates),
+        checkpoint.size,
     )
 
 

@@ -79,11 +79,15 @@ class _Told:
 class Watcher:
     """A member's watch over one log, from its own machine."""
 
-    def __init__(self, home: Home, party: PartyId, log: Verifier, *, ordinal: int | None = None) -> None:
+    def __init__(
+        self, home: Home, party: PartyId, log: Verifier, *, ordinal: int | None = None, owns: bool = True
+    ) -> None:
         """Begin, or go on where this machine left off.
 
         Args:
             ordinal: the member's place in the party map; None for the one that this machine knows.
+            owns: whether it may have made the uploads whose receipts are here; not where the room itself says that it
+                made none, as on a machine that several parties share.
 
         Raises:
             NotVerified: the log's key is not the one known here, or what is kept was altered.
@@ -112,6 +116,8 @@ class Watcher:
                 code="ordinal_unknown",
             )
         self._known = told or _Told(ordinal or 0, 0, None)
+        self._party = party
+        self._owns = owns
 
     def look(
         self, source: Source, *, everything: bool = False, progress: Callable[[int, int], None] | None = None
@@ -145,7 +151,8 @@ class Watcher:
             raise unreachable(error) from None
         if not verdict.ok:
             return Watched(verdict, (), known.counter, 0, 0, b"")
-        _require_own(known.ordinal, found.named)
+        if self._owns:
+            _require_own(self._party, known.ordinal, found.named)
         old = 0 if known.checkpoint is None else known.checkpoint.size
         indexes = sorted(found.leaves)
         before = sum(index < old for index in indexes)
@@ -199,7 +206,7 @@ class Watcher:
         return [(int(path.stem) if path.stem.isdecimal() else -1, path.read_bytes()) for path in paths]
 
 
-def _require_own(ordinal: int, held: dict[int, bytes]) -> None:
+def _require_own(party: PartyId, ordinal: int, held: dict[int, bytes]) -> None:
     """Check a member's place against the uploads whose receipts this machine holds: each bears its owner's bit alone.
 
     The operator told the member its place; told another's, the member would watch over somebody else's data.
@@ -209,8 +216,12 @@ def _require_own(ordinal: int, held: dict[int, bytes]) -> None:
     if owners and frozenset({ordinal}) not in owners:
         raise NotVerified(
             Bilingual(
-                f"le numéro {ordinal} n'est pas celui des dépôts dont cette machine tient les reçus",
-                f"number {ordinal} is not that of the uploads whose receipts this machine holds",
+                f"les reçus de dépôts que cette machine tient ne sont pas de la partie n° {ordinal}. Si {party} a "
+                f"déposé d'ici, ce n'est pas son numéro : redemandez-le, et vérifiez-le par un reçu. Si {party} n'a "
+                "rien déposé, regardez d'une machine, ou d'un CLEANROOM_HOME, sans reçus d'une autre partie",
+                f"the receipts of uploads that this machine holds are not those of party no. {ordinal}. If {party} "
+                f"uploaded from here, that is not its number: ask for it again, and check it by a receipt. If {party} "
+                "uploaded nothing, watch from a machine, or a CLEANROOM_HOME, without another party's receipts",
             ),
             code="ordinal_not_yours",
         )

@@ -434,6 +434,20 @@ def whole(own: Cooperative) -> dict[str, Any]:
     return found
 
 
+def test_against_an_older_export_one_is_told_to_export_again(own: Cooperative, tmp_path: Path) -> None:
+    log, register = tmp_path / "log", tmp_path / "register"
+    assert own("log", "export", own.room, log).code == 0
+    assert own("log", "register", "access", own.room, "--output", register).code == 0
+    check = ("log", "register", "check", register / "register.json", log)
+    size = json.loads((register / "register.json").read_bytes())["size"]
+    for lang, words in (("fr", "faites exporter le journal de nouveau"), ("en", "have the log exported again")):
+        older = own(*check, lang=lang)
+        assert (older.code, "[rolled-back]" in older.err, words in older.err) == (4, True, True)
+        assert f" {size} ent" in older.err
+    assert own("log", "export", own.room, log).code == 0
+    assert own(*check).code == 0
+
+
 def test_the_drawing_is_entered_first(own: Cooperative) -> None:
     drawn(own, "--as", "vera", "--member", B)
     read = json.loads(own("log", "read", own.room, "--event", "log.read", "--party", "vera", "--format", "json").out)

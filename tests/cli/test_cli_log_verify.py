@@ -78,6 +78,7 @@ def test_a_room_restored_behind_the_auditors_back_is_refused(room: Cooperative, 
     assert (ran.code, ran.out) == (4, "")
     assert "[rolled-back]" in ran.err
     assert "Le journal a reculé" in ran.err
+    assert "faites exporter le journal de nouveau" in ran.err
 
 
 def test_receipts_are_honoured_or_named(room: Cooperative, auditor: Cooperative) -> None:

@@ -168,7 +168,23 @@ def test_anothers_number_is_found_by_the_receipts_of_ones_own_uploads(own: Coope
     watch = ("log", "watch", member.files / "log", "--as", MEMBER, "--vkey", vkey, "--ordinal")
     wrong = member(*watch, registered(own) + 1)
     assert (wrong.code, "[ordinal_not_yours]" in wrong.err) == (4, True)
+    for words in (f"party no. {registered(own) + 1}", "that is not its number", "without another party's receipts"):
+        assert words in member(*watch, registered(own) + 1, lang="en").err
     assert member(*watch, registered(own)).code == 0
+
+
+def test_a_party_without_tables_watches_on_a_machine_that_holds_others_receipts(own: Cooperative) -> None:
+    """On one machine for all, as in a trial, the room itself says that it made none of those uploads."""
+    for party in ("observatoire", "operator"):
+        found = own("log", "watch", own.room, "--as", party, "--format", "jsonl")
+        assert found.code == 0, found.err
+    assert (
+        next(
+            each["type"]
+            for each in lines(own("log", "watch", own.room, "--as", "observatoire", "--all", "--format", "jsonl"))
+        )
+        == "party.added"
+    )
 
 
 def test_an_omission_on_the_way_is_found(own: Cooperative, member: Cooperative) -> None:
