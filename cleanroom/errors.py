@@ -6,7 +6,7 @@ Refusals are data (the question may not be answered), faults are exceptions (it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 
@@ -38,8 +38,23 @@ class Bilingual:
         """Return the sentence in `language`."""
         return self.fr if language is Language.FR else self.en
 
+    def as_typed(self) -> Bilingual:
+        """Return the sentence for somebody at the command line, who calls a question's parameters otherwise."""
+        return self
+
     def __str__(self) -> str:
         return f"{self.fr} / {self.en}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtEachDoor(Bilingual):
+    """A sentence that names parameters of a question: as Python calls them, and `typed` as the command line does."""
+
+    typed: Bilingual
+
+    def as_typed(self) -> Bilingual:
+        """Return the command line's sentence."""
+        return self.typed
 
 
 class CleanroomError(Exception):
@@ -112,6 +127,11 @@ class Refusal:
     message: Bilingual
     position: Position | None = None
     hint: Bilingual | None = None
+
+    def as_typed(self) -> Refusal:
+        """Return it in the command line's words."""
+        hint = None if self.hint is None else self.hint.as_typed()
+        return replace(self, message=self.message.as_typed(), hint=hint)
 
 
 class Refused(CleanroomError):

@@ -99,6 +99,7 @@ class Console:
             sys.stderr.write("\n" + "\n".join(self._reason(refusal, sql)) + "\n")
 
     def _reason(self, refusal: Refusal, sql: str | None) -> list[str]:
+        refusal = refusal.as_typed()
         place = refusal.position
         located = "" if place is None else self.words(f" (ligne {place.line}, colonne {place.column})", f" ({place})")
         code = visible(refusal.code)

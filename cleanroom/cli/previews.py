@@ -63,9 +63,10 @@ def preview_lines(console: Console, preview: Preview) -> list[str]:
         )
     )
     lines += _possible_lines(console, preview.possible)
-    for each in preview.lacking:
+    lacking = [each.as_typed() for each in preview.lacking]
+    for each in lacking:
         lines += console.wrapped(f"✗ {each.message.fr}", f"✗ {each.message.en}", indent="  ")
-    hints = dict.fromkeys(each.hint for each in preview.lacking if each.hint is not None)
+    hints = dict.fromkeys(each.hint for each in lacking if each.hint is not None)
     lines += [line for hint in hints for line in console.wrapped(f"  → {hint.fr}", f"  → {hint.en}", indent="    ")]
     return lines
 

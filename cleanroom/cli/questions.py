@@ -146,7 +146,7 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
             "split": dict(preview.split),
             "split_threshold": preview.split_threshold,
             "split_keys": preview.split_keys,
-            "lacking": [_spoken(as_json_has_it(each), console.language) for each in preview.lacking],
+            "lacking": [_spoken(as_json_has_it(each.as_typed()), console.language) for each in preview.lacking],
         }
         lines = preview_lines(console, preview) if arguments.format == "table" else []
         write(_rendered(arguments.format, table, facts, lines))

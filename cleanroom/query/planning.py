@@ -46,11 +46,11 @@ class AskedBounds:
     def __post_init__(self) -> None:
         require_contribution(self.counted, self.grouped)
         if isinstance(self.max_sum, Decimal) and not (self.max_sum.is_finite() and 0 < self.max_sum <= LARGEST_MARGIN):
-            raise not_precise("max_sum est un nombre positif, ou auto", "max_sum is a positive number, or auto")
+            raise not_precise("{max_sum} est un nombre positif, ou auto", "{max_sum} is a positive number, or auto")
         if [self.max_rows, self.max_groups, self.max_sum].count(Auto.AUTO) > 1:
             raise not_precise(
-                "auto choisit une seule borne à la fois : max_rows_contributed, max_groups_contributed ou max_sum",
-                "one bound at a time is chosen by auto: max_rows_contributed, max_groups_contributed or max_sum",
+                "auto choisit une borne à la fois : {max_rows_contributed}, {max_groups_contributed} ou {max_sum}",
+                "auto chooses one bound at a time: {max_rows_contributed}, {max_groups_contributed} or {max_sum}",
             )
 
     @property
@@ -75,12 +75,12 @@ def require_sums(releases: Sequence[Release], asked: AskedBounds) -> None:
     counts = [len({each for each in release.statistics if isinstance(each, Sum)}) for release in releases]
     if not any(counts):
         raise not_precise(
-            "max_sum borne une somme ; la question n'en a pas", "max_sum bounds a sum; there is none here"
+            "{max_sum} borne une somme ; la question n'en a pas", "{max_sum} bounds a sum; there is none here"
         )
     if max(counts) > 1:
         raise not_precise(
-            "max_sum borne une seule somme ; posez une question par somme",
-            "max_sum bounds one sum; ask for one at a time",
+            "{max_sum} borne une seule somme ; posez une question par somme",
+            "{max_sum} bounds one sum; ask for one at a time",
         )
 
 
@@ -137,13 +137,13 @@ def planned(
     if asked.max_groups is Auto.AUTO:
         if settled.distinct_keys:
             raise not_precise(
-                "avec des clés sans domaine, max_groups_contributed est un nombre",
-                "with keys without a domain max_groups_contributed is a number",
+                "avec des clés sans domaine, {max_groups_contributed} est un nombre",
+                "with keys without a domain {max_groups_contributed} is a number",
             )
         if not settled.components:
             raise not_precise(
-                "pour des quantiles seuls, max_groups_contributed est un nombre",
-                "for quantiles alone max_groups_contributed is a number",
+                "pour des quantiles seuls, {max_groups_contributed} est un nombre",
+                "for quantiles alone {max_groups_contributed} is a number",
             )
         choice = chosen_groups(
             max(each.max_groups for each in defaults),

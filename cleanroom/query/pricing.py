@@ -42,7 +42,7 @@ from cleanroom.query.mechanisms import (
 )
 from cleanroom.query.plan import Plan
 from cleanroom.query.precision import Default, Epsilon, Margin, Precision, not_precise
-from cleanroom.query.refusals import refusal
+from cleanroom.query.refusals import at_each_door, refusal
 from cleanroom.query.statistics import CountPersons, CountRows, Quantile, Sum
 
 QUESTIONS_OF_A_DELTA: Final = 256
@@ -115,7 +115,7 @@ def _require_limits(rules: Mapping[TableName, AnalysisRule], exceeds: Callable[[
             owner=table.owner,
             table=table,
             limit=rule.max_epsilon_per_question,
-            hint=(f"--epsilon {rule.max_epsilon_per_question}", f"--epsilon {rule.max_epsilon_per_question}"),
+            hint=at_each_door(*[f"{{epsilon:{rule.max_epsilon_per_question}}}"] * 2),
         )
         for table, rule in sorted(rules.items())
         if rule.max_epsilon_per_question is not None and exceeds(rule.max_epsilon_per_question)
@@ -307,8 +307,8 @@ def _scale_for_margin(plan: Plan, margin: Fraction) -> float:
             units.append(Fraction(1) if bounds.counted_by_threshold else units_of(statistic, bounds)[0])
     if not units:
         raise not_precise(
-            "la marge d'une moyenne ou d'un quantile dépend des lignes ; donnez epsilon, ou demandez aussi un nombre",
-            "the margin of a mean or a quantile depends on the rows; give epsilon, or ask for a count as well",
+            "la marge d'une moyenne ou d'un quantile dépend des lignes ; donnez {epsilon}, ou demandez aussi un nombre",
+            "the margin of a mean or a quantile depends on the rows; give {epsilon}, or ask for a count as well",
         )
     least = margin / max(units)
     scale = widest_scale(bounds, least)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cleanroom.errors import Bilingual, Refusal
+from cleanroom.errors import AtEachDoor, Bilingual, Refusal
 
 if TYPE_CHECKING:
     from cleanroom.errors import Position
@@ -228,8 +228,38 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+class _Parameter:
+    """How one door calls a parameter: `{margin}` in a text is its name, `{margin:50}` that it is given as 50."""
+
+    def __init__(self, name: str, given: str) -> None:
+        self._name = name
+        self._given = given
+
+    def __format__(self, value: str) -> str:
+        return f"{self._name}{self._given}{value}" if value else self._name
+
+
+_OPTIONS: Final = {
+    "epsilon": "--epsilon",
+    "margin": "--margin",
+    "max_rows_contributed": "--max-rows",
+    "max_groups_contributed": "--max-groups",
+    "max_sum": "--max-sum",
+    "weights": "--weights",
+}
+"""What a question is asked with, in Python and on the command line."""
+_IN_PYTHON: Final = {name: _Parameter(name, "=") for name in _OPTIONS}
+_TYPED: Final = {name: _Parameter(option, " ") for name, option in _OPTIONS.items()}
+
+
+def at_each_door(fr: str, en: str) -> Bilingual:
+    """Return words that name parameters, in braces, as each door calls them."""
+    in_python, typed = (Bilingual(fr.format(**names), en.format(**names)) for names in (_IN_PYTHON, _TYPED))
+    return in_python if in_python == typed else AtEachDoor(in_python.fr, in_python.en, typed)
+
+
 def refusal(
-    code: str, position: Position | None = None, *, hint: tuple[str, str] | None = None, **evidence: object
+    code: str, position: Position | None = None, *, hint: tuple[str, str] | Bilingual | None = None, **evidence: object
 ) -> Refusal:
     """Return the refusal `code` with its words filled in.
 
@@ -242,7 +272,7 @@ def refusal(
         code,
         Bilingual(french.format(**evidence), english.format(**evidence)),
         position,
-        Bilingual(*hint) if hint is not None else None,
+        Bilingual(*hint) if isinstance(hint, tuple) else hint,
     )
 
 

@@ -121,6 +121,7 @@ def _named(releases: Sequence[Release], finish: PublicRelation | None) -> dict[s
 
 def _not_weights() -> Refused:
     return not_precise(
-        f"weights associe à des valeurs de la réponse des nombres positifs, d'un rapport de {LARGEST_RATIO} au plus",
-        f"weights maps values of the answer to positive numbers, of a ratio of at most {LARGEST_RATIO}",
+        "{weights} associe à des valeurs de la réponse des nombres positifs, "
+        f"d'un rapport de {LARGEST_RATIO} au plus",
+        f"{{weights}} maps values of the answer to positive numbers, of a ratio of at most {LARGEST_RATIO}",
     )

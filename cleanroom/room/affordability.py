@@ -15,6 +15,7 @@ from cleanroom.accounting import ledger
 from cleanroom.accounting.privacy_loss import InvalidPrivacyParameter, PureEpsilon, Rho, epsilon_of, loss_for
 from cleanroom.accounting.reservation import InsufficientBudget, ThresholdShortfall
 from cleanroom.errors import Bilingual
+from cleanroom.query.refusals import at_each_door
 from cleanroom.query.release import margins_before
 from cleanroom.query.statistics import CountPersons, CountRows, Sum
 
@@ -117,14 +118,15 @@ def _hint(
     margin = _margin_that_fits(validated, stretch)
     epsilon = None if by_margin else _epsilon_that_fits(validated, declared, stretch)
     if margin is not None:
-        also = "" if epsilon is None else f", --epsilon {epsilon:f}"
-        return Bilingual(
-            f"±{_french(margin)} passerait : --margin {margin:f}{also}",
-            f"±{margin:,f} would fit: --margin {margin:f}{also}",
+        also = "" if epsilon is None else f", {{epsilon:{epsilon:f}}}"
+        return at_each_door(
+            f"±{_french(margin)} passerait : {{margin:{margin:f}}}{also}",
+            f"±{margin:,f} would fit: {{margin:{margin:f}}}{also}",
         )
     if epsilon is not None:
-        return Bilingual(
-            f"ε {_french(epsilon)} passerait : --epsilon {epsilon:f}", f"ε {epsilon:f} would fit: --epsilon {epsilon:f}"
+        return at_each_door(
+            f"ε {_french(epsilon)} passerait : {{epsilon:{epsilon:f}}}",
+            f"ε {epsilon:f} would fit: {{epsilon:{epsilon:f}}}",
         )
     return None
 

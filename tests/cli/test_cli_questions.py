@@ -15,6 +15,7 @@ import pytest
 from cli_room import MEMBERS, Cooperative
 
 from cleanroom.cli.formats import Table, as_csv, as_json, as_parquet
+from cleanroom.errors import Refused
 from cleanroom.room import Home, Room
 
 OVERLAP = (
@@ -283,3 +284,44 @@ def test_unknown_and_forbidden_purposes_read_alike(room: Cooperative) -> None:
     ]
     assert [ran.code for ran in said] == [3, 3]
     assert said[0].err.replace("sector_statistics", "P") == said[1].err.replace("not_a_purpose_here", "P")
+
+
+MEANS = SECTOR.replace("SUM(tickets) AS billets, ", "")
+NAMED = {
+    "two bounds by auto": (
+        SECTOR,
+        ("--max-rows", "auto", "--max-groups", "auto"),
+        {"max_rows_contributed": "auto", "max_groups_contributed": "auto"},
+        {"--max-rows": "max_rows_contributed", "--max-groups": "max_groups_contributed", "--max-sum": "max_sum"},
+    ),
+    "too many rows": (
+        SECTOR,
+        ("--max-rows", "70000"),
+        {"max_rows_contributed": 70_000},
+        {"--max-rows": "max_rows_contributed", "--max-groups": "max_groups_contributed"},
+    ),
+    "no sum to bound": (MONTHS, ("--max-sum", "auto"), {"max_sum": "auto"}, {"--max-sum": "max_sum"}),
+    "a margin of nothing": (MONTHS, ("--margin", "0"), {"margin": 0}, {"--margin": "margin"}),
+    "a margin of means": (MEANS, ("--margin", "3"), {"margin": 3}, {"--epsilon": "epsilon"}),
+    "weights of nothing": (SECTOR, ("--weights", "{}"), {"weights": {}}, {"--weights": "weights"}),
+    "dearer than allowed": (OVERLAP, ("--epsilon", "3"), {"epsilon": 3}, {"--epsilon 0.5": "epsilon=0.5"}),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_refusal_names_what_each_door_calls_it(room: Cooperative, name: str) -> None:
+    """A person who typed an option reads of an option; a program reads of its parameter."""
+    sql, typed, given, names = NAMED[name]
+    who = AS_MEMBER if sql == OVERLAP else AS_OBSERVATORY
+    parameters = {"max_rows_contributed", "max_groups_contributed", "max_sum", "epsilon=", "margin="}
+    for command in ("query", "preview"):
+        for lang in ("fr", "en"):
+            ran = room(command, room.room, *who, *typed, sql, lang=lang)
+            assert ran.code == 3
+            assert [each for each in names if each not in ran.err] == []
+            assert [each for each in parameters if each in ran.err] == []
+    with Room.open(room.room, home=Home(room.home)) as opened, pytest.raises(Refused) as caught:
+        opened.session(who[1]).query(sql, purpose=who[3], **given)  # type: ignore[arg-type]
+    words = "".join(f"{reason.message}{reason.hint or ''}" for reason in caught.value.refusals)
+    assert [each for each in names.values() if each not in words] == []
+    assert "--" not in words

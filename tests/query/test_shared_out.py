@@ -15,7 +15,7 @@ from slow_vector import TNM, planned
 from cleanroom.accounting.account import ROOM, AccountId
 from cleanroom.accounting.privacy_loss import PureEpsilon, Rho, rho_for
 from cleanroom.accounting.steps import MAX_STEPS
-from cleanroom.errors import Refused
+from cleanroom.errors import Bilingual, Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import BudgetTerms
 from cleanroom.policies.rule import SpendingWindow
@@ -156,7 +156,8 @@ def test_what_is_too_much_or_says_nothing_is_refused_with_why() -> None:
         assert reason.code == "epsilon_over_limit"
         assert "tnm" in reason.message.en
         assert "0.5" in reason.message.en
-        assert reason.hint.en == reason.hint.fr == "--epsilon 0.5"
+        assert reason.hint.en == reason.hint.fr == "epsilon=0.5"
+        assert reason.as_typed().hint == Bilingual("--epsilon 0.5", "--epsilon 0.5")
         assert priced((plan,), Epsilon(Decimal("0.5")), pure=is_pure, limit="0.5").charges
 
 

@@ -42,9 +42,11 @@ def refused(room: Room, sql: str, **asked: Any) -> Refused:
 
 
 def suggested(error: Refused) -> dict[str, Decimal]:
-    """Read what the refusal says would fit, as a person would type it."""
-    hint = error.refusals[0].hint
+    """Read what the refusal says would fit, as a person would type it, or write it in Python."""
+    hint, coded = error.refusals[0].as_typed().hint, error.refusals[0].hint
     assert hint is not None
+    assert coded is not None
+    assert re.sub(r"--(margin|epsilon) ", r"\1=", f"{hint.fr}{hint.en}") == f"{coded.fr}{coded.en}"
     found = {name: Decimal(value) for name, value in re.findall(r"--(margin|epsilon) ([0-9.]+)", hint.en)}
     assert found == {name: Decimal(value) for name, value in re.findall(r"--(margin|epsilon) ([0-9.]+)", hint.fr)}
     return found

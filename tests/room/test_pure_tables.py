@@ -96,7 +96,7 @@ def test_a_pure_budget_is_used_up_and_says_what_would_fit(place: Place) -> None:
         assert "theatre_fleuve.visits" in caught.value.message.en
         hint = caught.value.refusals[0].hint
         assert hint is not None
-        ask(room, other, epsilon=None, margin=float(hint.en.split("--margin ")[1].split(",")[0]))
+        ask(room, other, epsilon=None, margin=float(hint.en.split("margin=")[1].split(",")[0]))
         assert 0 <= balance(room, TABLE).left.pico < 0.02e12
 
 
