@@ -69,6 +69,40 @@ def test_both_guides_name_codes_that_exist() -> None:
         assert named <= set(MESSAGES), language
 
 
+def skeleton(page: Path) -> dict[str, object]:
+    """Return what a page and its translation share: levels of headings, commands, rows, links, how many codes."""
+    text = page.read_text(encoding="utf-8")
+    commands = [shlex.split(command, comments=True)[1:] for command in shell_commands(page) if "$" not in command]
+    named = [(command_words(words)[0], [word for word in words if word.startswith("--")]) for words in commands]
+    links = sorted(re.sub(r"\.(fr|en)\.md", ".md", link) for link in re.findall(r"\]\(([^)#\s]+)", text))
+    return {
+        "headings": [len(level) for level in re.findall(r"^(#+) ", text, re.MULTILINE)],
+        "commands": named,
+        "rows": len(re.findall(r"^\|", text, re.MULTILINE)),
+        "links": links,
+        "codes": len(set(re.findall(r"`-{0,2}[a-z]+(?:[_.-][a-z0-9]+)+`", text))),
+    }
+
+
+@pytest.mark.parametrize(
+    ("french", "english"),
+    [
+        ("auditors.fr", "auditors"),
+        ("linkage.fr", "linkage"),
+        ("members.fr", "members.en"),
+        ("observatoire.fr", "observatoire.en"),
+    ],
+)
+def test_a_guide_holds_the_same_in_both_languages(french: str, english: str) -> None:
+    assert skeleton(ROOT / "docs" / f"{french}.md") == skeleton(ROOT / "docs" / f"{english}.md")
+
+
+def test_the_first_decision_lists_all_the_others() -> None:
+    first, *others = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    listed = re.findall(r"^\| \[(\d{4})\]\(([^)]+)\)", first.read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == [(path.name[:4], path.name) for path in others]
+
+
 def test_exit_codes_are_documented() -> None:
     text = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
     documented = {int(code) for code in re.findall(r"^\| (\d) \|", text, re.MULTILINE)}
