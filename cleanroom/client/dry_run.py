@@ -19,7 +19,8 @@ from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import Digest, TableName
 from cleanroom.partition.manifest import StoredColumn, TableFileFacts, storage_schema
 from cleanroom.partition.package import package_bytes, sealing_info
-from cleanroom.partition.table_file import TOKEN_COLUMN, aad_prefix, token_bytes, write_table_file
+from cleanroom.partition.table_layout import TOKEN_COLUMN, aad_prefix, token_bytes
+from cleanroom.partition.table_writing import write_table_file
 from key_management.secret import SecretKey
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from cleanroom.catalog import Category, Date, Number, Text
 from cleanroom.client.tokens import token_column
 from cleanroom.errors import InvariantBroken
 from cleanroom.partition.manifest import StorageType, StoredColumn
-from cleanroom.partition.table_file import TOKEN_COLUMN, arrow_schema, token_array
+from cleanroom.partition.table_layout import TOKEN_COLUMN, arrow_schema, token_array
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

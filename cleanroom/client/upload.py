@@ -18,7 +18,9 @@ from cleanroom.identifiers import Digest, Epoch, RoomId, TableName, UploadId
 from cleanroom.partition.intent import Append, Intent
 from cleanroom.partition.manifest import Manifest, StoredColumn, TableFileFacts, storage_schema
 from cleanroom.partition.package import open_new, sealing_info, write_package
-from cleanroom.partition.table_file import aad_prefix, file_facts, group_bits_for, write_table_file
+from cleanroom.partition.table_file import file_facts
+from cleanroom.partition.table_layout import aad_prefix, group_bits_for
+from cleanroom.partition.table_writing import write_table_file
 from key_management.errors import InvalidPublicKey
 from key_management.secret import SecretKey
 from key_management.transport import seal

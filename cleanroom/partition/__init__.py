@@ -18,19 +18,20 @@ from cleanroom.partition.package import (
     verify_signature,
     write_package,
 )
-from cleanroom.partition.table_file import (
+from cleanroom.partition.table_file import TableFile, file_facts
+from cleanroom.partition.table_layout import (
     TOKEN_BYTES,
     TOKEN_COLUMN,
-    TableFile,
+    PersonsRows,
     aad_prefix,
     arrow_schema,
-    file_facts,
     first_at_prefix,
     group_bits_for,
+    rows_under_tokens,
     token_array,
     token_bytes,
-    write_table_file,
 )
+from cleanroom.partition.table_writing import persons_rows, write_table_file
 
 __all__ = [
     "LARGEST_GROUP_BITS",
@@ -45,6 +46,7 @@ __all__ = [
     "Manifest",
     "Package",
     "PackagePart",
+    "PersonsRows",
     "Replace",
     "StorageType",
     "StoredColumn",
@@ -55,7 +57,9 @@ __all__ = [
     "file_facts",
     "first_at_prefix",
     "group_bits_for",
+    "persons_rows",
     "read_package",
+    "rows_under_tokens",
     "sealing_info",
     "storage_schema",
     "token_array",

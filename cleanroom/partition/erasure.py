@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 from cleanroom.errors import Bilingual, NotVerified
 from cleanroom.identifiers import Epoch, InvalidName, parse_token_kind
 from cleanroom.partition.manifest import is_epoch
-from cleanroom.partition.table_file import TOKEN_BYTES
+from cleanroom.partition.table_layout import TOKEN_BYTES
 from key_management.binding import bind
 from key_management.content import open_content, seal_content
 from key_management.errors import KeyManagementError

@@ -30,7 +30,7 @@ from cleanroom.partition.intent import Act, Append, Correct, Erase, Replace, act
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FORMAT: Final = "cleanroom/partition/v2"
+FORMAT: Final = "cleanroom/partition/v3"
 LARGEST_GROUP_BITS: Final = 16
 """At most 2^16 row groups: 8.6 thousand million rows of one upload."""
 

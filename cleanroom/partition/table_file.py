@@ -1,59 +1,46 @@
-"""Write and read the encrypted table file: the one typed façade over pyarrow's Parquet (docs/spec/partition.md).
-
-Rows are sorted by token and cut into 2^k ranges of equal token width; each range that has rows is one row group. An
-empty range has none: pyarrow can write an empty row group, but nothing reads its bytes, so a change in them would
-go unnoticed.
-"""
+"""Read the encrypted table file: the one typed façade over pyarrow's Parquet (docs/spec/partition.md)."""
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import os
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Self, assert_never
+from typing import TYPE_CHECKING, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
 from cleanroom.errors import Bilingual, InvalidUpload, NotVerified
-from cleanroom.identifiers import Digest, RoomId, TableName, UploadId
-from cleanroom.partition.manifest import (
-    LARGEST_GROUP_BITS,
-    TOKEN,
-    Manifest,
-    StorageType,
-    StoredColumn,
-    TableFileFacts,
-)
+from cleanroom.identifiers import Digest
+from cleanroom.partition.manifest import Manifest, StorageType, StoredColumn, TableFileFacts
 from cleanroom.partition.page_sizes import Chunk, MalformedPage, PageSizes
-from key_management.binding import bind
+from cleanroom.partition.table_layout import (
+    ROWS_COLUMN,
+    ROWS_PER_GROUP,
+    TOKEN_COLUMN,
+    PersonsRows,
+    aad_prefix,
+    arrow_schema,
+    file_schema,
+    one_array,
+)
+from cleanroom.partition.table_writing import DICTIONARY_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from key_management.secret import SecretKey
-
-TOKEN_COLUMN: Final = TOKEN.name
-TOKEN_BYTES: Final = 16
-ROWS_PER_GROUP: Final = 131_072
-"""Mean rows of a row group: about 5 MB decoded, so that a slice's memory is small (DESIGN §3)."""
 
 ENCRYPTED_MAGIC: Final = b"PARE"
 """First and last bytes of a Parquet file with an encrypted footer (Parquet Modular Encryption §5.3)."""
 
-_AAD_LABEL: Final = b"cleanroom/partition/v1"
 _CHUNK_BYTES: Final = 1 << 20
-_DICTIONARY_BYTES: Final = 1 << 26
 _UNREADABLE: Final = (OSError, pa.ArrowException)
+_OF_PERSONS: Final = (TOKEN_COLUMN, ROWS_COLUMN)
 
-LARGEST_PAGE: Final = 2 * _DICTIONARY_BYTES
+LARGEST_PAGE: Final = 2 * DICTIONARY_BYTES
 """Bytes that a page may unpack to: an honest writer's dictionary, twice."""
 
 LARGEST_BATCH: Final = 1 << 26
@@ -65,110 +52,6 @@ class Texts(Enum):
 
     PLAIN = "plain"
     CODED = "coded"
-
-
-def aad_prefix(room: RoomId, table: TableName, upload: UploadId) -> bytes:
-    """Return what every module of a table file is authenticated with: its place, length-prefixed."""
-    return bind(_AAD_LABEL, room.encode(), str(table).encode(), upload.encode())
-
-
-def arrow_schema(columns: Sequence[StoredColumn]) -> pa.Schema:
-    """Return the Arrow schema of a table file."""
-    return pa.schema([pa.field(column.name, _arrow_type(column.storage), column.nullable) for column in columns])
-
-
-def _arrow_type(storage: StorageType) -> pa.DataType:
-    match storage:
-        case StorageType.UUID:
-            return pa.uuid()
-        case StorageType.DICTIONARY:
-            return pa.dictionary(pa.int32(), pa.string())
-        case StorageType.STRING:
-            return pa.string()
-        case StorageType.DATE32:
-            return pa.date32()
-        case StorageType.INT64:
-            return pa.int64()
-        case _:
-            assert_never(storage)
-
-
-def token_array(tokens: bytes | NDArray[np.uint8]) -> pa.Array:
-    """Return consecutive 16-byte tokens as a UUID column, without copying them."""
-    buffer = pa.py_buffer(tokens)
-    storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(TOKEN_BYTES), buffer.size // TOKEN_BYTES, [None, buffer])
-    return pa.ExtensionArray.from_storage(pa.uuid(), storage)
-
-
-def token_bytes(array: pa.Array) -> memoryview:
-    """Return the consecutive 16-byte tokens of a UUID column of one chunk without nulls, without copying them."""
-    data = array.storage.buffers()[1]
-    first = array.offset * TOKEN_BYTES
-    size = len(array) * TOKEN_BYTES
-    return memoryview(b"") if data is None else memoryview(data).cast("B")[first : first + size]
-
-
-def first_at_prefix(tokens: memoryview, bits: int, prefix: int) -> int:
-    """Return how many of the sorted `tokens` have first `bits` bits, as a number, below `prefix`.
-
-    Args:
-        bits: 0 to 32.
-        prefix: 0 to 2^bits; 2^bits is past the last token.
-    """
-    rows = len(tokens) // TOKEN_BYTES
-
-    def leading(row: int) -> int:
-        start = row * TOKEN_BYTES
-        return int.from_bytes(tokens[start : start + 4], "big") >> (32 - bits)
-
-    return bisect.bisect_left(range(rows), prefix, key=leading)
-
-
-def group_bits_for(rows: int) -> int:
-    """Return the least k such that 2^k row groups hold `rows` rows at 131 072 each."""
-    groups = max(1, -(-rows // ROWS_PER_GROUP))
-    return min((groups - 1).bit_length(), LARGEST_GROUP_BITS)
-
-
-def write_table_file(
-    target: Path | BinaryIO,
-    columns: Sequence[StoredColumn],
-    groups: Iterable[pa.Table],
-    *,
-    data_key: SecretKey,
-    aad: bytes,
-) -> tuple[int, ...]:
-    """Write token ranges, in order, as one encrypted Parquet file: AES_GCM_V1, nothing in clear.
-
-    Args:
-        target: a file to create, or to write to; the caller flushes and renames it.
-        groups: the 2^k ranges in order, each sorted by token; they are written as they come, so a stream will do.
-        aad: the prefix from `aad_prefix`; it is not stored, a reader must know it.
-
-    Returns:
-        The rows of each range.
-    """
-    schema = arrow_schema(columns)
-    names = [column.name for column in columns]
-    rows: list[int] = []
-    with pq.ParquetWriter(
-        target,
-        schema,
-        # Tokens are random: no codec shortens them, and reading must not pay for one (reference/storage.md Q0).
-        compression={name: "none" if name == TOKEN_COLUMN else "zstd" for name in names},
-        use_dictionary=[name for name in names if name != TOKEN_COLUMN],
-        dictionary_pagesize_limit=_DICTIONARY_BYTES,
-        write_statistics=False,
-        version="2.6",
-        encryption_properties=pe.create_encryption_properties(
-            data_key.reveal_secret_bytes(), aad_prefix=aad, store_aad_prefix=False
-        ),
-    ) as writer:
-        for group in groups:
-            rows.append(group.num_rows)
-            if group.num_rows:
-                writer.write_table(group, row_group_size=group.num_rows)
-    return tuple(rows)
 
 
 def file_facts(source: BinaryIO) -> TableFileFacts:
@@ -208,6 +91,13 @@ def read_footer(source: BinaryIO, size_bytes: int) -> bytes:
         ),
         code="invalid_table_file",
     )
+
+
+class RowGroup(Enum):
+    """The two row groups of a token range."""
+
+    PERSONS = "persons"
+    ROWS = "rows"
 
 
 class TableFile:
@@ -254,15 +144,13 @@ class TableFile:
             raise _not_as_declared("colonnes", "columns") from None
         except _UNREADABLE:
             raise _altered("pied du fichier ou clé de données", "footer or data key") from None
-        codes = _arrow_type(StorageType.DICTIONARY)
-        declared = [
-            field.with_type(codes) if field.name in coded else field for field in arrow_schema(manifest.columns)
-        ]
-        if not schema.equals(pa.schema(declared)):
+        codes = pa.dictionary(pa.int32(), pa.string())
+        stored = [field.with_type(codes) if field.name in coded else field for field in file_schema(manifest.columns)]
+        if not schema.equals(pa.schema(stored)):
             raise _not_as_declared("colonnes", "columns")
         metadata = parquet.metadata
-        held = tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
-        if held != tuple(count for count in manifest.group_rows if count):
+        held = tuple(metadata.row_group(place).num_rows for place in range(metadata.num_row_groups))
+        if len(held) % 2 or held[1::2] != tuple(count for count in manifest.group_rows if count):
             raise _not_as_declared("groupes de lignes", "row groups")
         return cls(source, parquet, manifest)
 
@@ -300,31 +188,35 @@ class TableFile:
         except MalformedPage:
             raise _altered("en-tête de page", "page header") from None
 
-    def read_groups(self, first: int, end: int, columns: Sequence[str]) -> pa.Table:
-        """Return the rows of the token ranges `first` to `end` - 1: the token, then `columns` in the order asked.
+    def read_groups(self, first: int, end: int, columns: Sequence[str]) -> PersonsRows:
+        """Return the persons of the token ranges `first` to `end` - 1, and of their rows `columns` in the order asked.
 
         Raises:
             NotVerified: a page does not decrypt: the file was altered.
         """
-        names = [TOKEN_COLUMN, *columns]
-        schema = arrow_schema([self._column(name) for name in names])
+        schema = arrow_schema([self._column(name) for name in columns])
         counts = self._manifest.group_rows
         skipped = sum(1 for count in counts[:first] if count)
-        held = sum(1 for count in counts[first:end] if count)
-        if not held:
-            return schema.empty_table()
+        held = range(skipped, skipped + sum(1 for count in counts[first:end] if count))
         try:
-            table = self._parquet.read_row_groups(
-                list(range(skipped, skipped + held)), columns=names, use_threads=False
-            ).select(names)
+            persons = self._read([2 * each for each in held], file_schema(self._manifest.columns), _OF_PERSONS)
+            rows = self._read([2 * each + 1 for each in held] if columns else [], schema, columns)
         except _UNREADABLE:
             raise _altered(f"plages de jetons {first} à {end - 1}", f"token ranges {first} to {end - 1}") from None
-        if table.num_rows != sum(counts[first:end]):
+        row_count = sum(counts[first:end])
+        if columns and rows.num_rows != row_count:
             raise _altered(f"plages de jetons {first} à {end - 1}", f"token ranges {first} to {end - 1}")
-        return table
+        tokens, of_each = map(one_array, persons.columns)
+        return PersonsRows(tokens, of_each, rows, row_count)
 
-    def batches(self, group: int, *, rows: int = ROWS_PER_GROUP) -> Iterator[pa.RecordBatch]:
-        """Yield all columns of one token range in batches of at most `rows` rows, so that memory stays bounded.
+    def _read(self, places: list[int], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+        """Return these columns of these row groups."""
+        if not places:
+            return schema.empty_table().select(columns)
+        return self._parquet.read_row_groups(places, columns=list(columns), use_threads=False).select(columns)
+
+    def batches(self, group: int, held: RowGroup, *, rows: int = ROWS_PER_GROUP) -> Iterator[pa.RecordBatch]:
+        """Yield all columns of a token range's persons, or of its rows, at most `rows` at a time: memory stays bounded.
 
         Raises:
             NotVerified: a page does not decrypt: the file was altered.
@@ -332,9 +224,9 @@ class TableFile:
         counts = self._manifest.group_rows
         if not counts[group]:
             return
-        held = sum(1 for count in counts[:group] if count)
+        place = 2 * sum(1 for count in counts[:group] if count) + (held is RowGroup.ROWS)
         try:
-            yield from self._parquet.iter_batches(batch_size=rows, row_groups=[held], use_threads=False)
+            yield from self._parquet.iter_batches(batch_size=rows, row_groups=[place], use_threads=False)
         except _UNREADABLE:
             raise _altered(f"plage de jetons {group}", f"token range {group}") from None
 

@@ -14,7 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cleanroom.partition.manifest import StorageType
-from cleanroom.partition.table_file import TOKEN_BYTES, aad_prefix, arrow_schema, write_table_file
+from cleanroom.partition.table_layout import (
+    TOKEN_BYTES,
+    TOKEN_COLUMN,
+    aad_prefix,
+    arrow_schema,
+    one_array,
+    rows_under_tokens,
+)
+from cleanroom.partition.table_writing import write_table_file
 from cleanroom.storage.partition_store import StoredPartition
 
 if TYPE_CHECKING:
@@ -56,6 +64,8 @@ def rewrite(
     manifest = stored.manifest
     unwanted = pa.array(list(erased), pa.binary(TOKEN_BYTES))
     rows: list[int] = []
+    # Reading looks at no page of NULLs: here the whole file is looked at, since it is about to go.
+    store.verify(stored)
     with store.open(stored, data_key) as reader:
 
         def write(target: Path) -> None:
@@ -80,12 +90,12 @@ def rewrite(
 
 
 def _kept(reader: PartitionReader, unwanted: pa.Array) -> Iterator[pa.Table]:
-    """Yield each token range without the rows of the unwanted tokens."""
+    """Yield each token range's rows under their tokens, without those of the unwanted tokens."""
     manifest = reader.stored.manifest
     names = [each.name for each in manifest.columns[1:]]
     for group in range(len(manifest.group_rows)):
-        rows = reader.read(manifest.group_bits, group, names)
-        tokens = rows.column(0).combine_chunks().storage
+        rows = rows_under_tokens(reader.read(manifest.group_bits, group, names))
+        tokens = one_array(rows.column(TOKEN_COLUMN)).storage
         kept = rows.filter(pc.invert(pc.is_in(tokens, value_set=unwanted)))
         yield pa.Table.from_arrays(
             [_anew(kept.column(each.name), each) for each in manifest.columns], schema=arrow_schema(manifest.columns)

@@ -19,11 +19,12 @@ from cleanroom.identifiers import Digest, Epoch, RoomId
 from cleanroom.partition.intent import Erase
 from cleanroom.partition.manifest import Manifest, storage_schema
 from cleanroom.partition.package import Package, read_package, sealing_info, verify_signature
-from cleanroom.partition.table_file import LARGEST_BATCH, TOKEN_BYTES, TableFile, Texts, first_at_prefix, token_bytes
+from cleanroom.partition.table_file import LARGEST_BATCH, RowGroup, TableFile, Texts
+from cleanroom.partition.table_layout import ROWS_COLUMN, TOKEN_BYTES, TOKEN_COLUMN, first_at_prefix, token_bytes
 from key_management.errors import UnsealFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -204,9 +205,37 @@ def _check_manifest(
 
 def _check_group(table_file: TableFile, group: int, manifest: Manifest) -> None:
     """Check one token range; a batch at a time, so that a hostile file cannot ask for more memory than a batch."""
+    counted = _check_persons(table_file, group, manifest.group_bits)
+    required = {column.name for column in manifest.columns[1:] if not column.nullable}
+    rows = 0
+    for batch in _batches(table_file, group, RowGroup.ROWS):
+        rows += batch.num_rows
+        if any(batch.column(name).null_count for name in required):
+            raise _not_right(group, "valeur manquante", "missing value")
+    if not rows == counted == manifest.group_rows[group]:
+        raise _not_right(group, "nombre de lignes", "row count")
+
+
+def _check_persons(table_file: TableFile, group: int, bits: int) -> int:
+    """Check a token range's persons; return how many rows they have by their own account."""
     last: bytes | None = None
     rows = 0
-    for batch in table_file.batches(group):
+    for batch in _batches(table_file, group, RowGroup.PERSONS):
+        tokens, counts = token_bytes(batch.column(TOKEN_COLUMN)), batch.column(ROWS_COLUMN)
+        if batch.column(TOKEN_COLUMN).null_count or counts.null_count or pc.min(counts).as_py() == 0:
+            raise _not_right(group, "personne sans jeton ou sans ligne", "person without a token or a row")
+        if first_at_prefix(tokens, bits, group) != 0 or first_at_prefix(tokens, bits, group + 1) != batch.num_rows:
+            raise _not_right(group, "jeton hors de sa plage", "token outside its range")
+        if not _ascending(tokens, last):
+            raise _not_right(group, "jetons non triés ou répétés", "tokens unsorted or repeated")
+        last = bytes(tokens[-TOKEN_BYTES:])
+        rows += pc.sum(counts).as_py()
+    return rows
+
+
+def _batches(table_file: TableFile, group: int, held: RowGroup) -> Iterator[pa.RecordBatch]:
+    """Yield a row group's batches: values well formed, texts not too long, no column of the other one."""
+    for batch in table_file.batches(group, held):
         try:
             batch.validate(full=True)
         except pa.ArrowInvalid:
@@ -219,16 +248,11 @@ def _check_group(table_file: TableFile, group: int, manifest: Manifest) -> None:
                 ),
                 code="table_file_too_large",
             )
-        tokens = token_bytes(batch.column(0))
-        rows += batch.num_rows
-        bits = manifest.group_bits
-        if first_at_prefix(tokens, bits, group) != 0 or first_at_prefix(tokens, bits, group + 1) != batch.num_rows:
-            raise _not_right(group, "jeton hors de sa plage", "token outside its range")
-        if not _ascending(tokens, last):
-            raise _not_right(group, "jetons non triés", "unsorted tokens")
-        last = bytes(tokens[-TOKEN_BYTES:])
-    if rows != manifest.group_rows[group]:
-        raise _not_right(group, "nombre de lignes", "row count")
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            of_persons = name in {TOKEN_COLUMN, ROWS_COLUMN}
+            if of_persons is not (held is RowGroup.PERSONS) and column.null_count != batch.num_rows:
+                raise _not_right(group, "colonne hors de son groupe de lignes", "column outside its row group")
+        yield batch
 
 
 def _text_bytes(column: pa.Array) -> int:
@@ -240,11 +264,11 @@ def _text_bytes(column: pa.Array) -> int:
 
 
 def _ascending(tokens: memoryview, last: bytes | None) -> bool:
-    if last is not None and bytes(tokens[:TOKEN_BYTES]) < last:
+    if last is not None and bytes(tokens[:TOKEN_BYTES]) <= last:
         return False
     halves = np.frombuffer(tokens, dtype=">u8").reshape(-1, 2).astype(np.uint64)
     high, low = halves[:, 0], halves[:, 1]
-    rises = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] >= low[:-1]))
+    rises = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] > low[:-1]))
     return bool(rises.all())
 
 

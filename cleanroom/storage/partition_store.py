@@ -14,17 +14,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
+import numpy as np
+
 from cleanroom.errors import Bilingual, Fault, NotVerified
 from cleanroom.identifiers import Digest, TableName, UploadId
 from cleanroom.partition.manifest import Manifest
 from cleanroom.partition.package import open_new, sync_directory
-from cleanroom.partition.table_file import TOKEN_COLUMN, TableFile, file_facts, first_at_prefix, token_bytes
+from cleanroom.partition.table_file import TableFile, file_facts
+from cleanroom.partition.table_layout import PersonsRows, first_at_prefix, row_counts, token_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
-    import pyarrow as pa
+    from numpy.typing import NDArray
 
     from cleanroom.partition.manifest import TableFileFacts
     from cleanroom.storage.intake import VerifiedPackage
@@ -205,16 +208,16 @@ class PartitionStore:
 class PartitionReader:
     """Read an open partition by ranges of tokens; not to be shared between threads: each slice worker opens its own.
 
-    The last row group read is kept, because slices finer than row groups ask for it many times in a row.
+    The last token range read is kept, because slices finer than ranges ask for it many times in a row.
     """
 
     def __init__(self, stored: StoredPartition, table_file: TableFile) -> None:
         self.stored = stored
         self._table_file = table_file
-        self._held: tuple[int, tuple[str, ...], pa.Table] | None = None
+        self._held: tuple[int, tuple[str, ...], PersonsRows, NDArray[np.int64]] | None = None
 
-    def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> pa.Table:
-        """Return the rows whose token begins with the `prefix_bits` bits of `prefix`, sorted by token.
+    def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> PersonsRows:
+        """Return the persons whose token begins with the `prefix_bits` bits of `prefix`, in order, and their rows.
 
         Args:
             prefix_bits: 0 to 32; the partition is cut into 2^prefix_bits ranges.
@@ -225,24 +228,33 @@ class PartitionReader:
             NotVerified: a page does not decrypt: the file was altered.
 
         Returns:
-            The token `u` first, then `columns` in the order asked. Chunks are row groups; a category's chunks may each
-            have their own dictionary, which is the member's bytes: the scan enforces the domain (S7).
+            Of rows `columns` in the order asked. Chunks are row groups; a category's chunks may each have their own
+            dictionary, which is the member's bytes: the scan enforces the domain, and looks at order and counts (S7).
         """
         if not 0 <= prefix_bits <= LARGEST_PREFIX_BITS or not 0 <= prefix < 1 << prefix_bits:
             raise ValueError("no such range of tokens")
         finer = prefix_bits - self.stored.manifest.group_bits
         if finer <= 0:
             return self._table_file.read_groups(prefix << -finer, (prefix + 1) << -finer, columns)
-        table = self._group(prefix >> finer, tuple(columns))
-        tokens = token_bytes(table.column(TOKEN_COLUMN).combine_chunks())
-        start = first_at_prefix(tokens, prefix_bits, prefix)
-        return table.slice(start, first_at_prefix(tokens, prefix_bits, prefix + 1) - start)
+        held, begins = self._group(prefix >> finer, tuple(columns))
+        tokens = token_bytes(held.tokens)
+        first = first_at_prefix(tokens, prefix_bits, prefix)
+        persons = first_at_prefix(tokens, prefix_bits, prefix + 1) - first
+        start, end = int(begins[first]), int(begins[first + persons])
+        return PersonsRows(
+            held.tokens.slice(first, persons),
+            held.counts.slice(first, persons),
+            held.rows.slice(start, end - start),
+            end - start,
+        )
 
-    def _group(self, group: int, columns: tuple[str, ...]) -> pa.Table:
+    def _group(self, group: int, columns: tuple[str, ...]) -> tuple[PersonsRows, NDArray[np.int64]]:
+        """Return a token range, and where each person's rows begin in it."""
         if self._held is None or self._held[:2] != (group, columns):
             self._held = None
-            self._held = (group, columns, self._table_file.read_groups(group, group + 1, columns))
-        return self._held[2]
+            held = self._table_file.read_groups(group, group + 1, columns)
+            self._held = (group, columns, held, np.concatenate(([0], np.cumsum(row_counts(held), dtype=np.int64))))
+        return self._held[2:]
 
     def close(self) -> None:
         """Close the file and forget the rows kept."""

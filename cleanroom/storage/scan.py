@@ -5,8 +5,9 @@ and numbers are clamped to their bounds, no unit is missing (S14), and nobody ha
 the first in the files' order (S23). Each of these looks at one row, or at one person's rows in their order, so a scan
 is personal: removing a person changes nobody else's rows.
 
-Files are sorted by token, so a scan gives each person's rows as one run, and says where the runs begin: what works on
-persons need not look at rows.
+A file has each person once, sorted by token, and says how many of its rows are theirs: what it says is a member's word,
+but there is no other, since rows carry no token. A person is thus whoever a token stands for, and their rows those that
+follow for it; order is checked, tokens of several uploads meet, and no row is left over.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from numba import njit
 
 from cleanroom.catalog import Category, ColumnType, Date, Number, Text
 from cleanroom.errors import InvariantBroken
-from cleanroom.storage.token_runs import first_rows, merged_order, runs_of, turned_at
+from cleanroom.partition.table_layout import one_array, row_counts, token_pairs
+from cleanroom.storage.token_runs import first_rows, merged_order, rows_from, runs_of, turned_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cleanroom.catalog import TableCatalog
+    from cleanroom.partition.table_layout import PersonsRows
 
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -36,8 +39,8 @@ Bools = npt.NDArray[np.bool_]
 class SliceReader(Protocol):
     """One upload, readable by token range; `cleanroom.storage.partition_store.PartitionReader` is one."""
 
-    def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> pa.Table:
-        """Return the rows whose token's first `prefix_bits` bits are `prefix`: the unit first, then `columns`."""
+    def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> PersonsRows:
+        """Return the persons whose token's first `prefix_bits` bits are `prefix`, and of their rows `columns`."""
         ...
 
 
@@ -67,8 +70,8 @@ class ScannedTable:
     """The admitted rows of one table in one slice, ordered by token.
 
     Args:
-        tokens: of each row that was read and has one, as its bytes lie in memory; shape (rows read, 2).
-        first: the first of these rows of each person; shape (persons,).
+        tokens: of each upload's persons, in order, as their bytes lie in memory; shape (tokens, 2).
+        first: the first of these that is each person's; shape (persons,).
         starts: where each person's admitted rows begin, and at last how many there are; shape (persons + 1,).
         columns: by name; codes, or an Arrow array of strings for text.
     """
@@ -104,9 +107,9 @@ def scan(
         columns: the columns to read, in the order wanted.
     """
     kinds = {name: _column_type(catalog, name) for name in columns}
-    parts = [part for part in (reader.read(bits, prefix, columns) for reader in readers) if part.num_rows]
-    tokens, order = _ordered(parts)
-    starts, longest = runs_of(tokens)
+    parts = [part for part in (reader.read(bits, prefix, columns) for reader in readers) if part.row_count]
+    tokens, counts, order = _ordered(parts)
+    first, starts, longest = runs_of(tokens, counts)
     if longest < 0:
         raise InvariantBroken("a partition is not ordered by token")
     # Tokens increase, so that all lie in the slice if the first and the last do.
@@ -114,7 +117,6 @@ def scan(
     if bits and any(int(each) >> (64 - bits) != prefix for each in ends[:, 0]):
         # A person in two slices would be clipped twice, each time alone.
         raise InvariantBroken("a partition gave rows of another slice")
-    first = starts[:-1]
     if longest > catalog.max_rows_per_person:
         kept, starts = first_rows(starts, catalog.max_rows_per_person)
         order = kept if order is None else order[kept]
@@ -130,51 +132,39 @@ def _column_type(catalog: TableCatalog, name: str) -> ColumnType:
     return column.type
 
 
-def _ordered(parts: Sequence[pa.Table]) -> tuple[npt.NDArray[np.uint64], Int64s | None]:
-    """Return the tokens of all parts, ordered, and the rows they come from; None for every row in its place."""
-    tokens = [_tokens(part) for part in parts]
-    units = tokens[0] if len(tokens) == 1 else np.concatenate([np.zeros((0, 2), dtype=np.uint64), *tokens])
-    missing = [_missing_units(part) for part in parts]
-    if len(parts) < 2 and not any(each.any() for each in missing):
-        return units, None
+def _ordered(
+    parts: Sequence[PersonsRows],
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32], Int64s | None]:
+    """Return the tokens of all parts, ordered, the number of rows of each, and these rows; None for all as they lie."""
+    tokens = [token_pairs(part.tokens) for part in parts]
+    counts = [row_counts(part) for part in parts]
+    missing = [_missing_units(part.tokens) for part in parts]
+    if len(parts) == 1 and not missing[0].any():
+        return tokens[0], counts[0], None
+    units = np.concatenate([np.zeros((0, 2), dtype=np.uint64), *tokens])
+    of_each = np.concatenate([np.zeros(0, dtype=np.uint32), *counts])
     ends = np.cumsum([0, *(len(each) for each in tokens)])
-    order = merged_order(units, ends, np.concatenate(missing))
-    return units[order], order
+    persons = merged_order(units, ends, np.concatenate([np.zeros(0, dtype=np.bool_), *missing]))
+    begins = np.cumsum(of_each, dtype=np.int64) - of_each
+    rows, _ = rows_from(begins[persons], of_each[persons].astype(np.int64))
+    return units[persons], of_each[persons], rows
 
 
-def _tokens(part: pa.Table) -> npt.NDArray[np.uint64]:
-    """Return the units of a table as pairs of numbers, as their bytes lie in memory; shape (rows, 2)."""
-    column = part.column(0)
-    storage = column.chunk(0).storage
-    if column.num_chunks > 1:
-        storage = pa.concat_arrays([chunk.storage for chunk in column.chunks])
-    pairs = np.frombuffer(storage.buffers()[1], dtype=np.uint64, count=2 * len(storage), offset=16 * storage.offset)
-    return pairs.reshape(-1, 2)
+def _missing_units(tokens: pa.Array) -> Bools:
+    if tokens.null_count == 0:
+        return np.zeros(len(tokens), dtype=np.bool_)
+    return np.asarray(tokens.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _missing_units(part: pa.Table) -> Bools:
-    column = part.column(0)
-    if column.null_count == 0:
-        return np.zeros(len(column), dtype=np.bool_)
-    return np.asarray(column.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
-def _column(kind: ColumnType, parts: Sequence[pa.Table], name: str, order: Int64s | None) -> CodeColumn | pa.Array:
+def _column(kind: ColumnType, parts: Sequence[PersonsRows], name: str, order: Int64s | None) -> CodeColumn | pa.Array:
     """Return a column's codes as the catalog admits them, or its texts; the rows of `order`."""
-    arrays = [_whole(part.column(name)) for part in parts]
+    arrays = [one_array(part.rows.column(name)) for part in parts]
     if isinstance(kind, Text):
         texts = pa.concat_arrays([pa.array([], pa.string()), *(each.cast(pa.string()) for each in arrays)])
         return texts if order is None else texts.take(pa.array(order))
     found = [_admitted(kind, array) for array in arrays]
     codes = found[0] if len(found) == 1 else _joined(found)
     return codes if order is None else codes.take(order)
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if isinstance(array, pa.ChunkedArray):
-        return pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
-    return array
 
 
 def _joined(columns: Sequence[CodeColumn]) -> CodeColumn:

@@ -1,4 +1,4 @@
-"""Find the runs of equal tokens in sorted rows, and merge sorted lists of tokens: one pass each, no hash table.
+"""Find whose rows begin where, and merge sorted lists of tokens: one pass each, no hash table.
 
 A token is 16 bytes, ordered byte by byte. Here it is two 64-bit numbers: as its bytes lie in memory where only equality
 matters, turned round (big-endian) where order does. Both halves are always compared (S10).
@@ -20,46 +20,52 @@ if TYPE_CHECKING:
 
     Int64s = npt.NDArray[np.int64]
     Tokens = npt.NDArray[np.uint64]
+    Counts = npt.NDArray[np.uint32]
 
 if sys.byteorder != "little":  # pragma: no cover - no such machine is supported
     raise InvariantBroken("tokens are compared on little-endian machines only")
 
 
-def runs_of(tokens: Tokens) -> tuple[Int64s, int]:
-    """Return where the rows of each different token of sorted rows begin, and the length of the longest run.
+def runs_of(tokens: Tokens, counts: Counts) -> tuple[Int64s, Int64s, int]:
+    """Return where the rows of each different token begin, of tokens in order and how many rows each has.
 
     Args:
-        tokens: as they lie in memory; shape (rows, 2).
+        tokens: as they lie in memory; equal ones, of several uploads, are one person; shape (tokens, 2).
+        counts: rows of each; shape (tokens,).
 
     Returns:
-        Starts, and at last how many rows there are, shape (persons + 1,); the longest run, -1 if the rows are not in
-        order.
+        The first place of each different token, shape (persons,); where each person's rows begin, and at last how many
+        there are, shape (persons + 1,); the most rows of a person, -1 if tokens are not in order or one has no rows.
     """
-    starts = np.empty(len(tokens) + 1, dtype=np.int64)
-    persons, longest = _run_starts(tokens, starts)
-    return starts[: persons + 1].copy(), longest
+    first, starts = np.empty(len(tokens), dtype=np.int64), np.empty(len(tokens) + 1, dtype=np.int64)
+    persons, longest = _run_starts(tokens, counts, first, starts)
+    return first[:persons], starts[: persons + 1], longest
 
 
 def first_rows(starts: Int64s, most: int) -> tuple[Int64s, Int64s]:
     """Return the rows that are among the first `most` of their person, and where these begin for each person."""
-    lengths = np.minimum(np.diff(starts), most)
-    fewer = np.concatenate(([0], np.cumsum(lengths)))
-    rows = np.arange(fewer[-1]) + np.repeat(starts[:-1] - fewer[:-1], lengths)
-    return rows, fewer
+    return rows_from(starts[:-1], np.minimum(np.diff(starts), most))
+
+
+def rows_from(starts: Int64s, lengths: Int64s) -> tuple[Int64s, Int64s]:
+    """Return the rows of runs that begin at `starts`, one run after another, and where each begins among them."""
+    places = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths)))
+    rows = np.arange(places[-1]) + np.repeat(starts - places[:-1], lengths)
+    return rows, places
 
 
 def merged_order(tokens: Tokens, ends: Int64s, missing: npt.NDArray[np.bool_]) -> Int64s:
-    """Return the rows of several lists, each in the order of its tokens, in the order of all; equal ones as they come.
+    """Return the places of several lists, each in the order of its tokens, in the order of all; equal as they come.
 
     Disorder within a list remains disorder, for `runs_of` to find.
 
     Args:
         ends: where each list begins, and the last ends.
-        missing: rows without a token, which are left out.
+        missing: places without a token, which are left out.
     """
     lists = [np.flatnonzero(~missing[low:high]) + low for low, high in pairwise(ends)]
     while len(lists) > 1:
-        # In pairs, so that each row is moved log2(lists) times; a list before another stays before it.
+        # In pairs, so that each place is moved log2(lists) times; a list before another stays before it.
         lists = [
             _two_in_order(tokens, *lists[at : at + 2]) if at + 1 < len(lists) else lists[at]
             for at in range(0, len(lists), 2)
@@ -80,25 +86,31 @@ def _turned(half):  # type: ignore[no-untyped-def]  # pragma: no cover - compile
 
 
 @njit(cache=True, nogil=True)
-def _run_starts(tokens, starts):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Write where runs of equal tokens begin; return how many, and the longest one, or -1 if tokens ever decrease."""
-    rows = tokens.shape[0]
-    persons = min(rows, 1)
-    starts[0] = 0
-    ordered = True
+def _run_starts(tokens, counts, first, starts):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write where persons and their rows begin; return how many persons, and the most rows of one.
+
+    The latter is -1 if tokens ever decrease or one has no rows.
+    """
+    right = True
+    persons = rows = np.int64(0)
+    high_before = low_before = np.uint64(0)
     # No branch: where a person ends is what no processor can guess.
-    for row in range(1, rows):
-        high, before = _turned(tokens[row, 0]), _turned(tokens[row - 1, 0])
-        low, low_before = _turned(tokens[row, 1]), _turned(tokens[row - 1, 1])
-        same = (high == before) & (low == low_before)
-        ordered &= same | (high > before) | ((high == before) & (low > low_before))
-        starts[persons] = row
+    for place in range(tokens.shape[0]):
+        high, low = _turned(tokens[place, 0]), _turned(tokens[place, 1])
+        same = (high == high_before) & (low == low_before) & (place > 0)
+        right &= same | (place == 0) | (high > high_before) | ((high == high_before) & (low > low_before))
+        right &= counts[place] > 0
+        # Written again for a token that is the same: what stands before it is that person's.
         persons += np.int64(not same)
+        first[persons - 1] = place if not same else first[persons - 1]
+        starts[persons - 1] = rows if not same else starts[persons - 1]
+        rows += np.int64(counts[place])
+        high_before, low_before = high, low
     starts[persons] = rows
     longest = 0
     for person in range(persons):
         longest = max(longest, starts[person + 1] - starts[person])
-    return persons, longest if ordered else -1
+    return persons, longest if right else -1
 
 
 @njit(cache=True, nogil=True)

@@ -29,7 +29,8 @@ from cleanroom.errors import UsageError
 from cleanroom.identifiers import Digest, Epoch, IdentifierKind, RoomId, TableName
 from cleanroom.partition import read_package
 from cleanroom.partition.package import sealing_info
-from cleanroom.partition.table_file import TableFile, token_bytes
+from cleanroom.partition.table_file import TableFile
+from cleanroom.partition.table_layout import rows_under_tokens, token_bytes
 from key_management.secret import SecretKey
 from key_management.transport import TransportKey
 
@@ -72,7 +73,8 @@ def table_file(package: Path, copy: Path) -> pa.Table:
     copy.write_bytes(package.read_bytes()[read.table_file_offset :])
     key = TRANSPORT.open(read.sealed_key, sealing_info(read.manifest))
     with TableFile.open(copy.open("rb"), read.manifest, key) as file:
-        return file.read_groups(0, len(read.manifest.group_rows), [column.name for column in CATALOG.columns])
+        held = file.read_groups(0, len(read.manifest.group_rows), [column.name for column in CATALOG.columns])
+        return rows_under_tokens(held)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 4, 300_000])

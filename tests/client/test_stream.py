@@ -40,7 +40,7 @@ from cleanroom.client.values import ReasonKind, category_value, clean, date_valu
 from cleanroom.client.written import NumberForm, written_form
 from cleanroom.identifiers import Epoch, IdentifierKind, RoomId, TableName
 from cleanroom.partition.manifest import storage_schema
-from cleanroom.partition.table_file import token_bytes
+from cleanroom.partition.table_layout import token_bytes
 from key_management.secret import SecretKey
 
 REGION = Category(("zone", "b", "a"), nullable=True)

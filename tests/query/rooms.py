@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -33,6 +34,7 @@ from cleanroom.catalog import (
     day_number,
 )
 from cleanroom.identifiers import IdentifierKind, PartyId, TableName
+from cleanroom.partition import PersonsRows
 from cleanroom.query import duckdb_backend
 from cleanroom.query.algebra import scans
 from cleanroom.query.backend import PersonRows, Slice
@@ -77,19 +79,32 @@ class MemoryReader:
     def __init__(self, catalog: TableCatalog, rows: Sequence[Row]) -> None:
         ordered = sorted(rows, key=lambda row: b"" if row[0] is None else token(row[0]))
         self._tokens = [None if person is None else token(person) for person, _ in ordered]
-        storage = pa.array(self._tokens, pa.binary(16))
-        columns = {"u": pa.ExtensionArray.from_storage(pa.uuid(), storage)}
+        columns = {}
         for place, column in enumerate(catalog.columns):
             columns[column.name] = arrow_column(column.type, [values[place] for _, values in ordered])
         self._table = pa.table(columns)
 
-    def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> pa.Table:
-        """Return the rows of a range of tokens; rows without a unit lie in the first."""
-        table = self._table.select(["u", *columns])
-        if not prefix_bits:
-            return table
-        mine = [int.from_bytes(each or b"", "big") >> (128 - prefix_bits) == prefix for each in self._tokens]
-        return table.filter(pa.array(mine, pa.bool_()))
+    def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> PersonsRows:
+        """Return the persons of a range of tokens; rows without a unit lie in the first."""
+        mine = [
+            not prefix_bits or int.from_bytes(each or b"", "big") >> (128 - prefix_bits) == prefix
+            for each in self._tokens
+        ]
+        held = [each for each, wanted in zip(self._tokens, mine, strict=True) if wanted]
+        return persons_of(held, self._table.select(list(columns)).filter(pa.array(mine, pa.bool_())))
+
+
+def persons_of(units: Sequence[bytes | None], rows: pa.Table) -> PersonsRows:
+    """Return rows with these tokens as a file has them; rows without one belong to a person without one."""
+    first = [row for row, unit in enumerate(units) if row == 0 or unit != units[row - 1]]
+    storage = pa.array([units[row] for row in first], pa.binary(16))
+    counts = [end - start for start, end in pairwise([*first, len(units)])]
+    return PersonsRows(
+        pa.ExtensionArray.from_storage(pa.uuid(), storage),
+        pa.array(counts, pa.uint32()),
+        rows,
+        len(units),
+    )
 
 
 def arrow_column(kind: ColumnType, values: list[Any]) -> pa.Array:

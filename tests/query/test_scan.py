@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import date
 from random import Random
 from typing import Any
@@ -13,10 +14,24 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rooms import COLUMNS, FRANCOS, TNM, MemoryReader, Row, admit, catalog_of, catalogs, hostile_room, seeds, token
+from rooms import (
+    COLUMNS,
+    FRANCOS,
+    TNM,
+    MemoryReader,
+    Row,
+    admit,
+    catalog_of,
+    catalogs,
+    hostile_room,
+    persons_of,
+    seeds,
+    token,
+)
 
 from cleanroom.catalog import Category, Contribution, Date, Number, Text
 from cleanroom.errors import InvariantBroken
+from cleanroom.partition import PersonsRows
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.merge_backend import MergeBackend
@@ -145,14 +160,13 @@ def test_rows_without_a_unit_are_dropped() -> None:
 
 
 class Raw:
-    """A reader that gives a table as it is, whatever was asked."""
+    """A reader that gives persons and rows as they are, whatever was asked."""
 
     def __init__(self, tokens: list[bytes], **columns: pa.Array) -> None:
-        units = pa.ExtensionArray.from_storage(pa.uuid(), pa.array(tokens, pa.binary(16)))
-        self.table = pa.table({"u": units, **columns})
+        self.held = persons_of(tokens, pa.table(columns))
 
-    def read(self, prefix_bits: int, prefix: int, columns: tuple[str, ...]) -> pa.Table:
-        return self.table.select(["u", *columns])
+    def read(self, prefix_bits: int, prefix: int, columns: tuple[str, ...]) -> PersonsRows:
+        return replace(self.held, rows=self.held.rows.select(list(columns)))
 
 
 LOW, HIGH = b"\x00" * 15 + b"\x01", b"\xff" * 16
@@ -165,6 +179,57 @@ def test_disorder_is_refused() -> None:
     same_half = [b"\x01" * 8 + b"\x02" * 8, b"\x01" * 16]
     with pytest.raises(InvariantBroken, match="ordered"):
         scan(catalog, [Raw(same_half, seats=pa.array([1, 2]))], ("seats",), bits=0, prefix=0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "rows", "said"),
+    [
+        ([1, 0], 1, "ordered"),  # a person without rows
+        ([0, 2], 2, "ordered"),
+        ([1, 2], 2, "not those of its persons"),  # rows that are not there
+        ([1, 1], 3, "not those of its persons"),  # a row that is nobody's
+        ([1], 2, "not those of its persons"),
+        ([1, 1, 1], 3, "not those of its persons"),
+        ([None, 2], 2, "not those of its persons"),
+        ([2**32 - 1, 3], 2, "not those of its persons"),  # 2 but for what a 32-bit sum would lose
+    ],
+)
+@pytest.mark.parametrize("uploads", [1, 2])
+def test_counts_that_are_not_of_the_rows_are_refused(
+    counts: list[int | None], rows: int, said: str, uploads: int
+) -> None:
+    """A member says how many rows a person has; whoever says it wrongly moves rows from person to person (S7)."""
+    catalog = catalog_of(TNM)
+    wrong, right = Raw([LOW, HIGH], seats=pa.array([1, 2])), Raw([LOW], seats=pa.array([1]))
+    columns = pa.table({"seats": pa.array([1] * rows)})
+    wrong.held = PersonsRows(wrong.held.tokens, pa.array(counts, pa.uint32()), columns, rows)
+    with pytest.raises(InvariantBroken, match=said):
+        scan(catalog, [wrong, right][:uploads], ("seats",), bits=0, prefix=0)
+
+
+def test_columns_that_are_shorter_than_said_are_refused() -> None:
+    catalog = catalog_of(TNM)
+    wrong = Raw([LOW, HIGH], seats=pa.array([1, 2]))
+    wrong.held = replace(wrong.held, rows=wrong.held.rows.slice(0, 1))
+    with pytest.raises(InvariantBroken, match="not those of its persons"):
+        scan(catalog, [wrong], ("seats",), bits=0, prefix=0)
+
+
+def test_a_token_that_a_file_repeats_is_one_person() -> None:
+    """Counted as two, each would be clipped alone (S10, S23)."""
+    catalog = catalog_of(TNM, most_rows=3, seats=(0, 99))
+    for tokens, ours in (([LOW, HIGH, HIGH], [LOW, HIGH]), ([LOW, LOW, HIGH], [LOW, HIGH]), ([HIGH] * 3, [HIGH])):
+        reader = Raw([LOW])
+        units = pa.ExtensionArray.from_storage(pa.uuid(), pa.array(tokens, pa.binary(16)))
+        rows = pa.table({"seats": pa.array(range(6))})
+        reader.held = PersonsRows(units, pa.array([1, 2, 3], pa.uint32()), rows, 6)
+        found = scan(catalog, [reader], ("seats",), bits=0, prefix=0)
+        assert [int(high) >> 63 for high, _ in found.persons] == [int(each == HIGH) for each in ours]
+        held = [unit for unit, count in zip(tokens, (1, 2, 3), strict=True) for _ in range(count)]
+        expected = [
+            (unit, (row,)) for each in ours for row, unit in [pair for pair in enumerate(held) if pair[1] == each][:3]
+        ]
+        assert rows_of(found) == expected
 
 
 def test_an_index_that_the_dictionary_has_not_is_null() -> None:
@@ -208,7 +273,8 @@ def test_columns_arrive_in_chunks_slices_and_other_encodings() -> None:
         seats=pa.chunked_array([[1, 2], [], [None, 99, -5, 3]], pa.int64()),
     )
     sliced = Raw(units, region=pa.array(["nord"] * 6).dictionary_encode(), seats=pa.array(range(6)))
-    sliced.table = sliced.table.slice(2, 3)
+    held = sliced.held
+    sliced.held = PersonsRows(held.tokens.slice(2, 3), held.counts.slice(2, 3), held.rows.slice(2, 3), 3)
     found = scan(catalog, [whole], ("region", "seats"), bits=0, prefix=0)
     assert [texts_or_codes(column) for column in found.columns.values()] == [
         [0, 2, None, None, 1, 0],

@@ -32,6 +32,7 @@ from cleanroom.partition import (
     write_table_file,
 )
 from cleanroom.partition.table_file import TableFile
+from cleanroom.partition.table_layout import ROWS_COLUMN, TOKEN_COLUMN
 from cleanroom.query import contribution, merge_backend, numbered, quantiles
 from cleanroom.query.backend import ROWS_PER_SLICE
 from cleanroom.query.contribution import exact_vector
@@ -43,6 +44,7 @@ from key_management.secret import SecretKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cleanroom.partition import PersonsRows
     from cleanroom.query.backend import PersonRows
 
 PERSONS, ROWS, GROUP_BITS, SLICES = 900, 3_000, 3, 4
@@ -198,21 +200,21 @@ def counted() -> Iterator[Counter[str]]:
 
         opened.enter_context(patch.object(owner, name, counting))
 
-    def read(result: pa.Table, file: TableFile, first: int, end: int, columns: tuple[str, ...]) -> None:
+    def read(result: PersonsRows, file: TableFile, first: int, end: int, columns: tuple[str, ...]) -> None:
         counts = file._manifest.group_rows
-        held = [place for place, count in enumerate([group for group in counts if group])]
         before = sum(1 for count in counts[:first] if count)
-        groups = held[before : before + sum(1 for count in counts[first:end] if count)]
+        held = range(before, before + sum(1 for count in counts[first:end] if count))
+        groups = [2 * place for place in held] + [2 * place + 1 for place in held if columns]
         metadata = file._parquet.metadata
-        wanted = {"u", *columns}
         found["row groups read"] += len(groups)
-        found["rows read"] += result.num_rows
-        found["values read"] += result.num_rows * result.num_columns
+        found["persons read"] += len(result.tokens)
+        found["rows read"] += result.row_count
+        found["values read"] += 2 * len(result.tokens) + result.rows.num_rows * result.rows.num_columns
         found["bytes decrypted"] += sum(
             chunk.total_compressed_size
             for group in groups
             for chunk in map(metadata.row_group(group).column, range(metadata.num_columns))
-            if chunk.path_in_schema.split(".")[0] in wanted
+            if chunk.path_in_schema in (columns if group % 2 else {TOKEN_COLUMN, ROWS_COLUMN})
         )
 
     def scanned(result: Any, *_: object) -> None:

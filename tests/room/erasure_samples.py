@@ -15,7 +15,7 @@ from cleanroom.client.normalise import normalise_email
 from cleanroom.client.tokens import token
 from cleanroom.errors import CleanroomError
 from cleanroom.identifiers import ErasureGround, IdentifierKind, TableName, party_id, token_kind
-from cleanroom.partition.table_file import TOKEN_COLUMN
+from cleanroom.partition.table_layout import TOKEN_COLUMN, rows_under_tokens
 from cleanroom.room import Room, member_facts, registry, sending, upload
 from cleanroom.room.erasure import Erasure, erase
 from cleanroom.room.erasure_certificate import certificate
@@ -70,7 +70,7 @@ def rows_of(room: Room, each: Upload) -> list[dict[str, Any]]:
     """Return every row of a file, decrypted, in its order."""
     names = [column.name for column in each.manifest.columns[1:]]
     with room.store.open(room.stored(each), room.keyring.open(room.connection, KeyId(KeyKind.DATA, each.upload))) as it:
-        rows: list[dict[str, Any]] = it.read(0, 0, names).to_pylist()
+        rows: list[dict[str, Any]] = rows_under_tokens(it.read(0, 0, names)).to_pylist()
     return rows
 
 

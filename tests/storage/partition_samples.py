@@ -20,10 +20,12 @@ from cleanroom.identifiers import Digest, Epoch, IdentifierKind, RoomId, TableNa
 from cleanroom.partition import (
     Append,
     Manifest,
+    PersonsRows,
     StoredColumn,
     aad_prefix,
     arrow_schema,
     file_facts,
+    rows_under_tokens,
     sealing_info,
     storage_schema,
     token_array,
@@ -112,8 +114,9 @@ def stored_form(made: list[Row]) -> list[Row]:
     return sorted(held, key=key)  # type: ignore[arg-type]
 
 
-def read_form(table: pa.Table) -> list[Row]:
+def read_form(held: PersonsRows) -> list[Row]:
     """Return what was read in the form of `stored_form`."""
+    table = rows_under_tokens(held)
     lists = [table.column(name).to_pylist() for name in table.column_names]
     return [(unit.bytes, *rest) for unit, *rest in zip(*lists, strict=True)]
 

@@ -34,12 +34,15 @@ from cleanroom.partition import (
     Append,
     Correct,
     Manifest,
+    PersonsRows,
     Replace,
+    StorageType,
     aad_prefix,
     arrow_schema,
     read_package,
     sealing_info,
     storage_schema,
+    table_writing,
 )
 from cleanroom.storage.intake import VerifiedPackage
 from key_management.transport import TransportKey
@@ -147,9 +150,9 @@ def test_a_forger_can_make_a_right_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("groups", "said"),
     [
-        ([[MIDDLE, LOW]], "token range 0: unsorted tokens"),
-        ([[HIGH, HIGH, bytes(15) + b"\1", bytes(16)]], "token range 0: unsorted tokens"),
-        ([[bytes(15) + b"\2", bytes(15) + b"\1"]], "token range 0: unsorted tokens"),
+        ([[MIDDLE, LOW]], "token range 0: tokens unsorted or repeated"),
+        ([[HIGH, HIGH, bytes(15) + b"\1", bytes(16)]], "token range 0: tokens unsorted or repeated"),
+        ([[bytes(15) + b"\2", bytes(15) + b"\1"]], "token range 0: tokens unsorted or repeated"),
         ([[LOW, HIGH], [HIGH]], "token range 0: token outside its range"),
         ([[LOW], [MIDDLE, HIGH]], "token range 1: token outside its range"),
         ([[HIGH], [LOW]], "token range 0: token outside its range"),
@@ -172,17 +175,78 @@ def test_a_disorder_between_batches_is_seen(tmp_path: Path) -> None:
     tokens = [number.to_bytes(16, "big") for number in range(131_073)]
     verified(forger.package([forger.table(tokens)]))
     tokens[131_071], tokens[131_072] = tokens[131_072], tokens[131_071]
-    with pytest.raises(InvalidUpload, match="unsorted tokens"):
+    with pytest.raises(InvalidUpload, match="tokens unsorted or repeated"):
         verified(forger.package([forger.table(tokens)]))
+
+
+TWO = [LOW, LOW, HIGH]
+FORGED_GROUPS = {
+    "a person without a token": (0, "u", [None, HIGH], "person without a token or a row"),
+    "a person without a count": (0, "u#rows", [2, None], "person without a token or a row"),
+    "a person without rows": (0, "u#rows", [3, 0], "person without a token or a row"),
+    "rows that are nobody's": (0, "u#rows", [1, 1], "row count"),
+    "rows that are not there": (0, "u#rows", [2, 2], "row count"),
+    "counts that overflow": (0, "u#rows", [2**32 - 1, 4], "row count"),
+    "a person twice": (0, "u", [HIGH, HIGH], "tokens unsorted or repeated"),
+    "a value among persons": (0, "montant", [None, 5], "column outside its row group"),
+    "a text among persons": (0, "canal", ["caché", None], "column outside its row group"),
+    "a token among rows": (1, "u", [None, None, HIGH], "column outside its row group"),
+    "a count among rows": (1, "u#rows", [1, None, None], "column outside its row group"),
+    "a missing value": (1, "montant", [0, None, 0], "missing value"),
+    "a missing category": (1, "genre", ["danse", None, "danse"], "missing value"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED_GROUPS)
+def test_row_groups_that_are_not_persons_and_their_rows_are_refused(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow as pa
+
+    place, name, values, said = FORGED_GROUPS[case]
+    whole = table_writing._row_groups
+
+    def forged(held: PersonsRows, schema: pa.Schema) -> list[pa.Table]:
+        made = list(whole(held, schema))
+        field = schema.field(name)
+        if name == "u":
+            column = pa.ExtensionArray.from_storage(field.type, pa.array(values, pa.binary(16)))
+        elif isinstance(field.type, pa.DictionaryType):
+            column = pa.array(values).dictionary_encode()
+        else:
+            column = pa.array(values, field.type)
+        made[place] = made[place].set_column(schema.get_field_index(name), field, column)
+        return made
+
+    forger = Forger(tmp_path)
+    assert verified(forger.package([forger.table(TWO)])).manifest.group_rows == (3,)
+    monkeypatch.setattr(table_writing, "_row_groups", forged)
+    with pytest.raises(InvalidUpload) as refused:
+        verified(forger.package([forger.table(TWO)]))
+    assert refused.value.message.en == f"token range 0: {said}"
+
+
+def test_row_groups_in_another_order_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = table_writing._row_groups
+    forger = Forger(tmp_path)
+    monkeypatch.setattr(table_writing, "_row_groups", lambda *held: tuple(reversed(whole(*held))))
+    with pytest.raises(InvalidUpload, match="not the manifest's: row groups"):
+        verified(forger.package([forger.table(TWO)]))
+    # As many persons as rows: the counts are not there.
+    with pytest.raises(InvalidUpload, match=r"person without a token or a row|column outside its row group"):
+        verified(forger.package([forger.table([LOW, HIGH])]))
+    monkeypatch.setattr(table_writing, "_row_groups", lambda *held: whole(*held)[1:])
+    with pytest.raises(InvalidUpload, match="not the manifest's: row groups"):
+        verified(forger.package([forger.table(TWO)]))
 
 
 def test_another_schema_under_a_right_manifest_is_refused(tmp_path: Path) -> None:
     forger = Forger(tmp_path)
     columns = storage_schema(CATALOG)
-    nullable = (replace(columns[0], nullable=True), *columns[1:])
-    table = forger.table([LOW]).cast(arrow_schema(nullable))
+    texts = tuple(replace(each, storage=StorageType.STRING) if each.name == "genre" else each for each in columns)
+    table = forger.table([LOW]).cast(arrow_schema(texts))
     with pytest.raises(InvalidUpload, match="not the manifest's: columns"):
-        verified(forger.package([table], written_as=nullable))
+        verified(forger.package([table], written_as=texts))
     with pytest.raises(InvalidUpload, match="not the manifest's: columns"):
         verified(forger.package([forger.table([LOW]).select(range(3))], written_as=columns[:3]))
 
@@ -260,7 +324,7 @@ def test_manifests_have_one_encoding() -> None:
         content.replace(b'"act":"append"', b'"act":"correct","upload":"none"'),
         content.replace(b'"intent":{"act":"append"}', b'"intent":"append"'),
         content.replace(b'"intent":{"act":"append"},', b""),
-        content.replace(b"partition/v2", b"partition/v1"),
+        content.replace(b"partition/v3", b"partition/v2"),
         b"[]",
         b"\xff",
         b"[" * 100_000,

@@ -9,9 +9,10 @@ import pytest
 from partition_samples import CATALOG, ROOM, Forger, frame, prepared, rows, verified
 
 from cleanroom.errors import InvalidUpload, NotVerified
-from cleanroom.partition import table_file
+from cleanroom.partition import table_file, table_layout
 from cleanroom.partition.page_sizes import Chunk, MalformedPage, PageSizes
-from cleanroom.partition.table_file import TableFile, Texts, aad_prefix, read_footer
+from cleanroom.partition.table_file import RowGroup, TableFile, Texts, read_footer
+from cleanroom.partition.table_layout import aad_prefix
 from cleanroom.storage import intake
 from cleanroom.storage.intake import VerifiedPackage
 
@@ -36,7 +37,7 @@ def chunks(file: TableFile) -> list[tuple[Chunk, pa.parquet.ColumnChunkMetaData]
 
 def test_page_sizes_add_up_to_what_arrow_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Arrow's own total holds each page and its header in clear; headers are some tens of bytes."""
-    monkeypatch.setattr(table_file, "ROWS_PER_GROUP", 512)
+    monkeypatch.setattr(table_layout, "ROWS_PER_GROUP", 512)
     prepared(frame(rows(3000, people=400)), tmp_path / "a.package")
     taken = verified(tmp_path / "a.package")
     source, manifest = taken.open_table_file(), taken.manifest
@@ -46,6 +47,8 @@ def test_page_sizes_add_up_to_what_arrow_wrote(tmp_path: Path, monkeypatch: pyte
         found = chunks(file)
         assert len(found) >= 8 * 4
         assert {chunk.dictionary for chunk, _ in found} == {False, True}
+        of_persons = {0, 1}
+        assert all(chunk.dictionary is (chunk.column not in of_persons) for chunk, _ in found)
         for chunk, column in found:
             pages = list(sizes.of(chunk))
             assert len(pages) == 1 + chunk.dictionary
@@ -82,7 +85,7 @@ def test_a_page_or_column_that_unpacks_too_large_is_refused_unopened(
     limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forger = Forger(tmp_path)
-    package = forger.package([forger.table([LOW] * 5000)])
+    package = forger.package([forger.table([number.to_bytes(16, "big") for number in range(5000)])])
     verified(package)
     monkeypatch.setattr(table_file, "LARGEST_PAGE", 1000)
     monkeypatch.setattr(table_file, "LARGEST_BATCH", 1000 if limit == "LARGEST_BATCH" else 1 << 26)
@@ -112,12 +115,12 @@ def test_texts_are_checked_as_codes(tmp_path: Path) -> None:
     prepared(frame(rows(300, people=40)), tmp_path / "a.package")
     taken = verified(tmp_path / "a.package")
     with opened(taken) as coded, opened(taken, Texts.PLAIN) as plain:
-        (codes,), (texts,) = list(coded.batches(0)), list(plain.batches(0))
-    assert isinstance(codes.column(4), pa.DictionaryArray)
-    assert codes.column(4).cast(pa.string()).equals(texts.column(4))
-    written = sum(len(each.encode()) for each in texts.column(4).to_pylist())
-    assert intake._text_bytes(codes.column(4)) == written
-    assert intake._text_bytes(texts.column(4)) == 0
+        (codes,), (texts,) = list(coded.batches(0, RowGroup.ROWS)), list(plain.batches(0, RowGroup.ROWS))
+    assert isinstance(codes.column(5), pa.DictionaryArray)
+    assert codes.column(5).cast(pa.string()).equals(texts.column(5))
+    written = sum(len(each.encode()) for each in texts.column(5).to_pylist())
+    assert intake._text_bytes(codes.column(5)) == written
+    assert intake._text_bytes(texts.column(5)) == 0
 
 
 def test_an_altered_page_header_is_not_verified(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from partition_samples import NAMES, Forger, Row, frame, prepared, read_form, ro
 
 from cleanroom.errors import InvalidUpload, NotVerified
 from cleanroom.identifiers import UploadId
-from cleanroom.partition import table_file
+from cleanroom.partition import table_layout
 from cleanroom.partition.intent import Erase
 from cleanroom.partition.manifest import Manifest
 from cleanroom.storage import erasure
@@ -39,7 +39,7 @@ def placed(made: list[Row], tmp_path: Path) -> Placed:
 
 @pytest.fixture(params=[131_072, 16], ids=["one range", "many ranges"])
 def held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Placed:
-    monkeypatch.setattr(table_file, "ROWS_PER_GROUP", request.param)
+    monkeypatch.setattr(table_layout, "ROWS_PER_GROUP", request.param)
     found = placed(MADE, tmp_path)
     assert (found[1].manifest.group_bits > 3) == (request.param == 16)
     return found
@@ -110,7 +110,7 @@ def test_what_a_forger_put_beside_the_domain_goes_with_its_person(tmp_path: Path
 
     def dictionary(stored: StoredPartition, key: SecretKey) -> set[str]:
         with store.open(stored, key) as reader:
-            chunks = reader.read(0, 0, NAMES).column("region").chunks
+            chunks = reader.read(0, 0, NAMES).rows.column("region").chunks
         return {word for chunk in chunks for word in chunk.dictionary.to_pylist()}
 
     assert dictionary(*held[1:]) == {"montreal", "mot-de-un", "mot-de-deux", "mot-de-personne"}

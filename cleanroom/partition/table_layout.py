@@ -1,0 +1,163 @@
+"""How a table's rows lie in its file: each person once, with the rows after them (docs/spec/partition.md).
+
+Persons are sorted by token and cut into 2^k ranges of equal token width. A range that has rows is two row groups: its
+persons, each a token and how many rows it has, then their rows, which need no token, since each is the person's whose
+turn it is. What belongs to the other row group is NULL there. A token is random and nothing shortens it, so that
+written once for a person, not for each row, it is the least that a question must read and decrypt.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, assert_never
+
+import numpy as np
+import pyarrow as pa
+
+from cleanroom.errors import InvariantBroken
+from cleanroom.partition.manifest import LARGEST_GROUP_BITS, TOKEN, StorageType, StoredColumn
+from key_management.binding import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from cleanroom.identifiers import RoomId, TableName, UploadId
+
+TOKEN_COLUMN: Final = TOKEN.name
+TOKEN_BYTES: Final = 16
+ROWS_COLUMN: Final = "u#rows"
+"""How many rows a person has here; no declared name has a `#`."""
+
+ROWS_PER_GROUP: Final = 131_072
+"""Mean rows of a token range: about 5 MB decoded, so that a slice's memory is small (DESIGN §3)."""
+
+_AAD_LABEL: Final = b"cleanroom/partition/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonsRows:
+    """Persons in the order of their tokens, and their rows, as a file has them: nothing of it is checked.
+
+    Args:
+        tokens: `arrow.uuid`, one a person.
+        counts: uint32, how many of the rows are the person's; those of the first come first.
+        rows: the columns asked for; there may be none.
+        row_count: how many rows there are.
+    """
+
+    tokens: pa.Array
+    counts: pa.Array
+    rows: pa.Table
+    row_count: int
+
+
+def aad_prefix(room: RoomId, table: TableName, upload: UploadId) -> bytes:
+    """Return what every module of a table file is authenticated with: its place, length-prefixed."""
+    return bind(_AAD_LABEL, room.encode(), str(table).encode(), upload.encode())
+
+
+def arrow_schema(columns: Sequence[StoredColumn]) -> pa.Schema:
+    """Return the Arrow schema of rows under their tokens."""
+    return pa.schema([pa.field(column.name, _arrow_type(column.storage), column.nullable) for column in columns])
+
+
+def file_schema(columns: Sequence[StoredColumn]) -> pa.Schema:
+    """Return the Arrow schema of a table file: every column has row groups where it is NULL."""
+    token, *declared = (field.with_nullable(True) for field in arrow_schema(columns))
+    return pa.schema([token, pa.field(ROWS_COLUMN, pa.uint32()), *declared])
+
+
+def _arrow_type(storage: StorageType) -> pa.DataType:
+    match storage:
+        case StorageType.UUID:
+            return pa.uuid()
+        case StorageType.DICTIONARY:
+            return pa.dictionary(pa.int32(), pa.string())
+        case StorageType.STRING:
+            return pa.string()
+        case StorageType.DATE32:
+            return pa.date32()
+        case StorageType.INT64:
+            return pa.int64()
+        case _:
+            assert_never(storage)
+
+
+def token_array(tokens: bytes | NDArray[np.uint8]) -> pa.Array:
+    """Return consecutive 16-byte tokens as a UUID column, without copying them."""
+    buffer = pa.py_buffer(tokens)
+    storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(TOKEN_BYTES), buffer.size // TOKEN_BYTES, [None, buffer])
+    return pa.ExtensionArray.from_storage(pa.uuid(), storage)
+
+
+def token_bytes(array: pa.Array) -> memoryview:
+    """Return the consecutive 16-byte tokens of a UUID column of one chunk, without copying them; a NULL's are any."""
+    data = array.storage.buffers()[1]
+    first = array.offset * TOKEN_BYTES
+    size = len(array) * TOKEN_BYTES
+    return memoryview(b"") if data is None else memoryview(data).cast("B")[first : first + size]
+
+
+def token_pairs(array: pa.Array) -> NDArray[np.uint64]:
+    """Return such tokens as pairs of numbers, as their bytes lie in memory; shape (tokens, 2)."""
+    return np.frombuffer(token_bytes(array), dtype=np.uint64).reshape(-1, 2)
+
+
+def row_counts(held: PersonsRows) -> NDArray[np.uint32]:
+    """Return how many rows each person has: each row is somebody's, and nobody has others'.
+
+    Raises:
+        InvariantBroken: the counts are not of these rows.
+    """
+    counts = np.zeros(0, np.uint32) if held.counts.null_count else held.counts.to_numpy(zero_copy_only=False)
+    whole = not held.rows.num_columns or held.rows.num_rows == held.row_count
+    if not whole or len(counts) != len(held.tokens) or counts.sum(dtype=np.uint64) != held.row_count:
+        raise InvariantBroken("a partition's rows are not those of its persons")
+    return np.asarray(counts, dtype=np.uint32)
+
+
+def rows_under_tokens(held: PersonsRows) -> pa.Table:
+    """Return rows with a first column that repeats each person's token.
+
+    Raises:
+        InvariantBroken: the counts are not of these rows.
+    """
+    persons = np.repeat(np.arange(len(held.tokens)), row_counts(held))
+    units = pa.ExtensionArray.from_storage(pa.uuid(), held.tokens.storage.take(pa.array(persons)))
+    return pa.Table.from_arrays([units, *held.rows.columns], names=[TOKEN_COLUMN, *held.rows.column_names])
+
+
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column in one piece."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if isinstance(column.type, pa.ExtensionType):
+        storage = [chunk.storage for chunk in column.chunks]
+        whole = pa.concat_arrays(storage) if storage else pa.array([], column.type.storage_type)
+        return pa.ExtensionArray.from_storage(column.type, whole)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def first_at_prefix(tokens: memoryview, bits: int, prefix: int) -> int:
+    """Return how many of the sorted `tokens` have first `bits` bits, as a number, below `prefix`.
+
+    Args:
+        bits: 0 to 32.
+        prefix: 0 to 2^bits; 2^bits is past the last token.
+    """
+    persons = len(tokens) // TOKEN_BYTES
+
+    def leading(person: int) -> int:
+        start = person * TOKEN_BYTES
+        return int.from_bytes(tokens[start : start + 4], "big") >> (32 - bits)
+
+    return bisect.bisect_left(range(persons), prefix, key=leading)
+
+
+def group_bits_for(rows: int) -> int:
+    """Return the least k such that 2^k token ranges hold `rows` rows at 131 072 each."""
+    groups = max(1, -(-rows // ROWS_PER_GROUP))
+    return min((groups - 1).bit_length(), LARGEST_GROUP_BITS)
