@@ -147,7 +147,7 @@ def prepare(plan: Plan) -> None:
         sales(size, plan.seed)
     large_data(bench_data(plan.rows, plan.seed), plan.large, plan.seed)
     parts(bench_data(plan.part, plan.seed), max(plan.linear), plan.seed)
-    for name in SCRIPTS if plan.peers else ():
+    for name in SCRIPTS if plan.peers and "peers" not in plan.without else ():
         environment(name, plan.environments)
 
 

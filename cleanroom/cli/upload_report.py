@@ -37,10 +37,10 @@ def say_prepared(console: Console, prepared: PreparedUpload | DryRun) -> None:
 def say_dry_run(console: Console, run: DryRun, *, trial_key: bool) -> None:
     """Say what would travel, to the byte."""
     say_prepared(console, run)
-    size, groups = _number(console, run.size_bytes), _number(console, run.row_groups)
+    size, groups = _number(console, run.size_bytes), _number(console, run.token_ranges)
     console.say(
-        f"  essai : {size} octets chiffrés voyageraient, groupes de lignes : {groups} ; rien n'est écrit ni déposé",
-        f"  dry run: {size} encrypted bytes would travel, row groups: {groups}; nothing is written or handed in",
+        f"  essai : {size} octets chiffrés voyageraient, plages de jetons : {groups} ; rien n'est écrit ni déposé",
+        f"  dry run: {size} encrypted bytes would travel, token ranges: {groups}; nothing is written or handed in",
     )
     if trial_key:
         console.say(

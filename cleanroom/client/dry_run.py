@@ -88,8 +88,8 @@ class DryRun:
         return sum(self.group_rows)
 
     @property
-    def row_groups(self) -> int:
-        """Row groups of the table file: its token ranges that have rows."""
+    def token_ranges(self) -> int:
+        """Token ranges of the table file that have rows."""
         return sum(1 for count in self.group_rows if count)
 
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORMAT: Final = "cleanroom/partition/v3"
-LARGEST_GROUP_BITS: Final = 16
-"""At most 2^16 row groups: 8.6 thousand million rows of one upload."""
+LARGEST_GROUP_BITS: Final = 14
+"""At most 2^14 token ranges, of two row groups each: a row group's ordinal is authenticated as a signed number of 16
+bits (Parquet Modular Encryption §4.4.2). They hold two thousand million rows at their usual size, then get larger."""
 
 _LARGEST_COUNT: Final = 1 << 53
 """Counts stay exact in any JSON reader (RFC 8259 §6)."""

@@ -115,7 +115,7 @@ def test_a_dry_run_needs_no_root_key_and_keeps_nothing(office: Office) -> None:
         "'region': values replaced: 1; words never seen: Hull",
         "persons: 1",
         "1 of them have more rows than max_rows_per_person: 1 will never count",
-        "encrypted bytes would travel, row groups: 1; nothing is written or handed in",
+        "encrypted bytes would travel, token ranges: 1; nothing is written or handed in",
         "tokens are of a trial key",
         "jour: days since 1970-01-01",
         "0 = laval 19756 = 2024-02-03 1250 = 12.50 CAD",

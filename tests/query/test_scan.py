@@ -181,24 +181,31 @@ def test_disorder_is_refused() -> None:
         scan(catalog, [Raw(same_half, seats=pa.array([1, 2]))], ("seats",), bits=0, prefix=0)
 
 
+Counts = tuple[list[int | None], int, str]
+"""How many rows each of two persons is said to have, how many there are, and what is said of it."""
+
+NOBODY: Counts = ([1, 0], 1, "ordered")
+LEFT_OVER: Counts = ([1, 1], 3, "not those of its persons")
+TOO_MANY: Counts = ([2**32 - 1, 3], 2, "not those of its persons")  # two but for what a sum of 32 bits would lose
+
+
 @pytest.mark.parametrize(
-    ("counts", "rows", "said"),
+    "case",
     [
-        ([1, 0], 1, "ordered"),  # a person without rows
+        NOBODY,
+        LEFT_OVER,
+        TOO_MANY,
         ([0, 2], 2, "ordered"),
-        ([1, 2], 2, "not those of its persons"),  # rows that are not there
-        ([1, 1], 3, "not those of its persons"),  # a row that is nobody's
+        ([1, 2], 2, "not those of its persons"),
         ([1], 2, "not those of its persons"),
         ([1, 1, 1], 3, "not those of its persons"),
         ([None, 2], 2, "not those of its persons"),
-        ([2**32 - 1, 3], 2, "not those of its persons"),  # 2 but for what a 32-bit sum would lose
     ],
 )
 @pytest.mark.parametrize("uploads", [1, 2])
-def test_counts_that_are_not_of_the_rows_are_refused(
-    counts: list[int | None], rows: int, said: str, uploads: int
-) -> None:
+def test_counts_that_are_not_of_the_rows_are_refused(case: Counts, uploads: int) -> None:
     """A member says how many rows a person has; whoever says it wrongly moves rows from person to person (S7)."""
+    counts, rows, said = case
     catalog = catalog_of(TNM)
     wrong, right = Raw([LOW, HIGH], seats=pa.array([1, 2])), Raw([LOW], seats=pa.array([1]))
     columns = pa.table({"seats": pa.array([1] * rows)})

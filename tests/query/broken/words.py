@@ -7,6 +7,7 @@ CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage
 CELLS, CLIPPING, BOUND = "cleanroom.query.row_cells", "cleanroom.query.clipping", "cleanroom.query.bound"
 PRICING, MECHANISMS, QUANTILES = "cleanroom.query.pricing", "cleanroom.query.mechanisms", "cleanroom.query.quantiles"
 UNKNOWN, RUNS, MERGING = "cleanroom.query.unknown_keys", "cleanroom.storage.token_runs", "cleanroom.query.merging"
+LAYOUT = "cleanroom.partition.table_layout"
 PAIRING, GATHERING = "cleanroom.query.pairing", "cleanroom.query.gathering"
 REUSE, CANONICAL = "cleanroom.query.reuse", "cleanroom.query.canonical"
 CONSISTENT = "cleanroom.query.consistent"
