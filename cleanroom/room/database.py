@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS: Final = 60.0
 FORM: Final = 4
-"""The form of the database, in its header. A change of any table, of the room's or of the libraries' that keep theirs
-in it, is a new number, and says what becomes of rooms of the old one: so far, that they are not opened."""
+"""The form of the room, in its database's header. A change of any table, of the room's or of the libraries' that keep
+theirs in it, or of the table files, is a new number, and says what becomes of rooms of the old one: so far, that they
+are not opened."""
 
 SCHEMA: Final = """
 CREATE TABLE room (id INTEGER PRIMARY KEY CHECK (id = 1), room TEXT NOT NULL, settings BLOB NOT NULL,

@@ -146,7 +146,7 @@ def words(room: Room) -> set[str]:
         with room.store.open(room.stored(each), key) as reader:
             read = reader.read(0, 0, names)
         for name in names:
-            for chunk in read.column(name).chunks:
+            for chunk in read.rows.column(name).chunks:
                 coded = chunk if hasattr(chunk, "dictionary") else chunk.dictionary_encode()
                 found |= set(coded.dictionary.to_pylist()) - {None}
     return found
