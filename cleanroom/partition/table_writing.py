@@ -59,8 +59,12 @@ def write_table_file(
     with pq.ParquetWriter(
         target,
         schema,
-        # Tokens are random: no codec shortens them, and reading must not pay for one (reference/storage.md Q0).
-        compression={name: "none" if name in plain else "zstd" for name in schema.names},
+        # Tokens are random, and codes are packed by the bit: no codec shortens them by a tenth, and every reading would
+        # pay for it (reference/storage.md Q0). Words are another matter.
+        compression={
+            name: "zstd" if column == pa.string() else "none"
+            for name, column in zip(schema.names, schema.types, strict=True)
+        },
         use_dictionary=[name for name in schema.names if name not in plain],
         dictionary_pagesize_limit=DICTIONARY_BYTES,
         write_statistics=False,

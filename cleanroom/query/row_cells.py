@@ -40,13 +40,13 @@ def cells_of_rows(
     start = 0
     for number, (chosen, size) in enumerate(zip(sets, set_sizes(keys, sets), strict=True)):
         mine = tuple(keys[at] for at in chosen)
-        within = cell_numbers(public_keys(mine), rows)
+        within = cells[number]
+        _fill_cells(public_keys(mine), rows, within)
         if surviving is not None:
             block = surviving_numbers(unknown_keys(mine), rows, surviving)
-            within = np.where((within < 0) | (block < 0), -1, block * size + within)
+            within[:] = np.where((within < 0) | (block < 0), -1, block * size + within)
         if start:
             within[within >= 0] += start
-        cells[number] = within
         start += size
     return cells
 
@@ -58,19 +58,28 @@ def every_row(cells: Int64s, rows: int) -> Int64s:
 
 def cell_numbers(keys: tuple[PublicKey, ...], rows: PersonRows) -> Int64s:
     """Return each row's cell of public keys, or -1 outside the declared domain (dropped silently, S25)."""
-    cells = np.zeros(rows.rows, dtype=np.int64)
-    for key in keys:
-        column = rows.columns[key.column]
-        null = key.size - 1 if key.nullable else -1
-        _next_key(cells, _key_codes(key, column), column.present, key.size, null, key.size - key.nullable)
+    cells = np.empty(rows.rows, dtype=np.int64)
+    _fill_cells(keys, rows, cells)
     return cells
 
 
+def _fill_cells(keys: tuple[PublicKey, ...], rows: PersonRows, cells: Int64s) -> None:
+    """Write what `cell_numbers` returns."""
+    if not keys:
+        cells[:] = 0
+    for place, key in enumerate(keys):
+        column = rows.columns[key.column]
+        null = key.size - 1 if key.nullable else -1
+        codes = _key_codes(key, column)
+        _next_key(cells, place == 0, codes, column.present, key.size, null, key.size - key.nullable)
+
+
 @njit(cache=True, nogil=True)
-def _next_key(cells, codes, present, size, null, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _next_key(cells, first, codes, present, size, null, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Multiply and add, in place; once outside, always outside.
 
     Args:
+        first: whether there is no key before, and `cells` holds anything.
         null: NULL's place among the key's values, or -1 if a row without the key has no cell.
         values: how many values the key has, NULL not counted.
     """
@@ -80,10 +89,8 @@ def _next_key(cells, codes, present, size, null, values):  # type: ignore[no-unt
             code = codes[row]
             if code >= values:
                 code = -1
-        if cells[row] < 0 or code < 0:
-            cells[row] = -1
-        else:
-            cells[row] = cells[row] * size + code
+        before = 0 if first else cells[row]
+        cells[row] = -1 if before < 0 or code < 0 else before * size + code
 
 
 def _key_codes(key: PublicKey, column: Codes) -> Int64s:

@@ -94,7 +94,7 @@ NUMBERS = (
         "entry = n * steps", "test_exact:test_extremes_sum_exactly", (2**31 - 1, 40),
     ),
     Sabotage(
-        "rows outside the domain kept", CELLS, "if cells[row] < 0 or code < 0:\n            cells[row] = -1", "if cells[row] < 0 or code < 0:\n            cells[row] = 0",
+        "rows outside the domain kept", CELLS, "cells[row] = -1 if before < 0", "cells[row] = 0 if before < 0",
         "test_exact:test_rows_outside_the_declared_cells_are_dropped",
     ),
     Sabotage(
