@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TABLES = {1: "760a45a952bef1fb", 2: "4b5b0f96c51b01c5", 3: "3f906e935a61423c", 4: "3f906e935a61423c"}
 """Of each form the digest of its tables: whoever changes a table makes a new form, here and in `database.FORM`.
-Form 4 has other table files (docs/adr/0019)."""
+Form 4 has other table files (docs/adr/0020)."""
 
 
 def tables_of(place: Place) -> str:
