@@ -47,7 +47,7 @@ NAMED: Final = {
 
 FURTHER: Final = {
     "plans and further rules of the gate": _in("query", "plan", "dimensions", "cohort", "sector", "evenness"),
-    "privacy account": _in("accounting", "privacy_loss", "accountant", "ledger", "reservation"),
+    "privacy account": _in("accounting", "privacy_loss", "conversion", "accountant", "ledger", "reservation"),
     "relations and scans": (
         *_in("storage", "scan"),
         *_in("query", "duckdb_sql", "duckdb_person", "pruning", "fanout"),

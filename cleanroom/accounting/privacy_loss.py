@@ -5,15 +5,15 @@ Every rounding goes against whoever asks: a charge is rounded up, a budget down,
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from cleanroom.accounting.conversion import float_down, float_up, least_epsilon, least_epsilon_about
 from cleanroom.accounting.steps import (
     MAX_STEPS,
     STEPS_PER_RHO,
@@ -61,14 +61,6 @@ MAX_DECIMAL_PLACES: Final = 1100
 
 LAST_UNIX_TIME: Final = 253_402_300_799
 """9999-12-31T23:59:59Z, the last second that a calendar date can be given to."""
-
-_OPENDP_MAX_RHO: Final = Fraction(2**14)
-_OPENDP_LEAST_ORDER: Final = 0.01
-"""OpenDP tries no order below 1.01: where the best one is lower it overstates epsilon by up to 1 %, and from a rho of
-some 7e4 on it overflows there in exp((alpha - 1) * alpha * rho)."""
-
-_OPENDP_DELTA_SLACK: Final = Fraction(1, 2**46)
-"""See `epsilon_of`."""
 
 
 class Window(StrEnum):
@@ -175,46 +167,15 @@ def checked_time(unix_time: int) -> int:
     return unix_time
 
 
-def float_up(value: Fraction) -> float:
-    """Return the least float that is no smaller than `value`, which must be within the floats' range."""
-    near = float(value)
-    return near if Fraction(near) >= value else math.nextafter(near, math.inf)
-
-
-def float_down(value: Fraction) -> float:
-    """Return the largest float that is no larger than `value`, which must be within the floats' range."""
-    near = float(value)
-    return near if Fraction(near) <= value else math.nextafter(near, -math.inf)
-
-
 def epsilon_of(rho: Rho, delta: Fraction) -> float:
-    """Return an epsilon such that rho-zCDP implies (epsilon, delta)-DP: tight, never understated.
-
-    OpenDP's conversion (`make_zCDP_to_approxDP`; Canonne, Kamath and Steinke 2020, section 2.3), and the same
-    theorem evaluated here where OpenDP's search is loose or overflows. The float error is bounded by direction: rho
-    enters rounded up, OpenDP's delta(epsilon) rounds up at every step but one, and the epsilon found is asked again for
-    its delta and raised until that is at most `delta`. The one step is its 1/alpha, rounded to nearest: it moves
-    ln(delta) by at most 2^-53 alpha / (alpha - 1) ≤ 101 * 2^-53 < `_OPENDP_DELTA_SLACK`, so delta is asked for lowered
-    by that factor, rounded down.
-    """
+    """Return an epsilon such that rho-zCDP implies (epsilon, delta)-DP: tight, never understated (`conversion`)."""
     return _epsilon_of(rho, checked_delta(delta))
 
 
 # Checked before they are cached: 1, 1.0 and True would find what Decimal(1) left there.
 @lru_cache(maxsize=4096)
 def _epsilon_of(rho: Rho, delta: Fraction) -> float:
-    if rho.pico == 0:
-        return 0.0
-    exact = rho.as_fraction()
-    order = _best_order(float(exact), float_down(delta))
-    if exact > _OPENDP_MAX_RHO or order < _OPENDP_LEAST_ORDER:
-        return _epsilon_above(exact, delta, order)
-    profile = _privacy_profile(exact)
-    at_delta = float_down(delta * (1 - _OPENDP_DELTA_SLACK))
-    epsilon = float(profile.epsilon(at_delta))
-    while float(profile.delta(epsilon)) > at_delta:
-        epsilon = math.nextafter(epsilon, math.inf)
-    return epsilon
+    return least_epsilon(rho.as_fraction(), delta) if rho.pico else 0.0
 
 
 def loss_for(epsilon: Decimal, delta: Fraction) -> Loss:
@@ -277,64 +238,8 @@ def _guess(epsilon: float, delta: float) -> int:
     low, high = 0.0, 2 * epsilon + 1
     for _ in range(60):
         middle = (low + high) / 2
-        if middle > 0 and _epsilon_at(_best_order(middle, delta), middle, delta) > epsilon:
+        if middle > 0 and least_epsilon_about(middle, delta)[0] > epsilon:
             high = middle
         else:
             low = middle
     return int(low * STEPS_PER_RHO)
-
-
-def _privacy_profile(rho: Fraction) -> Any:
-    """Return OpenDP's privacy profile of a Gaussian mechanism that costs `rho` or a few ulps more."""
-    import opendp.prelude as dp
-
-    dp.enable_features("contrib")
-    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
-    unit_noise: Any = dp.m.make_gaussian(*space, scale=1.0)
-    distance = math.sqrt(2 * float_up(rho))
-    while Fraction(float(unit_noise.map(distance))) < rho:
-        distance = math.nextafter(distance, math.inf)
-    converted: Any = dp.c.make_zCDP_to_approxDP(unit_noise)
-    return converted.map(distance)
-
-
-def _epsilon_above(rho: Fraction, delta: Fraction, order: float) -> float:
-    """Return the conversion by one order, 1 + `order`, rounded up: sound at any, tight at the best.
-
-    For every order 1 + t, t > 0, rho-zCDP implies (epsilon, delta)-DP with
-    epsilon = (1 + t) rho + ln(1/delta) / t + ln t - (1 + t) / t * ln(1 + t)
-    (Canonne, Kamath and Steinke 2020, section 2.3, solved for epsilon). The sum is taken with 60 decimal digits; for
-    t ≥ 1e-9, as `_best_order` keeps it, no term exceeds 1e20, so the error is below 1e-38, and 1e-30 is added before
-    rounding up to a float.
-    """
-    digits = Context(prec=60)
-    t = Decimal(order)
-    above = digits.add(Decimal(1), t)
-    terms = (
-        digits.multiply(above, digits.divide(Decimal(rho.numerator), Decimal(rho.denominator))),
-        digits.divide(digits.ln(digits.divide(Decimal(delta.denominator), Decimal(delta.numerator))), t),
-        digits.ln(t),
-        digits.minus(digits.multiply(digits.divide(above, t), digits.ln(above))),
-        Decimal("1e-30"),
-    )
-    total = Decimal(0)
-    for term in terms:
-        total = digits.add(total, term)
-    return float_up(Fraction(max(total, Decimal(0)).quantize(Decimal("1e-30"), ROUND_CEILING, digits)))
-
-
-def _best_order(rho: float, delta: float) -> float:
-    """Return about the t that gives the least epsilon, by golden-section search over ln t."""
-    ratio = (math.sqrt(5) - 1) / 2
-    low, high = math.log(1e-9), math.log(1e12)
-    for _ in range(90):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if _epsilon_at(math.exp(left), rho, delta) <= _epsilon_at(math.exp(right), rho, delta):
-            high = right
-        else:
-            low = left
-    return math.exp((low + high) / 2)
-
-
-def _epsilon_at(order: float, rho: float, delta: float) -> float:
-    return (1 + order) * rho - math.log(delta) / order + math.log(order) - (1 + order) / order * math.log1p(order)
