@@ -50,9 +50,10 @@ time without the wait for the tick; the first sector question of the process bes
 
 {pairs:,} questions of one pair each would take {pairs * each / 60:.0f} minutes by this figure, more with the wait for \
 the tick, and a charge each. The matrix is one question ({matrix["characters"]:,} characters): a join of the union of \
-all tables with itself, grouped by the two houses. Its cells are the pairs; somebody at m members is in m(m − 1)/2 of \
-them, and `max_groups_contributed` says how many count, at the price of any other key (S31). It needs rules that admit \
-overlaps and sector questions without `min_parties`, since it tells members apart.
+all tables with itself, grouped by the two houses. All {plan.members**2:,} couples of houses are cells of the answer: \
+those that are no pair hold noise only, and `HAVING a.house < b.house` leaves them out at no cost. Somebody at m \
+members is in m(m − 1)/2 pairs, and `max_groups_contributed` says how many count, at the price of any other key (S31). \
+It needs rules that admit overlaps and sector questions without `min_parties`, since it tells members apart.
 
 ```sql
 {_short_matrix()}

@@ -59,8 +59,8 @@ def make(console: Console, arguments: argparse.Namespace) -> int:
     if output is not None:
         output.write_bytes(line)
         console.say(
-            f"  dans un fichier : {output} ; il l'inscrit par party add ROOM {party} --key {output.name}",
-            f"  in a file: {output}; the operator registers it with party add ROOM {party} --key {output.name}",
+            f"  dans un fichier : {output} ; il l'inscrit par party add ROOM {party} --role … --key {output.name}",
+            f"  in a file: {output}; the operator registers it by party add ROOM {party} --role … --key {output.name}",
         )
     console.say(
         "  gardez une copie de la clé en lieu sûr : perdue, elle ne se remplace pas ; trouvée, elle signe pour vous",

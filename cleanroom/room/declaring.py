@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from audit_log import EventType
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId
-from cleanroom.errors import Bilingual, NotVerified, UsageError
+from cleanroom.errors import Bilingual, Fault, NotVerified, UsageError
 from cleanroom.identifiers import Role
 from cleanroom.partition.package import replacing
 from cleanroom.policies import read_declaration
@@ -95,7 +95,17 @@ def sign_declaration(home: Home, room: RoomId, content: bytes, *, at: int) -> Si
 def sign_declaration_here(room: Room, content: bytes) -> SignedDeclaration:
     """Sign a table's file on the room's machine; never dated before what is in force, if the clock went back."""
     declaration = read_declaration(content)
-    _require_declarable(room, declaration)
+    owner = _require_declarable(room, declaration).party
+    if not room.home.signing_key_path(owner).exists():
+        raise Fault(
+            Bilingual(
+                f"la clé de signature de {owner} n'est pas sur cette machine. S'il la garde chez lui, il y signe la "
+                "déclaration (declare FILE.yaml --vkey log.vkey --package FILE), et cleanroom intake la prend",
+                f"the signing key of {owner} is not on this machine. If it keeps it at home, it signs the declaration "
+                "there (declare FILE.yaml --vkey log.vkey --package FILE), and cleanroom intake takes it",
+            ),
+            code="signing_key_missing",
+        )
     at = max(room.now(), _last_word(room, declaration.catalog.table))
     return sign_declaration(room.home, room.room_id, content, at=at)
 

@@ -136,6 +136,8 @@ def test_what_declaring_at_home_refuses(room: Cooperative, first: Machine, opera
     taken = operator("intake", where, package, lang="en")
     assert re.search(r"receipt, for the member: \S+\.tlog-proof", taken.out)
     assert "request_repeated" in operator("intake", where, package, code=4).err
+    here = operator("declare", where, yaml, code=1, lang="en").err
+    assert ("signing_key_missing" in here, "it signs the declaration there" in here) == (True, True)
     assert "vkey" in first("declare", yaml, "--package", package, code=2).err
     unknown = first.path / "unknown.yaml"
     unknown.write_bytes(yaml.read_bytes().replace(b"audience_overlap", b"resale"))
