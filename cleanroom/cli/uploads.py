@@ -112,6 +112,12 @@ def _declared(console: Console, arguments: argparse.Namespace) -> int:
     signed = read_signed_declaration(read_file(arguments.file))
     with Room.open(arguments.room) as room:
         taken = declare(room, signed)
+        if taken.log_index is None:
+            console.say(
+                f"{taken.table} : cette déclaration était déjà prise, n° {taken.version} de la table ; rien n'a changé",
+                f"{taken.table}: this declaration was taken before, no. {taken.version} of the table; no change",
+            )
+            return ExitCode.DONE
         say_declared(console, taken.table)
         path = receipts.keep(console, room.home, room.room_id, receipt_of(room, taken.log_index))
     console.say(f"  entrée du journal : {taken.log_index}", f"  log entry: {taken.log_index}")

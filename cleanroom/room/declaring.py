@@ -68,12 +68,12 @@ class Declared:
 
     Args:
         version: 1 for the table's first declaration.
-        log_index: of its entry.
+        log_index: of its entry; None where this very declaration was taken before, and nothing changed now.
     """
 
     table: TableName
     version: int
-    log_index: int
+    log_index: int | None
 
 
 def sign_declaration(home: Home, room: RoomId, content: bytes, *, at: int) -> SignedDeclaration:
@@ -119,7 +119,7 @@ def declare(room: Room, signed: SignedDeclaration) -> Declared:
     Raises:
         InvalidDeclaration: with the line.
         UsageError: the owner is no member of the room, or columns of a table with data would change.
-        NotVerified: its owner did not sign exactly this for this room, it was taken before, or it came too late.
+        NotVerified: its owner did not sign exactly this for this room, or it came too late.
     """
     declaration, request = read_declaration(signed.content), signed.request
     catalog = declaration.catalog
@@ -133,6 +133,11 @@ def declare(room: Room, signed: SignedDeclaration) -> Declared:
             ),
             code="declaration_not_signed",
         )
+    taken = room.connection.execute(
+        "SELECT version FROM declaration WHERE table_name = ? AND request = ?", (str(catalog.table), request.encode())
+    ).fetchone()
+    if taken is not None:
+        return Declared(catalog.table, int(taken[0]), None)
     with transaction(room.connection):
         now = room.take(request)
         _require_newest(request, catalog.table, _last_word(room, catalog.table), now)

@@ -135,7 +135,7 @@ def test_what_declaring_at_home_refuses(room: Cooperative, first: Machine, opera
     package.write_bytes(whole)
     taken = operator("intake", where, package, lang="en")
     assert re.search(r"receipt, for the member: \S+\.tlog-proof", taken.out)
-    assert "request_repeated" in operator("intake", where, package, code=4).err
+    assert "taken before, no. 1 of the table" in operator("intake", where, package, lang="en").out
     here = operator("declare", where, yaml, code=1, lang="en").err
     assert ("signing_key_missing" in here, "it signs the declaration there" in here) == (True, True)
     assert "vkey" in first("declare", yaml, "--package", package, code=2).err

@@ -102,10 +102,16 @@ def test_what_its_owner_did_not_sign_is_not_taken(place: Place, room: Room, name
 
 def test_one_is_taken_once(place: Place, room: Room) -> None:
     once = signed(room, place.yaml(MEMBER))
-    declare(room, once)
+    taken = declare(room, once)
+    room.declare(place.yaml(MEMBER))
+    size, before = len(entries(room)), in_force(room)
+    again = declare(room, once)
+    assert (again.version, again.log_index) == (taken.version, None)
+    assert (len(entries(room)), in_force(room)) == (size, before)
+    other = replace(once, request=replace(once.request, content={"declaration": "sha256:" + "0" * 64}))
     with pytest.raises(CleanroomError) as caught:
-        declare(room, once)
-    assert caught.value.code == "request_repeated"
+        declare(room, other)
+    assert caught.value.code == "request_not_signed"
 
 
 def test_one_kept_back_does_not_undo_a_later_one(place: Place, room: Room) -> None:
