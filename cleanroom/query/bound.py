@@ -141,18 +141,22 @@ class BoundChoice:
         """Greatest move of a score when a person's size changes."""
         return self.above + self.below
 
-    def scores(self, counts: Sequence[int], target: int) -> list[int]:
-        """Return the score of each candidate.
+    def scores(self, counts: Sequence[int], target: int, pulls: Sequence[int]) -> list[int]:
+        """Return the score of each candidate (`query.choosing`).
 
         Args:
             counts: persons by size: up to each candidate but not the one before, and beyond the last.
             target: r.
+            pulls: c, of each candidate.
         """
         total, upto = sum(counts), 0
-        found = []
-        for here in counts[: len(self.candidates)]:
+        found: list[int] = []
+        short = 0
+        for here, pull in zip(counts[: len(self.candidates)], pulls, strict=True):
             upto += here
-            found.append(-abs(self.above * (total - upto) - self.below * upto - target))
+            over = self.above * (total - upto) - self.below * upto - target
+            found.append(-max(0, over, short) - pull)
+            short = -over
         return found
 
 

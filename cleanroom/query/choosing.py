@@ -4,11 +4,16 @@ A bound that is too wide costs noise, one that is too narrow cuts heavy persons;
 have, so it is learnt from them and paid for. The candidates are public: for rows, and for cells that count in full,
 whole numbers up to sixteen times the tables' default, for totals fractions of the widest total. Each person has a
 *size*: of their numbers of rows by cell, or of their totals, the L2 norm (L1 if pure), at which clipping looks; for
-means the largest number; for cells how many they are in. Candidate t has the score
+means the largest number; for cells how many they are in. Of the candidates t_1 < t_2 < … let
 
-    −|p·#{persons of size > t} − q·#{persons of size ≤ t} − r|,   p, q, r public,
+    g_j = p·#{persons of size > t_j} − q·#{persons of size ≤ t_j} − r,   p, q, r public,
 
-and the candidate is chosen by OpenDP's noisy max.
+which falls as j grows. The best is the first that is not above 0, so t_j has the score
+
+    −max(0, g_j, −g_{j−1}) − c_j,   c_j public, nothing for j − 1 = 0:
+
+minus how much g would have to be otherwise for it to be that one, and a pull towards narrow bounds. The candidate is
+chosen by OpenDP's noisy max.
 
 In a pure question, which admits discrete Laplace noise alone (S11), the persons by size are noised instead, a number
 for each candidate and one for those beyond, and the best score of the noised numbers is post-processing. Each person is
@@ -20,8 +25,9 @@ becomes another one, by at most p + q.
 
 *Proof.* A relation is personal, so the size of another person is the same in both rooms, and each person is counted
 once: among those above t, or among those not above, or not at all. Going takes away p or −q from what stands between
-the bars. Changing size changes p into −q, −q into p, one of them into 0 or back, or nothing. And
-||x| − |y|| ≤ |x − y|. ∎
+g_j and r. Changing size changes p into −q, −q into p, one of them into 0 or back, or nothing. So much for each g_j at
+once; the greatest of 0, g_j and −g_{j−1} moves by no more than the one that moves most, and r and c_j are computed from
+the candidates and the noise's scale, the same for both rooms. ∎
 
 *Charge.* The choice is one more draw, of reach (max(p, q)², (p + q)²), charged up front (`query.mechanisms`). What
 follows it is drawn with the bounds chosen. For each candidate norm, cells and noise are fixed and priced before
@@ -34,11 +40,14 @@ have above it, so widening t by one wins as much as there are such persons and c
 cell: best is where #{size > t} is the noise in persons, its mean size, over all cells (p, q = 1, 0): √(2/π) of the
 standard deviation of Gaussian noise, the scale of Laplace's. For cells in full, widening t by one wins Σ √k/2√t over
 persons in k > t cells (in L1, one each), and costs the noise of as much in every cell: r is the noise at one cell,
-halved as if t were four (in L1, that noise).
-To r is added how far a noisy choice may stray, twice its scale, lest the widest candidates, which nobody reaches, win
-by chance: that errs to the narrow side, since bias and noise, of different kind, add up in squares. Means and
-variances, which cut no total but weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and
-rows of most persons are then all counted.
+halved as if t were four (in L1, that noise). Means and variances, which cut no total but weigh persons: the median size
+(p, q = 1, 1), since noise grows with the bound and rows of most persons are then all counted.
+
+Where nobody is above t, all wider bounds have the same g: of them g_{j−1} leaves the first alone at the top, by r, and
+where r is not far above the noise of the choice, c_j does: it is that noise times the logarithm of t_j/t_1, so that a
+bound that is x times as wide is x or x^1.5 times less likely for nothing, while noise grows with x (docs/adr/0014 §10).
+To r is added how far a noisy choice may stray, its scale once: that errs to the narrow side, since bias and noise, of
+different kind, add up in squares.
 """
 
 from __future__ import annotations
@@ -59,6 +68,10 @@ WIDEST: Final = 16
 
 TOTALS: Final = 16
 """Candidates of a total, each two thirds of the one before."""
+
+PULL: Final = {Sized.ROWS: 1.5, Sized.GROUPS: 1.5, Sized.TOTAL: 1.0}
+"""By what power of its width a bound is less likely where nobody tells it from a narrower one. Totals are chosen over a
+wider range, whose low end is below what anybody spends: there a strong pull costs small tables more than it saves."""
 
 _ROWS: Final = (
     1,
@@ -141,7 +154,7 @@ def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
     Args:
         bounds: of the widest candidate.
         scale: of the noise on its vector; None if it has no vector.
-        stray: scale of the noise on the choice, in persons.
+        stray: scale of the noise on a score, in persons.
     """
     choice = bounds.choice
     if choice is None or choice.below:
@@ -150,11 +163,21 @@ def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
         # At one cell in full the noise of `bounds.cells` cells; half of it if it grows with the root of their number.
         wide = float(bounds.max_groups) if bounds.pure else 2 * math.sqrt(bounds.max_groups)
         one = 0.0 if scale is None else scale / bounds.components[0].reach * _mean_size(bounds) / wide
-        return math.ceil(one * bounds.cells + 2 * stray)
+        return math.ceil(one * bounds.cells + stray)
     sized = {Measured.TOTAL} if choice.sized is Sized.TOTAL else {Measured.ROWS, Measured.TOTAL}
     reach = next((each.reach for each in bounds.components if each.measured in sized), None)
     noise = 0.0 if scale is None or reach is None else scale / reach * _mean_size(bounds) * bounds.cells
-    return math.ceil(noise + 2 * stray)
+    return math.ceil(noise + stray)
+
+
+def pulls(choice: BoundChoice, stray: float) -> tuple[int, ...]:
+    """Return c: what each candidate's score is less for its width, in persons.
+
+    Args:
+        stray: scale of the noise on a score, in persons.
+    """
+    narrowest = choice.candidates[0]
+    return tuple(round(PULL[choice.sized] * stray * math.log(each / narrowest)) for each in choice.candidates)
 
 
 def _mean_size(bounds: Bounds) -> float:

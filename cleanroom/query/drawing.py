@@ -69,10 +69,10 @@ def picked_bound(
         epsilon = PureEpsilon.at_least(due.epsilon_at(due.reach.everywhere))
         noised = add_laplace(counts, norm=due.reach.everywhere, scale=noise.choice.scale, charged=epsilon)
         # The rest is computed from released numbers.
-        found = choice.scores(noised, noise.choice.target)
+        found = choice.scores(noised, noise.choice.target, noise.choice.pulls)
         return found.index(max(found))
     (picked,) = noisy_max(
-        (choice.scores(counts, noise.choice.target),),
+        (choice.scores(counts, noise.choice.target, noise.choice.pulls),),
         reach=choice.factor,
         scale=noise.choice.scale,
         charged=Rho.at_least(due.loss),

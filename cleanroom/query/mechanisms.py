@@ -42,11 +42,13 @@ class ChoiceNoise:
     Args:
         scale: of the noisy max, or of the noise on persons by size if it is pure; in persons.
         target: r, what the scores aim at.
+        pulls: c, what each candidate's score is less for its width.
         settled: for each candidate.
     """
 
     scale: float
     target: int
+    pulls: tuple[int, ...]
     settled: tuple[Noise, ...]
 
 

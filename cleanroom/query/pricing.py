@@ -25,8 +25,7 @@ from cleanroom.accounting.privacy_loss import PrivacyLossOverflow, PureEpsilon, 
 from cleanroom.errors import Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import AnalysisRule, BudgetTerms
-from cleanroom.query.bound import Sized
-from cleanroom.query.choosing import aim
+from cleanroom.query.choosing import aim, pulls
 from cleanroom.query.estimates import units_of
 from cleanroom.query.key_threshold import least_threshold
 from cleanroom.query.mechanisms import (
@@ -190,11 +189,10 @@ def _pure_noise(plan: Plan, scale: float, part: Fraction) -> Noise:
     alone = len(plan.tables) == 1
     choosing = least_pure_scale(choice_reach(choice), tables_alone=alone, epsilon=part * CHOICE_SHARE)
     narrower = tuple(Noise(_pure_scale(vector_reach(each), plan, part)) for each in choice.bounds[:-1])
-    # Noise of this scale on one number strays by the root of two of it. Of totals half of the room that `aim` leaves
-    # for that measures best: what is cut by too much loses more than what is too wide (docs/adr/0014 §8).
-    stray = choosing * (math.sqrt(2) / 2 if choice.sized is Sized.TOTAL else math.sqrt(2))
-    target = aim(plan.bounds, scale, stray)
-    return replace(widest, choice=ChoiceNoise(choosing, target, (*narrower, widest)))
+    # Noise of this scale on one number strays by the root of two of it.
+    stray = choosing * math.sqrt(2)
+    chosen = ChoiceNoise(choosing, aim(plan.bounds, scale, stray), pulls(choice, stray), (*narrower, widest))
+    return replace(widest, choice=chosen)
 
 
 def _pure_share(epsilon: Decimal, plans: int) -> Fraction:
@@ -239,7 +237,8 @@ def _noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:
         )
         for place in range(len(choice.candidates) - 1)
     )
-    return replace(widest, choice=ChoiceNoise(scale, aim(plan.bounds, widest.vector, scale), (*narrower, widest)))
+    chosen = ChoiceNoise(scale, aim(plan.bounds, widest.vector, scale), pulls(choice, scale), (*narrower, widest))
+    return replace(widest, choice=chosen)
 
 
 def _settled_noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:

@@ -333,26 +333,34 @@ def test_equal_components_are_held_once_at_the_greatest_weight() -> None:
         assert weighted.shares == shares[::order]
 
 
-def test_the_score_of_a_candidate_is_its_distance_from_the_target() -> None:
-    """−|p·(persons above) − q·(persons not above) − r|, by counting persons one by one; nobody moves it further."""
+def test_the_score_of_a_candidate_is_what_keeps_it_from_being_the_best() -> None:
+    """−max(0, g, −g before) − c, g = p·(persons above) − q·(not above) − r, by counting persons one by one."""
     choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 4, 9), (), 7, 2)
     sizes = [1, 1, 1, 2, 4, 4, 5, 9, 9, 30, 31]
 
-    def scored(sizes: list[int], target: int) -> list[int]:
+    def scored(sizes: list[int], target: int, pulls: tuple[int, ...] = (0, 3, 11)) -> list[int]:
         ends = (0, 1, 4, 9, 10**9)
         counts = [sum(low < size <= high for size in sizes) for low, high in pairwise(ends)]
-        return choice.scores(counts, target)
+        return choice.scores(counts, target, pulls)
 
-    for target in (0, 5, -40):
+    best = set()
+    for target in (0, 5, 30, -40, 60):
         above = [sum(size > candidate for size in sizes) for candidate in choice.candidates]
-        wanted = [-abs(7 * over - 2 * (len(sizes) - over) - target) for over in above]
+        over = [7 * each - 2 * (len(sizes) - each) - target for each in above]
+        wanted = [-max(0, over[0]), -max(0, over[1], -over[0]) - 3, -max(0, over[2], -over[1]) - 11]
         assert scored(sizes, target) == wanted
+        plain = scored(sizes, target, (0, 0, 0))
+        # The first that is not above 0, or the last of all.
+        first = next((place for place, each in enumerate(over) if each <= 0), 2)
+        assert plain.index(max(plain)) == first
+        best.add(first)
         for gone in range(len(sizes)):
             fewer = scored(sizes[:gone] + sizes[gone + 1 :], target)
             assert max(abs(a - b) for a, b in zip(fewer, wanted, strict=True)) <= choice.factor == 7
             for other in (1, 3, 9, 40):
                 instead = scored([*sizes[:gone], other, *sizes[gone + 1 :]], target)
                 assert max(abs(a - b) for a, b in zip(instead, wanted, strict=True)) <= choice.span == 9
+    assert best == {0, 1, 2}
 
 
 def reasons(*arguments: Any, **more: Any) -> list[tuple[str, str]]:

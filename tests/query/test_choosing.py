@@ -18,7 +18,8 @@ from cleanroom.accounting.account import ROOM
 from cleanroom.accounting.accountant import charges_of
 from cleanroom.errors import InvariantBroken, Refused
 from cleanroom.identifiers import PartyId, Purpose, Role
-from cleanroom.query.bound import Sized
+from cleanroom.query.bound import BoundChoice, Sized
+from cleanroom.query.choosing import pulls
 from cleanroom.query.contribution import exact_vector, streamed
 from cleanroom.query.drawing import picked_bound
 from cleanroom.query.gate import Question, ValidatedPlan, admit
@@ -106,13 +107,15 @@ def check_scores(name: str, rooms: int) -> None:
     validated = admitted(sql, asked)
     choice = validated.plan.releases[0].bounds.choice
     assert choice is not None
-    reach = choice_reach(choice)
+    reach, noise = choice_reach(choice), validated.noises[0].choice
+    assert noise is not None
+    pulls = noise.pulls
     for seed in range(rooms):
         room = some_room(seed)
-        whole = choice.scores(sizes(validated, room), 3)
+        whole = choice.scores(sizes(validated, room), 3, pulls)
         for person in room.persons:
             for tables, allowed in ((None, reach.everywhere), ({FRANCOS}, reach.in_one_table)):
-                other = choice.scores(sizes(validated, room.without(person, tables)), 3)
+                other = choice.scores(sizes(validated, room.without(person, tables)), 3, pulls)
                 assert max(abs(a - b) for a, b in zip(whole, other, strict=True)) ** 2 <= allowed
 
 
@@ -147,6 +150,47 @@ def test_what_is_charged_covers_the_choice_and_whatever_it_leads_to(name: str, w
         assert margin <= (margins_before(plan, noise.scale)[0] or 0) <= wanted.get("margin", float("inf"))
 
 
+def alike(persons: int) -> Room:
+    """Return a room where everybody has one row, in one region."""
+    return room_of(tnm=[row for person in range(persons) for row in rows(person, ("nord", 40, 1, "web"))])
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_of_bounds_that_nobody_exceeds_the_narrowest_is_picked(name: str) -> None:
+    """At ε 1: not at random, as where their scores are the same. A false alarm once in 10⁹ rounds of draws."""
+    sql, asked = ASKED[name]
+    validated = admitted(sql, asked, epsilon=1)
+    (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
+    choice = plan.bounds.choice
+    assert choice is not None
+    room, engine = alike(600), Engine(plan)
+    counts = sizes(validated, room)
+    (place,) = (at for at, count in enumerate(counts) if count)
+    assert noise.choice is not None
+    scores = choice.scores(counts, noise.choice.target, noise.choice.pulls)
+    assert [at for at, score in enumerate(scores) if score == max(scores)] == [place]
+    charge = next(each for each in paid if each.account == ROOM)
+    made = 300
+    with engine.reading(room):
+        picked = Counter(picked_bound(plan, noise, engine.backend, None, charge) for _ in range(made))
+    chances = [math.exp((score - max(scores)) / noise.choice.scale) for score in scores]
+    stray = math.sqrt(math.log(1e9) / (2 * made))
+    assert max(chances) / sum(chances) > 0.75
+    # If these bounds were as likely as each other, the first would be picked this often at most.
+    at_random = 1 / len(counts[place:-1]) + stray
+    assert picked[place] / made > 0.75 - stray > at_random
+
+
+@pytest.mark.parametrize("sized", list(Sized))
+def test_a_bound_x_times_as_wide_is_x_times_less_likely_for_nothing(sized: Sized) -> None:
+    """Or x√x times, of rows and cells: where noise grows with x, no wide bound costs more than its chance is small."""
+    choice = BoundChoice(sized, None, 0, 0, (1, 2, 3, 64), (), 1, 0)
+    scale, power = 1e6, 1 if sized is Sized.TOTAL else 1.5
+    wanted = [width**-power for width in choice.candidates]
+    assert [math.exp(-pull / scale) for pull in pulls(choice, scale)] == pytest.approx(wanted, rel=1e-5)
+    assert pulls(choice, 1e-3) == (0, 0, 0, 0)
+
+
 def test_heavy_persons_are_kept_where_noise_is_small_and_cut_where_it_is_not() -> None:
     """Six hundred persons have a row, ten have fifty; the best score, without the noise of the choice."""
     heavy = [row for person in range(10) for row in rows(person, *[("nord", 1, 1, "web")] * 50)]
@@ -156,7 +200,7 @@ def test_heavy_persons_are_kept_where_noise_is_small_and_cut_where_it_is_not() -
         choice, noise = validated.plan.releases[0].bounds.choice, validated.noises[0].choice
         assert choice is not None
         assert noise is not None
-        scores = choice.scores(sizes(validated, room), noise.target)
+        scores = choice.scores(sizes(validated, room), noise.target, noise.pulls)
         assert least <= choice.candidates[scores.index(max(scores))] <= most
 
 
@@ -174,7 +218,7 @@ def test_the_bound_that_is_picked_is_one_of_the_best_scores() -> None:
     (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
     assert plan.bounds.choice is not None
     assert noise.choice is not None
-    scores = plan.bounds.choice.scores(sizes(validated, room), noise.choice.target)
+    scores = plan.bounds.choice.scores(sizes(validated, room), noise.choice.target, noise.choice.pulls)
     charge = next(each for each in paid if each.account == ROOM)
     engine = Engine(plan)
     for _ in range(5):

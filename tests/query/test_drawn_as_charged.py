@@ -123,13 +123,13 @@ def test_a_bound_is_picked_by_the_scores_of_its_candidates(given: list[Any]) -> 
     plan = planned(KEYS, (Sum(1, 0, 9, ONE),), 4, 2)
     waiting = replace(plan, bounds=replace(settled[-1], choice=choice))
     scales = tuple(Noise(each.norm * 3.0) for each in settled)
-    noise = replace(scales[-1], choice=ChoiceNoise(5.0, 3, scales))
+    noise = replace(scales[-1], choice=ChoiceNoise(5.0, 3, (0, 1, 2), scales))
     charge = charges_of(draws(waiting.bounds, noise), {TNM})[0]
     require_paid(waiting, noise, charge)
     assert picked_bound(waiting, noise, Streamed([ROWS]), None, charge) == 1
     # In the cell where it is largest one person of three has two rows, the others one.
     ((cells, more),) = given
-    assert cells == (tuple(choice.scores((2, 1, 0, 0), 3)),)
+    assert cells == (tuple(choice.scores((2, 1, 0, 0), 3, (0, 1, 2))),)
     assert more == {"reach": 7, "scale": 5.0, "charged": Rho.at_least(Fraction(49, 50))}
     assert picked_bound(plan, scales[-1], Streamed([ROWS]), None, paid(plan, scales[-1])) is None
     with pytest.raises(InvariantBroken):
@@ -155,8 +155,8 @@ def test_a_pure_bound_is_picked_by_noised_persons_by_size(given: list[Any]) -> N
     choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 2, 4), settled, 7, 2)
     waiting = replace(plans[-1], bounds=replace(settled[-1], choice=choice))
     scales = tuple(Noise(each.norm * 3.0) for each in settled)
-    noise = replace(scales[-1], choice=ChoiceNoise(5.0, 3, scales))
+    noise = replace(scales[-1], choice=ChoiceNoise(5.0, 3, (0, 1, 2), scales))
     charge = charges_of(draws(waiting.bounds, noise), {TNM}, {TNM})[0]
-    scored = choice.scores((2, 1, 0, 0), 3)
+    scored = choice.scores((2, 1, 0, 0), 3, (0, 1, 2))
     assert picked_bound(waiting, noise, Streamed([ROWS]), None, charge) == scored.index(max(scored)) == 0
     assert given == [((2, 1, 0, 0), {"norm": 1, "scale": 5.0, "charged": PureEpsilon.at_least(Fraction(1, 5))})]

@@ -115,7 +115,7 @@ def test_noise_of_another_release_is_not_drawn() -> None:
         (keys, Noise(2.0, keys=threshold)),
         (replace(quantile, pure=True), Noise(None, (3.0,))),
         (replace(keys, pure=True), Noise(None, keys=threshold)),
-        (vector, replace(some, choice=ChoiceNoise(1.0, 0, (some,)))),
+        (vector, replace(some, choice=ChoiceNoise(1.0, 0, (0,), (some,)))),
     ]
     for bounds, noise in wrong:
         with pytest.raises(InvariantBroken):
@@ -132,7 +132,7 @@ def test_the_dearest_of_the_candidates_is_charged_and_the_choice_itself() -> Non
     assert choice_reach(chosen) == Reach(49, 81)
     dear, cheap = Noise(1.0), Noise(64.0)
     for settled, place in (((dear, cheap), 0), ((cheap, dear), 1)):
-        noise = replace(settled[1], choice=ChoiceNoise(5.0, 0, settled))
+        noise = replace(settled[1], choice=ChoiceNoise(5.0, 0, (0, 1), settled))
         found = draws(replace(wide, choice=chosen), noise)
         assert found == (
             Draw(vector_reach((narrow, wide)[place]), Fraction(1)),
@@ -150,7 +150,7 @@ def test_a_candidate_that_is_dearer_in_one_account_alone_stops_the_question() ->
     # Everywhere the first costs a little more; in one table the second nearly twice as much.
     settled = (Noise(1.0), Noise(square * 1.01))
     with pytest.raises(InvariantBroken):
-        draws(replace(two, choice=chosen), replace(settled[1], choice=ChoiceNoise(5.0, 0, settled)))
+        draws(replace(two, choice=chosen), replace(settled[1], choice=ChoiceNoise(5.0, 0, (0, 1), settled)))
 
 
 def test_draws_are_compared_in_every_account_to_the_last_step() -> None:
@@ -173,7 +173,7 @@ def test_draws_are_compared_in_every_account_to_the_last_step() -> None:
 
 def test_a_choice_settles_the_noise_where_there_is_one_to_make() -> None:
     settled = (Noise(1.0), Noise(2.0))
-    waiting = replace(settled[1], choice=ChoiceNoise(5.0, 0, settled))
+    waiting = replace(settled[1], choice=ChoiceNoise(5.0, 0, (0, 1), settled))
     assert [settled_noise(waiting, at) for at in range(2)] == list(settled)
     assert settled_noise(settled[0], None) is settled[0]
     for noise, picked in ((waiting, None), (settled[0], 0)):
@@ -222,7 +222,7 @@ def test_a_pure_choice_moves_one_person_from_size_to_size() -> None:
     chosen = choice(*bounds)
     assert choice_reach(chosen) == Reach(1, 2)
     settled = tuple(Noise(each.norm * 3.0) for each in bounds)
-    noise = replace(settled[1], choice=ChoiceNoise(5.0, 0, settled))
+    noise = replace(settled[1], choice=ChoiceNoise(5.0, 0, (0, 1), settled))
     found = draws(replace(bounds[1], choice=chosen), noise)
     assert found[-1] == Draw(Reach(1, 2), Fraction(5), pure=True)
     assert [draw.pure for draw in found] == [True, True]

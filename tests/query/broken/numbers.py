@@ -176,6 +176,8 @@ NUMBERS = (
         "test_choosing:check_scores", ("means", 2)),
     Sabotage("a person counted in each of their cells", "cleanroom.query.sizes", "found[np.searchsorted(edges, size)] += 1", "found[np.searchsorted(edges, size)] += count",
         "test_choosing:check_scores", ("counts", 2)),
+    Sabotage("bounds that nobody exceeds as good as each other", BOUND, "found.append(-max(0, over, short) - pull)", "found.append(-abs(over))",
+        "test_choosing:test_of_bounds_that_nobody_exceeds_the_narrowest_is_picked", ("cells",)),
     Sabotage("the choice of a bound for nothing", MECHANISMS, "return (*dearest, choice_draw(bounds.choice, noise.choice))", "return dearest",
         "test_choosing:test_what_is_charged_covers_the_choice_and_whatever_it_leads_to", ("counts", None)),
     Sabotage("entries rounded up to whole rows", CLIPPING, "            vector[at] = np.int64(float(original[at]) * factor)\n        high, low = sum_of_squares(vector, entries)",
