@@ -128,7 +128,25 @@ def _cells(plan: QuestionPlan, release: NoisedRelease) -> Cells:
 
 
 def _releases(room: Room, asked: Asked, runs: int) -> Iterator[tuple[QuestionPlan, NoisedRelease]]:
-    question = Question(
+    validated = admit(question_of(asked), registry.rulebook(room.connection))
+    (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
+    charge = next(each for each in paid if each.account == ROOM)
+    with ExitStack() as until:
+        backend = opened(room, asked.table, until)
+        surviving = released_keys(plan, noise, backend, charge)
+        exact: dict[int | None, ExactVector] = {}
+        for _ in range(runs):
+            picked = picked_bound(plan, noise, backend, surviving, charge)
+            settled = plan.settled(picked)
+            if picked not in exact:
+                exact[picked] = exact_vector(settled, backend, surviving)
+            drawn = draw(settled, settled_noise(noise, picked), exact[picked], surviving, charge, picked)
+            yield validated.plan, answered(settled, (drawn,))
+
+
+def question_of(asked: Asked) -> Question:
+    """Return the question as the member asks it."""
+    return Question(
         asked.sql,
         None,
         MEMBER,
@@ -139,28 +157,18 @@ def _releases(room: Room, asked: Asked, runs: int) -> Iterator[tuple[QuestionPla
         asked.max_groups,
         max_sum=asked.max_sum,
     )
-    validated = admit(question, registry.rulebook(room.connection))
-    (plan,), (noise,), (paid,) = validated.plan.releases, validated.noises, validated.paid
-    charge = next(each for each in paid if each.account == ROOM)
-    with ExitStack() as opened:
-        uploads = registry.uploads(room.connection, asked.table)
-        readers = []
-        for each in uploads:
-            key = room.keyring.open(room.connection, KeyId(KeyKind.DATA, each.upload))
-            readers.append(room.store.open(room.stored(each), key))
-            opened.callback(readers[-1].close)
-        catalog = registry.declarations(room.connection)[asked.table].catalog
-        rows = sum(each.manifest.row_count for each in uploads)
-        backend = MergeBackend({asked.table: (catalog, readers)}, rows)
-        surviving = released_keys(plan, noise, backend, charge)
-        exact: dict[int | None, ExactVector] = {}
-        for _ in range(runs):
-            picked = picked_bound(plan, noise, backend, surviving, charge)
-            settled = plan.settled(picked)
-            if picked not in exact:
-                exact[picked] = exact_vector(settled, backend, surviving)
-            drawn = draw(settled, settled_noise(noise, picked), exact[picked], surviving, charge, picked)
-            yield validated.plan, answered(settled, (drawn,))
+
+
+def opened(room: Room, table: TableName, until: ExitStack) -> MergeBackend:
+    """Return what reads a table of the room, open as long as `until` is."""
+    uploads = registry.uploads(room.connection, table)
+    readers = []
+    for each in uploads:
+        key = room.keyring.open(room.connection, KeyId(KeyKind.DATA, each.upload))
+        readers.append(room.store.open(room.stored(each), key))
+        until.callback(readers[-1].close)
+    catalog = registry.declarations(room.connection)[table].catalog
+    return MergeBackend({table: (catalog, readers)}, sum(each.manifest.row_count for each in uploads))
 
 
 def _number(value: object) -> float:

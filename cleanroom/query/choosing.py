@@ -39,15 +39,18 @@ adaptive composition the loss is at most that of the choice and the largest of t
 have above it, so widening t by one wins as much as there are such persons and costs the noise of one more in every
 cell: best is where #{size > t} is the noise in persons, its mean size, over all cells (p, q = 1, 0): √(2/π) of the
 standard deviation of Gaussian noise, the scale of Laplace's. For cells in full, widening t by one wins Σ √k/2√t over
-persons in k > t cells (in L1, one each), and costs the noise of as much in every cell: r is the noise at one cell,
-halved as if t were four (in L1, that noise). Means and variances, which cut no total but weigh persons: the median size
-(p, q = 1, 1), since noise grows with the bound and rows of most persons are then all counted.
+persons in k > t cells (in L1, one each), and costs the noise of as much in every cell: what is aimed at is the noise at
+one cell, halved as if t were four (in L1, that noise). But what widening from t_j to t_{j+1} wins goes with the mean of
+#{size > u} between the two, of which #{size > t_j} is 1.5 times as much if it falls with the square of u, and candidates
+lie a half apart, 1.8 times if with its cube: r is 1.75 times the noise. Means and variances, which cut no total but
+weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and rows of most persons are then all
+counted.
 
 Where nobody is above t, all wider bounds have the same g: of them g_{j−1} leaves the first alone at the top, by r, and
 where r is not far above the noise of the choice, c_j does: it is that noise times the logarithm of t_j/t_1, so that a
 bound that is x times as wide is x or x^1.5 times less likely for nothing, while noise grows with x (docs/adr/0014 §10).
-To r is added how far a noisy choice may stray, its scale once: that errs to the narrow side, since bias and noise, of
-different kind, add up in squares.
+To r is added half of how far a noisy choice strays: that errs to the narrow side, since bias and noise, of different
+kind, add up in squares.
 """
 
 from __future__ import annotations
@@ -72,6 +75,9 @@ TOTALS: Final = 16
 PULL: Final = {Sized.ROWS: 1.5, Sized.GROUPS: 1.5, Sized.TOTAL: 1.0}
 """By what power of its width a bound is less likely where nobody tells it from a narrower one. Totals are chosen over a
 wider range, whose low end is below what anybody spends: there a strong pull costs small tables more than it saves."""
+
+FALL: Final = 1.75
+"""How many more persons are above a candidate than, in the mean, above the sizes between it and the next."""
 
 _ROWS: Final = (
     1,
@@ -163,11 +169,11 @@ def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
         # At one cell in full the noise of `bounds.cells` cells; half of it if it grows with the root of their number.
         wide = float(bounds.max_groups) if bounds.pure else 2 * math.sqrt(bounds.max_groups)
         one = 0.0 if scale is None else scale / bounds.components[0].reach * _mean_size(bounds) / wide
-        return math.ceil(one * bounds.cells + stray)
+        return math.ceil(FALL * one * bounds.cells + stray / 2)
     sized = {Measured.TOTAL} if choice.sized is Sized.TOTAL else {Measured.ROWS, Measured.TOTAL}
     reach = next((each.reach for each in bounds.components if each.measured in sized), None)
     noise = 0.0 if scale is None or reach is None else scale / reach * _mean_size(bounds) * bounds.cells
-    return math.ceil(noise + stray)
+    return math.ceil(FALL * noise + stray / 2)
 
 
 def pulls(choice: BoundChoice, stray: float) -> tuple[int, ...]:

@@ -31,6 +31,7 @@ from cleanroom.policies import BudgetTerms
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query.algebra import Scan, Semi
 from cleanroom.query.binding.question import bind_question
+from cleanroom.query.choosing import FALL
 from cleanroom.query.contribution import ExactVector, streamed
 from cleanroom.query.drawing import draw, picked_bound
 from cleanroom.query.mechanisms import choice_reach, draws, shape_of, vector_deviation, vector_margin95
@@ -444,7 +445,7 @@ def test_a_pure_choice_aims_at_its_noise_and_how_far_it_strays() -> None:
         assert noise.vector is not None
         (component,) = a_plan.bounds.components
         there = noise.vector / component.reach * a_plan.bounds.cells
-        assert noise.choice.target == math.ceil(there + math.sqrt(2) * noise.choice.scale)
+        assert noise.choice.target == math.ceil(FALL * there + math.sqrt(2) / 2 * noise.choice.scale)
 
 
 def test_of_bounds_that_nobody_exceeds_the_narrowest_is_picked_purely() -> None:
