@@ -24,10 +24,10 @@ accounts add its epsilon to that of the vector.
 becomes another one, by at most p + q.
 
 *Proof.* A relation is personal, so the size of another person is the same in both rooms, and each person is counted
-once: among those above t, or among those not above, or not at all. Going takes away p or −q from what stands between
-g_j and r. Changing size changes p into −q, −q into p, one of them into 0 or back, or nothing. So much for each g_j at
-once; the greatest of 0, g_j and −g_{j−1} moves by no more than the one that moves most, and r and c_j are computed from
-the candidates and the noise's scale, the same for both rooms. ∎
+once: among those above t, or among those not above, or not at all. Going takes away p or −q from g_j. Changing size
+changes p into −q, −q into p, one of them into 0 or back, or nothing. So much for each g_j; the greatest of 0, g_j and
+−g_{j−1} moves by no more than the one that moves most, and r and c_j are computed from the candidates and the noise's
+scale, the same for both rooms. ∎
 
 *Charge.* The choice is one more draw, of reach (max(p, q)², (p + q)²), charged up front (`query.mechanisms`). What
 follows it is drawn with the bounds chosen. For each candidate norm, cells and noise are fixed and priced before
@@ -41,10 +41,13 @@ cell: best is where #{size > t} is the noise in persons, its mean size, over all
 standard deviation of Gaussian noise, the scale of Laplace's. For cells in full, widening t by one wins Σ √k/2√t over
 persons in k > t cells (in L1, one each), and costs the noise of as much in every cell: what is aimed at is the noise at
 one cell, halved as if t were four (in L1, that noise). But what widening from t_j to t_{j+1} wins goes with the mean of
-#{size > u} between the two, of which #{size > t_j} is 1.5 times as much if it falls with the square of u, and candidates
-lie a half apart, 1.8 times if with its cube: r is 1.75 times the noise. Means and variances, which cut no total but
-weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and rows of most persons are then all
-counted.
+#{size > u} between the two, of which #{size > t_j} is 1.5 times as much if it falls with the square of u, and
+candidates lie a half apart, 1.8 times if with its cube: r is 1.75 times the noise. Means and variances, which cut no
+total but weigh persons: the median size (p, q = 1, 1), since noise grows with the bound and rows of most persons are
+then all counted. Quantiles alone (p, q = 1, 0): what is cut lies on both sides of a quantile, and moves its rank by
+what one side has more of, here taken for a sixteenth; a choice of scale s strays from the rank by s/b in weight, in the
+mean, since scores fall by b for each unit (`query.quantiles`). There the widest candidate is the tables' default: one
+quantile has so little noise that a wider bound wins nothing where amounts do not depend on how often people come.
 
 Where nobody is above t, all wider bounds have the same g: of them g_{j−1} leaves the first alone at the top, by r, and
 where r is not far above the noise of the choice, c_j does: it is that noise times the logarithm of t_j/t_1, so that a
@@ -58,8 +61,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from cleanroom.query.bound import BoundChoice, Bounds, Measured, Sized
-from cleanroom.query.statistics import CountRows, Sum
+from cleanroom.query.bound import BoundChoice, Bounds, Measured, QuantileBound, Sized
+from cleanroom.query.statistics import CountRows, Quantile, Sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,6 +71,9 @@ if TYPE_CHECKING:
 
 WIDEST: Final = 16
 """The widest number of rows is so many times the default."""
+
+SIDES: Final = 16
+"""How many rows are cut for one that a side of a quantile has more of than the other."""
 
 TOTALS: Final = 16
 """Candidates of a total, each two thirds of the one before."""
@@ -117,13 +123,14 @@ def chosen_rows(
         limit: rows of a person that can be in a cell at all.
         bounds: of the release, by the number of rows.
     """
-    widest = max(1, min(WIDEST * default, limit))
+    alone = all(isinstance(each, Quantile) for each in statistics)
+    widest = max(1, min(default if alone else WIDEST * default, limit))
     candidates = (*(each for each in _ROWS if each < widest), widest)
     found = tuple(map(bounds, candidates))
     if all((each.components, each.quantiles) == (found[0].components, found[0].quantiles) for each in found):
         return None
     added = any(isinstance(each, CountRows | Sum) for each in statistics)
-    return BoundChoice(Sized.ROWS, None, 0, 0, candidates, found, 1, 0 if added else 1)
+    return BoundChoice(Sized.ROWS, None, 0, 0, candidates, found, 1, 0 if added or alone else 1)
 
 
 def chosen_total(statistic: Sum, widest: int, bounds: Callable[[int], Bounds]) -> BoundChoice:
@@ -154,13 +161,14 @@ def chosen_groups(default: int, limit: int, bounds: Callable[[int], Bounds]) -> 
     return None if len(found) == 1 else BoundChoice(Sized.GROUPS, None, 0, 0, candidates, found, 1, 0)
 
 
-def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
+def aim(bounds: Bounds, scale: float | None, stray: float, quantiles: Sequence[float] = ()) -> int:
     """Return r: how many persons the best bound leaves above it, with room for a choice that strays.
 
     Args:
         bounds: of the widest candidate.
         scale: of the noise on its vector; None if it has no vector.
         stray: scale of the noise on a score, in persons.
+        quantiles: scale of the choice of each quantile.
     """
     choice = bounds.choice
     if choice is None or choice.below:
@@ -172,8 +180,16 @@ def aim(bounds: Bounds, scale: float | None, stray: float) -> int:
         return math.ceil(FALL * one * bounds.cells + stray / 2)
     sized = {Measured.TOTAL} if choice.sized is Sized.TOTAL else {Measured.ROWS, Measured.TOTAL}
     reach = next((each.reach for each in bounds.components if each.measured in sized), None)
-    noise = 0.0 if scale is None or reach is None else scale / reach * _mean_size(bounds) * bounds.cells
+    if reach is None:
+        ranks = [scale / _whole_person(each, bounds) for each, scale in zip(bounds.quantiles, quantiles, strict=True)]
+        return math.ceil(SIDES * max(ranks, default=0.0) * bounds.cells + stray / 2)
+    noise = 0.0 if scale is None else scale / reach * _mean_size(bounds) * bounds.cells
     return math.ceil(FALL * noise + stray / 2)
+
+
+def _whole_person(quantile: QuantileBound, bounds: Bounds) -> int:
+    """Return what a person's whole weight in a cell is worth in scores."""
+    return (quantile.below + quantile.above) * quantile.weight * bounds.max_rows
 
 
 def pulls(choice: BoundChoice, stray: float) -> tuple[int, ...]:

@@ -237,8 +237,8 @@ def _noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:
         )
         for place in range(len(choice.candidates) - 1)
     )
-    chosen = ChoiceNoise(scale, aim(plan.bounds, widest.vector, scale), pulls(choice, scale), (*narrower, widest))
-    return replace(widest, choice=chosen)
+    target = aim(plan.bounds, widest.vector, scale, widest.quantiles)
+    return replace(widest, choice=ChoiceNoise(scale, target, pulls(choice, scale), (*narrower, widest)))
 
 
 def _settled_noise(plan: Plan, each: _Share, delta: Fraction) -> Noise:

@@ -13,6 +13,7 @@ from cleanroom.query.bound import BoundChoice, Sized
 from cleanroom.query.contribution import cell_count, require_order
 from cleanroom.query.gathering import add_up, gather
 from cleanroom.query.row_cells import cells_of_rows
+from cleanroom.query.statistics import Quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +69,7 @@ def _kind(plan: Plan, choice: BoundChoice) -> int:
     """Return what of a person's cells is their size: the largest, or that at which clipping looks."""
     if choice.sized is Sized.GROUPS:
         return _CELLS
-    if choice.below:
+    if choice.below or all(isinstance(each, Quantile) for each in plan.statistics):
         return _LARGEST
     return _SUM if plan.bounds.pure else _LENGTH
 

@@ -36,12 +36,19 @@ AUTO = Auto.AUTO
 PLAIN = AskedBounds()
 BOTH = "(SELECT person, region, seats FROM tnm.visits UNION ALL SELECT person, region, seats FROM francos.visits) AS t"
 COUNTS = f"SELECT region, COUNT(*) AS n FROM {BOTH} GROUP BY region"  # noqa: S608
+MEDIANS = f"SELECT region, MEDIAN(seats) AS v FROM {BOTH} GROUP BY region"  # noqa: S608
 MEANS = f"SELECT region, AVG(seats) AS v FROM {BOTH} GROUP BY region"  # noqa: S608
 SUMS = f"SELECT region, SUM(seats - 30) AS s FROM {BOTH} GROUP BY region"  # noqa: S608
 ROWS, TOTAL = AskedBounds(max_rows=AUTO), AskedBounds(max_sum=AUTO)
 GROUPS = AskedBounds(max_groups=AUTO)
 CELLS = COUNTS.replace("COUNT(*)", "COUNT(DISTINCT person)")
-ASKED = {"counts": (COUNTS, ROWS), "means": (MEANS, ROWS), "sums": (SUMS, TOTAL), "cells": (CELLS, GROUPS)}
+ASKED = {
+    "counts": (COUNTS, ROWS),
+    "means": (MEANS, ROWS),
+    "sums": (SUMS, TOTAL),
+    "cells": (CELLS, GROUPS),
+    "medians": (MEDIANS, ROWS),
+}
 
 
 def admitted(sql: str, bounds: AskedBounds = PLAIN, **wanted: object) -> ValidatedPlan:
@@ -91,7 +98,7 @@ def test_persons_are_counted_once_by_their_size(name: str) -> None:
             len(cells)
             if choice.sized is Sized.GROUPS
             else max(cells.values())
-            if choice.below
+            if choice.below or name == "medians"
             else math.isqrt(sum(each**2 for each in cells.values()))
             for cells in mine.values()
         ]
@@ -245,6 +252,24 @@ def test_a_choice_that_changes_nothing_is_neither_made_nor_paid() -> None:
     plain, asked = admitted(persons), admitted(persons, ROWS)
     assert asked.plan.digest() == plain.plan.digest()
     assert asked.charges == plain.charges
+
+
+def test_rows_of_quantiles_alone_are_chosen_up_to_the_default_at_sixteen_times_their_noise() -> None:
+    """Four rows count by default, in two cells in full: a median's scores fall by 2 for each unit of weight."""
+    (plan,), (noise,) = (found := admitted(MEDIANS, ROWS)).plan.releases, found.noises
+    choice = plan.bounds.choice
+    assert choice is not None
+    assert (choice.candidates, choice.above, choice.below) == ((1, 2, 3, 4), 1, 0)
+    assert choice.bounds[-1].quantiles == admitted(MEDIANS).plan.releases[0].bounds.quantiles
+    assert noise.choice is not None
+    (quantile,), (scale,) = plan.bounds.quantiles, noise.quantiles
+    persons = scale / (2 * quantile.weight * 4)
+    assert noise.choice.target == math.ceil(16 * persons * 3 + noise.choice.scale / 2)
+    # One number more, and rows decide on its vector.
+    for more, wanted in (("COUNT(*) AS n", (64, 0)), ("AVG(seats) AS m", (64, 1))):
+        (other,) = admitted(MEDIANS.replace("MEDIAN", f"{more}, MEDIAN"), ROWS).plan.releases
+        assert other.bounds.choice is not None
+        assert (other.bounds.choice.candidates[-1], other.bounds.choice.below) == wanted
 
 
 def test_bounds_of_totals_given_or_refused() -> None:
