@@ -25,6 +25,7 @@ from bench.measure import load
 from bench.utility_data import sales
 from bench.utility_house import PURE, ROLLED, SQL, TABLE, Asked, added_up, house, questions_of, released
 from bench.utility_report import Measured, render
+from bench.utility_shapes import measure as measure_shapes
 from cleanroom.query.precision import Auto
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ TRIED: Final = (
     ("Q5", "three rows", Asked(SQL["Q5"], max_rows=3)),
     ("Q5", "one row", Asked(SQL["Q5"], max_rows=1)),
     ("Q5", "`max_rows` auto", Asked(SQL["Q5"], max_rows=Auto.AUTO)),
+    ("Q6", "ten rows", Asked(SQL["Q6"])),
+    ("Q6", "one row", Asked(SQL["Q6"], max_rows=1)),
+    ("Q6", "forty rows", Asked(SQL["Q6"], max_rows=40)),
+    ("Q6", "`max_rows` auto", Asked(SQL["Q6"], max_rows=Auto.AUTO)),
 )
 
 
@@ -194,6 +199,7 @@ def main() -> None:
     data = sales(arguments.rows, arguments.seed)
     found = Measured(arguments.rows, arguments.runs, load(), arguments.seed)
     measure_room(found, data)
+    found.shapes = list(zip(measure_shapes(pure=False), measure_shapes(pure=True), strict=True))
     for name in arguments.peers:
         runs = -(-arguments.peer_runs // SLOWER.get(name, 1))
         measure_peer(found, data, name, arguments.environments, runs, arguments.seconds)

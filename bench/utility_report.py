@@ -6,7 +6,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bench.utility_shapes import Found
 
 
 @dataclass(slots=True)
@@ -19,6 +22,7 @@ class Measured:
         refused: the same, in words.
         skipped: peers that did not run, with why.
         tried: question, bounds, error.
+        shapes: what `auto` is worth on other tables, by (ε, δ) and purely.
         added_up: bounds, which cells, their error as drawn, and with cells that add up.
     """
 
@@ -32,6 +36,7 @@ class Measured:
     skipped: dict[str, str] = field(default_factory=dict)
     tried: list[tuple[str, str, float]] = field(default_factory=list)
     added_up: list[tuple[str, str, float, float]] = field(default_factory=list)
+    shapes: list[tuple[Found, Found]] = field(default_factory=list)
 
     def error(self, who: str, how: str, question: str) -> float | None:
         """Return the mean error; None if it was not answered."""
@@ -97,7 +102,7 @@ Two things make an answer differ from the truth. *Noise* is added on purpose; it
 person may contribute; what they cut is a bias that no margin shows. Noise falls when a bound is tighter, the bias grows, and where they
 meet depends on how much persons have: that is what `auto` is for.
 
-- `--max-rows auto` chooses the rows of a person that count in a cell, among whole numbers up to sixteen times the table's default.
+- `--max-rows auto` chooses the rows of a person that count in a cell, among whole numbers up to sixteen times the table's default; for quantiles alone up to the default.
 - `--max-groups auto` chooses in how many cells a person counts in full, likewise.
 - `--max-sum auto` chooses the greatest total of a person in a cell, for one `SUM`, among sixteen fractions of the widest; with a pure budget
   twice the widest, since lengths add up over cells there.
@@ -106,7 +111,7 @@ The choice is a noisy one over persons by size; it takes an eighth of a statisti
 is shown with the answer, and stored with it. Proof: `cleanroom/query/choosing.py`; tests: `tests/query/test_choosing.py`. With `--margin` the
 promise holds for the widest candidate: the answer's own margin is that or less, never more.
 
-How `auto` aims (at which share of persons, up to which multiple of the default) was settled by looking at results on the file of seed 2025. The file below is another.
+How `auto` aims (at which share of persons, up to which multiple of the default) was settled by looking at results on files of other seeds. Of bounds that nobody exceeds it picks mostly the narrowest: see *Tables of other shapes*.
 """
 
 METHOD: Final = """\
@@ -152,6 +157,7 @@ def render(found: Measured) -> str:
         *_reading(found, peers, PURE),
         PURELY,
         *_tried(found),
+        *_shapes(found),
         *_added_up(found),
     ]
     return "\n".join(lines)
@@ -295,6 +301,26 @@ def _tried(found: Measured) -> list[str]:
         _row(["---", "---", "---:"]),
     ]
     lines += [_row([question, words, _number(error)]) for question, words, error in found.tried]
+    return [*lines, ""]
+
+
+def _shapes(found: Measured) -> list[str]:
+    """Return the table of other shapes; nothing where they were not measured."""
+    if not found.shapes:
+        return []
+    heads = ("default", "`auto`, formerly", "`auto`", "best bound")
+    lines = [
+        "### Tables of other shapes",
+        "",
+        "At ε 1, one generated table each (`bench/utility_shapes.py`), errors in expectation: computed from how likely each bound is to be chosen and what the answer errs by with it, bias and noise.",
+        "*Formerly* is the score that `auto` had before: all bounds that nobody exceeds were as good as each other to it. *Best bound* is the one of the candidates that nobody knows beforehand. Sums in dollars.",
+        "",
+        _row(["question", "table", *heads, *(f"pure: {each}" for each in heads)]),
+        _row(["---", "---", *["---:"] * 8]),
+    ]
+    for pair in found.shapes:
+        errors = [error for each in pair for error in (each.default, each.former, each.auto, each.best)]
+        lines.append(_row([pair[0].words, pair[0].shape, *map(_number, errors)]))
     return [*lines, ""]
 
 
