@@ -77,9 +77,17 @@ UPLOAD_DOORS: Final[tuple[Door, ...]] = (
 )
 
 
+_AT_THE_SAME_TIME: Final = (
+    "cleanroom.client.gather",
+    "cleanroom.client.read_table",
+    "cleanroom.client.upload",
+    "cleanroom.query.contribution",
+)
+
+
 def one_after_another() -> None:
-    """Let an upload's stages run in turn, not at the same time, so that each one's seconds are its own."""
-    for module in ("cleanroom.client.gather", "cleanroom.client.read_table", "cleanroom.client.upload"):
+    """Let stages run in turn, not at the same time, so that each one's seconds are its own."""
+    for module in _AT_THE_SAME_TIME:
         found: Any = importlib.import_module(module)
         if not hasattr(found, "ahead"):
             raise AttributeError(f"{module}.ahead")

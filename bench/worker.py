@@ -116,8 +116,9 @@ def exact(room: str, ids: list[str]) -> dict[str, Any]:
 def profile(room: str, ids: list[str], repeat: int) -> dict[str, Any]:
     """Say where the time of each question goes: by stage, and by function (cProfile)."""
     from bench.house import ASKER, PURPOSE, forget_answers, open_room
-    from bench.stages import QUESTION_DOORS, Stages
+    from bench.stages import QUESTION_DOORS, Stages, one_after_another
 
+    one_after_another()
     stages = Stages()
     found = {}
     with open_room(Path(room)) as opened:

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cleanroom.client.ahead import ahead
+from cleanroom.ahead import ahead
 from cleanroom.client.conform import Conforming, Treatment
 from cleanroom.client.opt_out import OptOut
 from cleanroom.client.order import RUN_ROWS, Runs, halves, tokens

@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cleanroom.client.ahead import ahead
+from cleanroom.ahead import ahead
 from cleanroom.client.csv_rows import Delimiter, UnevenRows, read_header, read_rows
 from cleanroom.client.csv_text import Encoding, Packing, find_text, unreadable
 from cleanroom.client.excel import SheetFacts, is_workbook, read_sheet

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cleanroom.client.ahead import ahead
+from cleanroom.ahead import ahead
 from cleanroom.client.gather import LeftOut, Options, SourceFacts, gather
 from cleanroom.client.progress import Progress, Stage
 from cleanroom.errors import Bilingual, UsageError

@@ -28,12 +28,14 @@ Quantiles are bounded in `query.quantiles`, unknown keys in `query.unknown_keys`
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numba import njit
 
+from cleanroom.ahead import ahead
 from cleanroom.errors import InvariantBroken
 from cleanroom.query.backend import SliceTooLarge
 from cleanroom.query.bound import Bounds, Component, Measured
@@ -43,11 +45,11 @@ from cleanroom.query.quantiles import add_weights, no_weights
 from cleanroom.query.row_cells import cells_of_rows, every_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     import numpy.typing as npt
 
-    from cleanroom.query.backend import Backend, PersonRows
+    from cleanroom.query.backend import Backend, PersonRows, Slice
     from cleanroom.query.cells import SurvivingKeys
     from cleanroom.query.plan import Plan
 
@@ -108,9 +110,22 @@ def exact_vector(plan: Plan, backend: Backend, surviving: SurvivingKeys | None =
     return total
 
 
-def streamed(plan: Plan, backend: Backend, columns: tuple[int, ...]) -> Iterator[PersonRows]:
-    """Yield the rows of a plan's relation, slice by slice."""
-    waiting = list(backend.slices())[::-1]
+def streamed(plan: Plan, backend: Backend, columns: tuple[int, ...]) -> Generator[PersonRows]:
+    """Yield the rows of a plan's relation, slice by slice; the next is read while one is used.
+
+    One thread reads, so that readers and engine are nobody else's; what is made of slices does not depend on when.
+    """
+    parts = list(backend.slices())
+    made = _made(plan, backend, columns, parts)
+    if len(parts) < 2:
+        yield from made
+        return
+    with closing(ahead(made)) as slices:
+        yield from slices
+
+
+def _made(plan: Plan, backend: Backend, columns: tuple[int, ...], parts: list[Slice]) -> Generator[PersonRows]:
+    waiting = parts[::-1]
     while waiting:
         part = waiting.pop()
         try:

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cleanroom.ahead import ahead
 from cleanroom.catalog import (
     Category,
     Column,
@@ -30,7 +31,6 @@ from cleanroom.catalog import (
     day_number,
 )
 from cleanroom.client import FaultReport, LinkageKey, Options, RowsRefused, Stage
-from cleanroom.client.ahead import ahead
 from cleanroom.client.gather import gather
 from cleanroom.client.normalise import normalise
 from cleanroom.client.order import HIGH, LOW, PersonCounts, Runs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from contextlib import closing
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from slow_vector import TNM, each_person, planned, stream
 from test_drawing import Streamed
 
 from cleanroom.catalog import Contribution
-from cleanroom.errors import InvariantBroken, Refused
+from cleanroom.errors import Bilingual, InvariantBroken, NotVerified, Refused
 from cleanroom.query import bound
 from cleanroom.query.algebra import Distinct, Scan
 from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
@@ -212,6 +214,61 @@ def test_halves_of_slices_are_all_read_in_order() -> None:
     parts = [stream([[(number % 3, number % 5)]], 2) for number in range(8)]
     read = list(streamed(plan, Halving(parts), (0, 1)))
     assert [id(each) for each in read] == [id(each) for each in parts]
+
+
+class Watched(Streamed):
+    """Slices, and who reads which."""
+
+    def __init__(self, parts: list[PersonRows], *, broken: int = 9) -> None:
+        super().__init__(parts)
+        self.broken = broken
+        self.readers: list[threading.Thread] = []
+        self.read = [threading.Event() for _ in parts]
+
+    def slices(self) -> Any:
+        return (Slice(12, prefix) for prefix in range(len(self.parts)))
+
+    def rows(self, relation: Relation, columns: tuple[int, ...], part: Slice) -> PersonRows:
+        if part.prefix == self.broken:
+            raise NotVerified(Bilingual("altérée", "altered"), code="altered")
+        self.readers.append(threading.current_thread())
+        self.read[part.prefix].set()
+        return self.parts[part.prefix]
+
+
+def four_slices() -> list[PersonRows]:
+    return [stream([[(number, number)]], 2) for number in range(4)]
+
+
+def test_the_next_slice_is_read_while_one_is_used_by_one_thread() -> None:
+    plan, _ = some_plan()
+    watched = Watched(four_slices())
+    for used, rows in enumerate(streamed(plan, watched, (0, 1))):
+        assert rows is watched.parts[used]
+        if used < 3:
+            # Nobody asks for it before this returns; a minute is for ever.
+            assert watched.read[used + 1].wait(60)
+    assert used == 3
+    assert len(set(watched.readers)) == 1
+    assert threading.current_thread() not in watched.readers
+
+
+def test_a_slice_that_cannot_be_read_ends_the_question_where_it_stands() -> None:
+    plan, _ = some_plan()
+    slices = streamed(plan, Watched(four_slices(), broken=2), (0, 1))
+    assert next(slices).rows == next(slices).rows == 1
+    with pytest.raises(NotVerified):
+        next(slices)
+
+
+def test_nobody_reads_on_when_a_question_ends_early() -> None:
+    plan, _ = some_plan()
+    watched = Watched(four_slices() * 1000)
+    with closing(streamed(plan, watched, (0, 1))) as slices:
+        next(slices)
+    # One in use, one waiting, one being read.
+    assert 1 <= len(watched.readers) <= 3
+    assert not watched.readers[0].is_alive()
 
 
 # What is known of a person's vector, on which D rests (S2)
