@@ -6,15 +6,12 @@ import queue
 import threading
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 Item = TypeVar("Item")
-
-_LOOK_SECONDS: Final = 0.05
-"""How long a maker that found the queue full waits before it looks whether anybody still wants anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +29,33 @@ def ahead(items: Generator[Item], depth: int = 1) -> Generator[Item]:
 
     Args:
         depth: how many made things may wait; with the one being made and the one in use, `depth` + 2 live at once.
+            With 0 the next is begun when the last one made is taken.
     """
-    made: queue.Queue[_Made[Item] | _Ended] = queue.Queue(depth)
-    unwanted = threading.Event()
-
-    def put(thing: _Made[Item] | _Ended) -> None:
-        while not unwanted.is_set():
-            try:
-                made.put(thing, timeout=_LOOK_SECONDS)
-            except queue.Full:
-                continue
-            return
+    made: queue.SimpleQueue[_Made[Item] | _Ended] = queue.SimpleQueue()
+    allowed, unwanted = threading.Semaphore(depth + 1), threading.Event()
 
     def make() -> None:
         error: BaseException | None = None
         try:
             with closing(items):
-                for item in items:
-                    put(_Made(item))
-                    del item
-                    if unwanted.is_set():
-                        break
+                while allowed.acquire() and not unwanted.is_set():
+                    made.put(_Made(next(items)))
+        except StopIteration:
+            pass
         except BaseException as raised:
             error = raised
-        put(_Ended(error))
+        made.put(_Ended(error))
 
     maker = threading.Thread(target=make, name="ahead", daemon=True)
     maker.start()
     try:
         while isinstance(thing := made.get(), _Made):
+            allowed.release()
             yield thing.item
             del thing
         if thing.error is not None:
             raise thing.error
     finally:
         unwanted.set()
+        allowed.release()
         maker.join()

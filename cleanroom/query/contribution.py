@@ -113,14 +113,15 @@ def exact_vector(plan: Plan, backend: Backend, surviving: SurvivingKeys | None =
 def streamed(plan: Plan, backend: Backend, columns: tuple[int, ...]) -> Generator[PersonRows]:
     """Yield the rows of a plan's relation, slice by slice; the next is read while one is used.
 
-    One thread reads, so that readers and engine are nobody else's; what is made of slices does not depend on when.
+    One thread reads, so that readers and engine are nobody else's; what is made of slices does not depend on when. Two
+    slices are in memory at most.
     """
     parts = list(backend.slices())
     made = _made(plan, backend, columns, parts)
     if len(parts) < 2:
         yield from made
         return
-    with closing(ahead(made)) as slices:
+    with closing(ahead(made, depth=0)) as slices:
         yield from slices
 
 

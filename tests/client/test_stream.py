@@ -291,6 +291,26 @@ def test_ahead_given_up_ends_its_thread_and_closes_what_it_reads() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_no_more_lives_at_once_than_said(depth: int) -> None:
+    begun, changed = [0], threading.Condition()
+
+    def numbers() -> Generator[int]:
+        for number in range(20):
+            with changed:
+                begun[0] += 1
+                changed.notify()
+            yield number
+
+    with closing(ahead(numbers(), depth)) as items:
+        for used in items:
+            with changed:
+                most = min(20, used + 2 + depth)
+                assert begun[0] <= most
+                # It does get as far as that while this one is in use.
+                assert changed.wait_for(lambda: begun[0] == most, 60)  # noqa: B023
+
+
 def test_a_source_given_up_is_closed(tmp_path: Path) -> None:
     path = write(tmp_path / "v.csv", [("a@b.ca", "a", "", "1", "x")] * 5000)
     before = threading.active_count()
