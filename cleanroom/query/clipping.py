@@ -26,11 +26,18 @@ def halves(square: int) -> tuple[np.uint64, np.uint64]:
 
 @njit(nogil=True, inline="always")
 def clip(vector, entries, norm, square_high, square_low):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Shrink vector[:entries] until Σz² ≤ norm² in exact arithmetic (S32); a last resort is zero."""
+    """Shrink vector[:entries] until Σz² ≤ norm² in exact arithmetic (S32); a last resort is zero.
+
+    Args:
+        norm: whole, at most 2^62; the halves are those of its square.
+    """
+    if sum_of_sizes(vector, entries, norm) <= norm:
+        # No vector is longer than its sizes' sum: of most persons no squares are needed.
+        return
     high, low = sum_of_squares(vector, entries)
     if high > square_high or (high == square_high and low > square_low):
         length = np.sqrt(float(high) * 18446744073709551616.0 + float(low))
-        _shrink(vector, entries, norm / length, square_high, square_low)
+        _shrink(vector, entries, float(norm) / length, square_high, square_low)
 
 
 @njit(cache=True, nogil=True)

@@ -364,7 +364,7 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
         if pure:
             clip_sum(vector, entries, norm)
         else:
-            clip(vector, entries, float(norm), square_high, square_low)
+            clip(vector, entries, norm, square_high, square_low)
         for at in range(count):
             cell = touched[at]
             for component in range(components):

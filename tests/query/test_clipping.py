@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ def square(vector: list[int]) -> int:
     return sum(entry * entry for entry in vector)
 
 
-def clipped(vector: list[int], entries: int, norm: float, most: int) -> list[int]:
+def clipped(vector: list[int], entries: int, norm: int, most: int) -> list[int]:
     array = np.array(vector, dtype=np.int64)
     clip(array, entries, norm, *halves(most))
     return [int(entry) for entry in array]
@@ -41,7 +43,7 @@ def test_squares_sum_as_integers_do(vector: list[int]) -> None:
 @example([3, 4], 4)
 @settings(LIMITS, max_examples=120)
 def test_a_vector_is_shortened_to_its_norm_and_no_more(vector: list[int], norm: int) -> None:
-    shorter = clipped([*vector, 5], len(vector), float(norm), norm**2)
+    shorter = clipped([*vector, 5], len(vector), norm, norm**2)
     # What lies behind the person's entries is somebody else's.
     assert shorter.pop() == 5
     assert square(shorter) <= norm**2
@@ -56,23 +58,44 @@ def test_a_vector_is_shortened_to_its_norm_and_no_more(vector: list[int], norm: 
 
 def test_a_norm_met_only_after_shortening_is_kept() -> None:
     """25 entries of 5·2^18, four fifths of which are 2^20 to the unit; and squares told apart by their upper halves."""
-    assert clipped([5 << 18] * 25, 25, float(20 << 18), (20 << 18) ** 2) == [1 << 20] * 25
-    assert clipped([(1 << 33) + 1], 1, math.sqrt(5) * 2**32, 5 << 64) == [(1 << 33) + 1]
-    assert clipped([1 << 34], 1, math.sqrt(5) * 2**32, 5 << 64) == [int(math.sqrt(5) * 2**32)]
+    assert clipped([5 << 18] * 25, 25, 20 << 18, (20 << 18) ** 2) == [1 << 20] * 25
+    norm = math.isqrt(5 << 64)
+    longer = [(1 << 33) + 1, 1 << 30]
+    assert sum(longer) > norm  # so that squares are asked
+    assert clipped(longer, 2, norm, 5 << 64) == longer
+    assert clipped([1 << 34], 1, norm, 5 << 64) == [norm]
 
 
 def test_a_float_that_does_not_shorten_leaves_nothing() -> None:
     """The last resort: a factor of one for ever, and a norm in exact arithmetic that it never meets."""
-    assert clipped([2**40, -3, 7], 3, float(2**41), 4) == [0, 0, 0]
-    assert clipped([2**40, -3, 7], 2, float(2**41), 4) == [0, 0, 7]
+    assert clipped([2**40, -3, 7], 3, 2**40, 4) == [0, 0, 0]
+    assert clipped([2**40, -3, 7], 2, 2**40, 4) == [0, 0, 7]
 
 
 def test_a_vector_that_a_float_left_too_long_is_shortened_on() -> None:
-    """Norms given a little too great, as a float may be: what is checked is the exact square, both halves of it."""
+    """Norms given a little too great: what is checked is the exact square, both halves of it."""
     # (2^33 + 1)² has the upper half of 2^66 and a greater lower one; one step of 2^-40 then brings it to 2^33.
-    assert clipped([1 << 40], 1, float(2**33 + 1), 1 << 66) == [1 << 33]
+    assert clipped([1 << 40], 1, 2**33 + 1, 1 << 66) == [1 << 33]
     # (2^33)² has a greater upper half than 3·2^64 and the same lower one; no step of the few there are is enough.
-    assert clipped([1 << 40], 1, float(2**33), 3 << 64) == [0]
+    assert clipped([1 << 40], 1, 2**33, 3 << 64) == [0]
+
+
+def test_no_square_is_needed_of_sizes_that_add_up_to_the_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """(‖z‖₂ ≤ ‖z‖₁.) One more is asked for its squares."""
+    asked = []
+
+    def squares(vector: npt.NDArray[np.int64], entries: int) -> tuple[np.uint64, np.uint64]:
+        asked.append(vector.tolist())
+        return sum_of_squares.py_func(vector, entries)  # type: ignore[no-any-return]
+
+    monkeypatch.setitem(clip.py_func.__globals__, "sum_of_squares", squares)
+    for vector, squared in (([3, -4], False), ([3, -5], True), ([7, 0], False), ([0, 0], False), ([-8], True)):
+        asked.clear()
+        array = np.array(vector, dtype=np.int64)
+        clip.py_func(array, len(vector), 7, *halves(49))
+        assert bool(asked) is squared
+        assert square(array.tolist()) <= 49
+        assert (array.tolist() == vector) is (square(vector) <= 49)
 
 
 def summed(vector: list[int], entries: int, norm: int) -> list[int]:
