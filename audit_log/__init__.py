@@ -1,7 +1,7 @@
 """A transparency log in the caller's SQLite database (RFC 6962, c2sp.org/tlog-tiles); see docs/spec/log.md."""
 
 from audit_log.appending import Prepared, prepare
-from audit_log.checkpoint import Checkpoint, open_checkpoint
+from audit_log.checkpoint import Checkpoint, open_checkpoint, open_known_checkpoint
 from audit_log.cosignature import Cosigned, Cosigner
 from audit_log.cosigned import store_cosigned
 from audit_log.database_verifier import verify_database
@@ -115,6 +115,7 @@ __all__ = [
     "fresh_id",
     "gather_cosignatures",
     "open_checkpoint",
+    "open_known_checkpoint",
     "prepare",
     "require_durable",
     "serve",

@@ -3,9 +3,8 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from audit_log.checkpoint import Checkpoint, keep_known_checkpoint, open_known_checkpoint, sign_checkpoint
 from audit_log.details import SealedDetails, canonical_details, seal
 from audit_log.entry import Event, EventType
 from audit_log.errors import LogDamaged, MalformedEntry, NotVerified
@@ -13,9 +12,6 @@ from audit_log.merkle import leaf_hash
 from audit_log.note import Signer, Verifier
 from audit_log.tables import Head, insert_rows, pack, read_head, store_leaves, store_wraps
 from audit_log.transaction import all_or_nothing
-
-_MOST_KNOWN: Final = 64
-_KNOWN: Final[dict[Verifier, tuple[bytes, Checkpoint]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ def signed_head(connection: sqlite3.Connection, verifier: Verifier) -> Head:
     """
     head = read_head(connection)
     try:
-        signed = _opened(head.note, verifier)
+        signed = open_known_checkpoint(head.note, verifier)
     except NotVerified as error:
         raise LogDamaged("audit_head", "the checkpoint is not signed by this log's key") from error
     if (signed.size, signed.root) != (head.size, head.root):
@@ -115,22 +111,6 @@ def signed_head(connection: sqlite3.Connection, verifier: Verifier) -> Head:
     if last is None or (last[0], bytes(last[1])) != (head.size, head.note):
         raise LogDamaged("audit_checkpoint", "the head is not what was signed last")
     return head
-
-
-def _opened(note: bytes, verifier: Verifier) -> Checkpoint:
-    """Open a checkpoint; what this process verified or signed itself, byte for byte, it need not verify again."""
-    known = _KNOWN.get(verifier)
-    if known is None or known[0] != note:
-        known = _keep(verifier, note, open_checkpoint(note, verifier))
-    return known[1]
-
-
-def _keep(verifier: Verifier, note: bytes, checkpoint: Checkpoint) -> tuple[bytes, Checkpoint]:
-    """Keep one note for each log: that it is signed is true of its bytes, whatever becomes of the transaction."""
-    if len(_KNOWN) >= _MOST_KNOWN:
-        _KNOWN.clear()
-    known = _KNOWN[verifier] = note, checkpoint
-    return known
 
 
 def append_prepared(connection: sqlite3.Connection, signer: Signer, prepared: Sequence[Prepared]) -> range:
@@ -158,7 +138,7 @@ def append_prepared(connection: sqlite3.Connection, signer: Signer, prepared: Se
     # Consistent with the last signed checkpoint by construction: its verified frontier, and these leaves more.
     checkpoint = Checkpoint(signer.name, frontier.size, frontier.root())
     note = sign_checkpoint(checkpoint, signer)
-    _keep(signer.verifier, note, checkpoint)
+    keep_known_checkpoint(note, signer.verifier, checkpoint)
     with all_or_nothing(connection):
         store_leaves(connection, head.size, leaves, hashes)
         ciphertexts = [(index, each.sealed.ciphertext) for index, each in enumerate(prepared, head.size)]

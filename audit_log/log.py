@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from audit_log.appending import Prepared, append_prepared, prepare, require_ordinary, signed_head
-from audit_log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from audit_log.checkpoint import Checkpoint, open_known_checkpoint, sign_checkpoint
 from audit_log.cosigned import shown_checkpoint
 from audit_log.details import open_details, rewrap
 from audit_log.entry import Envelope, Event
@@ -334,7 +334,7 @@ class Log:
         with one_instant(connection):
             head = signed_head(connection, self.verifier)
             note = shown_checkpoint(connection, cosigned=cosigned)
-            size = open_checkpoint(note, self.verifier).size
+            size = open_known_checkpoint(note, self.verifier).size
             if not 0 <= index < size:
                 raise NoSuchEntry(index, size)
             proof = inclusion_proof(index, size, node_reader(connection, head.size))

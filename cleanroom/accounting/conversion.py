@@ -10,7 +10,7 @@ import sys
 from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, final
 
 _OPENDP_MAX_RHO: Final = Fraction(2**14)
 _OPENDP_LEAST_ORDER: Final = 0.01
@@ -55,10 +55,10 @@ def least_epsilon(rho: Fraction, delta: Fraction) -> float:
         order = _best_order(float(rho), float_down(delta))
         if rho > _OPENDP_MAX_RHO or order < _OPENDP_LEAST_ORDER:
             return _epsilon_above(rho, delta, order)
-    profile = _privacy_profile(rho)
+    profile = _Profile(_privacy_profile(rho))
     at_delta = float_down(delta * (1 - _OPENDP_DELTA_SLACK))
     epsilon = _searched_epsilon(profile, float_up(rho), at_delta)
-    while float(profile.delta(epsilon)) > at_delta:
+    while profile.delta(epsilon) > at_delta:
         epsilon = math.nextafter(epsilon, math.inf)
     return epsilon
 
@@ -83,7 +83,26 @@ def _unit_noise() -> tuple[Any, Any]:
     return unit_noise, dp.c.make_zCDP_to_approxDP(unit_noise)
 
 
-def _searched_epsilon(profile: Any, rho: float, delta: float) -> float:
+@final
+class _Profile:
+    """OpenDP's privacy profile, asked once for the delta of each epsilon."""
+
+    def __init__(self, asked: Any) -> None:
+        self._asked = asked
+        self._deltas: dict[float, float] = {}
+
+    def delta(self, epsilon: float) -> float:
+        """Return the delta at an epsilon."""
+        if epsilon not in self._deltas:
+            self._deltas[epsilon] = float(self._asked.delta(epsilon))
+        return self._deltas[epsilon]
+
+    def epsilon(self, delta: float) -> float:
+        """Return the epsilon at a delta by OpenDP's own search."""
+        return float(self._asked.epsilon(delta))
+
+
+def _searched_epsilon(profile: _Profile, rho: float, delta: float) -> float:
     """Return `profile.epsilon(delta)`, asking the profile where the answer may lie and nowhere else.
 
     OpenDP bisects from 0 over all floats and asks for the delta of each, some sixty times. The same steps are taken
@@ -91,12 +110,12 @@ def _searched_epsilon(profile: Any, rho: float, delta: float) -> float:
     at either end of what is left. That the epsilon is sound does not rest on it: see `least_epsilon`.
     """
     about, error = least_epsilon_about(rho, delta)
-    low, high = about - 2 * error, about + 4 * error
-    if low <= sys.float_info.min or float(profile.delta(low)) <= delta or float(profile.delta(high)) > delta:
-        return float(profile.epsilon(delta))
+    low, high = about - error, about + 3 * error
+    if low <= sys.float_info.min or profile.delta(low) <= delta or profile.delta(high) > delta:
+        return profile.epsilon(delta)
 
     def too_small(epsilon: float) -> bool:
-        return epsilon <= low or (epsilon < high and float(profile.delta(epsilon)) > delta)
+        return epsilon <= low or (epsilon < high and profile.delta(epsilon) > delta)
 
     below, above = 0.0, 2.0
     while too_small(above):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cleanroom.accounting.account import ROOM, AccountId, Charge, combined
@@ -105,11 +106,13 @@ def balance(connection: sqlite3.Connection, account: AccountId, at: int) -> Bala
     ).fetchone()
     if row is None:
         raise InvariantBroken(f"the account {account} was never opened")
-    budget = Budget(Decimal(row[0]), Fraction(row[1]), Window(row[2]))
+    budget = _budget(*row[:3])
     kind = PureEpsilon if budget.pure else Rho
     rho_max = kind(row[3])
     lifetime = spent(connection, account, pure=budget.pure, since=None)
-    recent = spent(connection, account, pure=budget.pure, since=budget.window.start_of(now))
+    start = budget.window.start_of(now)
+    # Nothing was charged before the first second, so from there on it is all that ever was.
+    recent = spent(connection, account, pure=budget.pure, since=start) if start else lifetime
     delta_left = budget.delta_threshold - Fraction(recent.delta_steps, DELTA_STEPS)
     return Balance(
         budget=budget,
@@ -122,6 +125,12 @@ def balance(connection: sqlite3.Connection, account: AccountId, at: int) -> Bala
         delta_threshold_left=max(Fraction(0), delta_left),
         inherited=kind(lifetime.inherited),
     )
+
+
+@lru_cache(maxsize=1024)
+def _budget(epsilon: str, delta: str, window: str) -> Budget:
+    """Return a budget as an account's row writes it."""
+    return Budget(Decimal(epsilon), Fraction(delta), Window(window))
 
 
 def party_left(connection: sqlite3.Connection, cap: PartyCap, at: int) -> Loss:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 dp.enable_features("contrib")
 
+_INTEGERS: Final = dp.vector_domain(dp.atom_domain(T="i64"))
+_L2: Final = dp.l2_distance(T="f64")
+_L1: Final = dp.l1_distance(T="i64")
+
 CLAMP: Final = 2**62
 """Clamping to ±2^62 is 1-Lipschitz in each coordinate, so it moves no two vectors further apart (S23)."""
 
@@ -56,9 +60,7 @@ def add_noise(vector: Sequence[int], *, norm: int, scale: float, charged: Rho) -
         raise InvariantBroken("a norm and a noise scale are positive and finite")
     if Fraction(norm) ** 2 > 2 * Fraction(scale) ** 2 * charged.as_fraction():
         raise InvariantBroken("the draw costs more than its question was charged")
-    measurement: Any = dp.m.make_gaussian(
-        dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64"), scale=float(scale)
-    )
+    measurement: Any = dp.m.make_gaussian(_INTEGERS, _L2, scale=float(scale))
     if Fraction(float(measurement.map(_float_up(norm)))) > charged.as_fraction() * MAP_SLACK:
         raise InvariantBroken("OpenDP finds the draw dearer than its question was charged")
     noised = measurement([max(-CLAMP, min(CLAMP, value)) for value in vector])
@@ -84,9 +86,7 @@ def add_laplace(vector: Sequence[int], *, norm: int, scale: float, charged: Pure
         raise InvariantBroken("a norm and a noise scale are positive and finite")
     if Fraction(norm) > Fraction(scale) * charged.as_fraction():
         raise InvariantBroken("the draw costs more than its question was charged")
-    measurement: Any = dp.m.make_laplace(
-        dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64"), scale=float(scale)
-    )
+    measurement: Any = dp.m.make_laplace(_INTEGERS, _L1, scale=float(scale))
     if Fraction(float(measurement.map(norm))) > charged.as_fraction() * MAP_SLACK:
         raise InvariantBroken("OpenDP finds the draw dearer than its question was charged")
     noised = measurement([min(max(value, -CLAMP), CLAMP) for value in vector])
@@ -110,7 +110,7 @@ def noisy_max(scores: Sequence[Sequence[int]], *, reach: int, scale: float, char
     if Fraction(reach) ** 2 > 2 * Fraction(scale) ** 2 * charged.as_fraction():
         raise InvariantBroken("the choice costs more than its question was charged")
     measurement: Any = dp.m.make_noisy_max(
-        dp.vector_domain(dp.atom_domain(T="i64")),
+        _INTEGERS,
         dp.linf_distance(T="i64"),
         dp.zero_concentrated_divergence(),
         scale=float(scale),

@@ -138,21 +138,21 @@ def answer_table(
 
 
 def _frame(rows: PublicRows) -> pd.DataFrame:
+    import numpy as np
     import pandas as pd
 
     names = unique_labels(tuple(column.label for column in rows.columns))
-    data: dict[str, list[object]] = {}
+    data: dict[str, object] = {}
     for place, (name, column) in enumerate(zip(names, rows.columns, strict=True)):
         cells = [row[place] for row in rows.rows]
-        data[name] = [cell.value for cell in cells]
+        values = [cell.value for cell in cells]
         if column.behind:
-            data[f"{name}_margin95"] = [cell.margin for cell in cells]
+            data[name] = np.array(values, "float64")
+            data[f"{name}_margin95"] = np.array([cell.margin for cell in cells], "float64")
             data[f"{name}_state"] = [cell.state for cell in cells]
-    frame = pd.DataFrame(data)
-    for name in frame.columns:
-        if name.endswith("_margin95") or f"{name}_margin95" in data:
-            frame[name] = frame[name].astype("float64")
-    return frame
+        else:
+            data[name] = values
+    return pd.DataFrame(data)
 
 
 def unique_labels(labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -78,12 +78,13 @@ def charge(
     if not is_genuine(validated):
         raise InvariantBroken("this plan was not issued by the gate")
     plan = validated.plan
+    digest = plan.digest()
     declared = registry.declarations(connection)
     try:
         reservation = ledger.reserve(
             connection,
             reservation_id=request.request_id,
-            plan_digest=plan.digest(),
+            plan_digest=digest,
             party=validated.party,
             charges=due.charges,
             caps=validated.caps,
@@ -111,7 +112,7 @@ def charge(
             "content": dict(request.content),
             "requested_at": request.at,
             "purpose": validated.purpose,
-            "plan": str(plan.digest()),
+            "plan": str(digest),
             "rules": [[str(table), rule] for table, rule in validated.rules],
             "versions": [
                 [str(table), upload.number] for table in plan.tables for upload in registry.uploads(connection, table)

@@ -166,6 +166,8 @@ def public_key(text: str) -> Ed25519PublicKey:
 
 def private_directory(path: Path) -> None:
     """Make a directory, and those above it that are missing, for their owner alone."""
+    if path.exists():
+        return
     missing = [each for each in (path, *path.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from audit_log import Checkpoint, Memory, Verifier, open_checkpoint
+from audit_log import Checkpoint, Memory, Verifier, open_checkpoint, open_known_checkpoint
 from audit_log import NotVerified as LogNotVerified
 from cleanroom.errors import Bilingual, NotVerified
 from cleanroom.identifiers import RoomId
@@ -113,11 +113,11 @@ def remember(home: Home, room: RoomId, vkey: str, note: bytes) -> None:
     directory = home.room(room)
     private_directory(directory)
     verifier = Verifier.from_vkey(vkey)
-    size = open_checkpoint(note, verifier).size
+    size = open_known_checkpoint(note, verifier).size
     with remembering(directory):
         if not (directory / LOG_KEY).exists():
             replace_durably(directory / LOG_KEY, f"{vkey}\n".encode("ascii"))
         seen = directory / _SEEN
         # Of two openers the slower may hold the older checkpoint; the larger one stays.
-        if not seen.exists() or open_checkpoint(seen.read_bytes(), verifier).size < size:
+        if not seen.exists() or open_known_checkpoint(seen.read_bytes(), verifier).size < size:
             replace_durably(seen, note)

@@ -122,6 +122,7 @@ def _declaration(content: bytes, request: bytes, owner_key: bytes, room: RoomId)
 # What bytes say does not change: each is read once in a process, whatever their number of questions.
 _settings = lru_cache(maxsize=64)(read_settings)
 _manifest = lru_cache(maxsize=8192)(Manifest.parse)
+_public_key = lru_cache(maxsize=1024)(Ed25519PublicKey.from_public_bytes)
 
 
 def room_file(connection: sqlite3.Connection) -> RoomFile:
@@ -152,7 +153,7 @@ def parties(connection: sqlite3.Connection) -> dict[PartyId, Party]:
         "SELECT party, role, ordinal, public_key, reading_key FROM party ORDER BY ordinal"
     ).fetchall()
     return {
-        PartyId(party): Party(PartyId(party), Role(role), ordinal, Ed25519PublicKey.from_public_bytes(key), reading)
+        PartyId(party): Party(PartyId(party), Role(role), ordinal, _public_key(key), reading)
         for party, role, ordinal, key, reading in rows
     }
 

@@ -44,7 +44,7 @@ def found(rho: Fraction, delta: Fraction) -> tuple[float, float, Counted]:
     """Return what the search finds, what OpenDP's finds, and what the search asked."""
     asked = Counted(conversion._privacy_profile(rho))
     at_delta = float_down(delta)
-    ours = conversion._searched_epsilon(asked, float_up(rho), at_delta)
+    ours = conversion._searched_epsilon(conversion._Profile(asked), float_up(rho), at_delta)
     return ours, float(asked.profile.epsilon(at_delta)), asked
 
 

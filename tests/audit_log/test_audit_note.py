@@ -19,7 +19,9 @@ from audit_log import (
     Receipt,
     Signer,
     Verifier,
+    checkpoint,
     open_checkpoint,
+    open_known_checkpoint,
     verify_receipt,
 )
 from audit_log.checkpoint import sign_checkpoint
@@ -277,3 +279,29 @@ def test_every_flipped_byte_of_a_receipt_is_found():
             verify_receipt(flipped, LEAF, signer().verifier)
     with pytest.raises(NotVerified):
         verify_receipt(ENCODED, b"y", signer().verifier)
+
+
+def test_bytes_that_were_verified_are_known_and_no_others(monkeypatch):
+    note = sign_checkpoint(Checkpoint(ORIGIN, 7, b"7" * 32), signer())
+    asked = []
+    holds = Verifier.holds
+    monkeypatch.setattr(Verifier, "holds", lambda self, *rest: asked.append(rest) or holds(self, *rest))
+    for _ in range(3):
+        assert open_known_checkpoint(note, signer().verifier) == Checkpoint(ORIGIN, 7, b"7" * 32)
+    assert len(asked) == 1
+    for place in range(len(note)):
+        altered = bytearray(note)
+        altered[place] ^= 1
+        with pytest.raises((NotVerified, MalformedNote, MalformedCheckpoint)):
+            open_known_checkpoint(bytes(altered), signer().verifier)
+    other = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32))).verifier
+    for _ in range(2):
+        with pytest.raises(NotVerified):
+            open_known_checkpoint(note, other)
+
+
+def test_so_many_notes_are_known_and_no_more():
+    notes = [sign_checkpoint(Checkpoint(ORIGIN, size, b"x" * 32), signer()) for size in range(1, 200)]
+    for size, note in enumerate(notes, 1):
+        assert open_known_checkpoint(note, signer().verifier).size == size
+        assert len(checkpoint._KNOWN) <= checkpoint._MOST_KNOWN

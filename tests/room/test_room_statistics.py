@@ -185,6 +185,17 @@ def test_suppression_is_at_the_threshold_and_takes_the_whole_cell(room: Room) ->
     assert len(hidden) == suppressed
 
 
+def test_numbers_are_floats_and_keys_are_as_they_are_whatever_their_names(room: Room) -> None:
+    """A key that is named like a margin was read as one, after it was paid."""
+    named = ask(room, OVERLAP.replace("region,", "region AS region_margin95,")).table
+    plain = ask(room, OVERLAP).table
+    assert named["region_margin95"].to_list() == plain["region"].to_list()
+    assert list(named.columns) == ["region_margin95", "n", "n_margin95", "n_state"]
+    assert [str(kind) for kind in plain.dtypes] == ["str", "float64", "float64", "str"]
+    assert list(named.dtypes) == list(plain.dtypes)
+    assert plain[["n", "n_margin95"]].isna().all(axis=1).to_list() == (plain["n_state"] == "suppressed").to_list()
+
+
 def test_a_draw_dearer_than_its_charge_is_stopped(room: Room) -> None:
     validated = planned(room, OVERLAP)
     plan, scale = only(validated)
