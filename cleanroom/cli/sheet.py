@@ -162,6 +162,8 @@ def _numbers(console: Console, table: Table) -> Grid:
 
 def _method(console: Console, answer: Answer) -> list[Block]:
     words = console.words
+    releases = answer.provenance.releases
+    drawn = {note for release in releases for note in release.mechanisms}
     blocks: list[Block] = [
         Heading(2, words("Méthode", "Method")),
         Paragraph(
@@ -173,9 +175,7 @@ def _method(console: Console, answer: Answer) -> list[Block]:
                 "protected together. Each person's part is bounded before it is added up, then noise is added.",
             )
         ),
-        Bullets(
-            tuple(note.into(console.language) for release in answer.provenance.releases for note in release.mechanisms)
-        ),
+        Bullets(tuple(note.into(console.language) for release in releases for note in release.mechanisms)),
         Heading(2, words("Bornes, et ce qu'elles peuvent couper", "Bounds, and what they may cut off")),
         Paragraph(
             words(
@@ -192,8 +192,8 @@ def _method(console: Console, answer: Answer) -> list[Block]:
                 dict.fromkeys(
                     note.into(console.language)
                     for note in (
-                        *answer.notes,
-                        *(note for release in answer.provenance.releases for note in release.bounds),
+                        *(note for note in answer.notes if note not in drawn),
+                        *(note for release in releases for note in release.bounds),
                     )
                 )
             )

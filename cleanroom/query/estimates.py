@@ -3,7 +3,7 @@
 The estimate of a component is its noised steps times the value of a step. Counts and sums are these. AVG is
 clamp(mid + S/max(N, 1), A, B), VAR is Q/N + ⌊h²/2⌋ − (S/N)² clamped to [0, (B − A)²/4]: always finite, of the same
 shape whatever the data (S34). Margins of ratios are the delta method's, from noised values (S35); none exceeds the
-declared range. A quantile has no margin unless two more are asked (S36).
+declared range. A quantile has no margin unless two more are asked (S36); of its rank there is one (`query.ranks`).
 """
 
 from __future__ import annotations

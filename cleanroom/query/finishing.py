@@ -14,6 +14,7 @@ from cleanroom.query.contribution import needed_columns
 from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.public.run import PublicRows, Shown, empty, run
 from cleanroom.query.public.sources import source_of
+from cleanroom.query.ranks import rank_margins
 from cleanroom.query.release import CellState, margins_before, scales_of
 from cleanroom.query.statistics import GroupingOutput, KeyOutput, StatisticOutput
 
@@ -118,6 +119,16 @@ def scales_after(plan: QuestionPlan, releases: tuple[NoisedRelease, ...]) -> lis
         for release in releases
     ]
     return _of_values(plan, scales)
+
+
+def ranks_of(plan: QuestionPlan, noises: Sequence[Noise]) -> list[tuple[int, float | None]]:
+    """Return place and rank margin, in rows, of each value of the answer that is a released quantile; else None.
+
+    Args:
+        plan: its releases with the bounds that they have, or the widest that they may.
+    """
+    pairs = zip(plan.releases, noises, strict=True)
+    return _of_values(plan, [_by_output(release, rank_margins(release, noise)) for release, noise in pairs])
 
 
 def _by_output(release: Plan, values: Sequence[float | None]) -> dict[int, float | None]:

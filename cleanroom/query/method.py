@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cleanroom.errors import Bilingual
 from cleanroom.query.components import Component, Measured
+from cleanroom.query.ranks import rank_notes
 from cleanroom.query.release import scales_of
 from cleanroom.query.statistics import Quantile, StatisticOutput, Sum
 
@@ -53,6 +54,7 @@ def _mechanisms(plan: Plan, noise: Noise) -> Iterator[Bilingual]:
             f"quantile {places} : maximum bruité parmi {quantile.candidates} valeurs publiques, échelle {scale:.6g}",
             f"quantile {places}: noisy max among {quantile.candidates} public values, scale {scale:.6g}",
         )
+    yield from rank_notes(plan, noise)
 
 
 def bound_notes(plan: Plan) -> tuple[Bilingual, ...]:

@@ -10,18 +10,26 @@ from cleanroom.errors import Bilingual
 from cleanroom.query import algebra, statistics
 from cleanroom.query.bound import Sized
 from cleanroom.query.plan import Plan, QuestionPlan
+from cleanroom.query.ranks import rank_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cleanroom.query.mechanisms import Noise
 
-def question_notes(question: QuestionPlan, settled: Sequence[Plan] = ()) -> tuple[Bilingual, ...]:
+
+def question_notes(
+    question: QuestionPlan, settled: Sequence[Plan] = (), noises: Sequence[Noise] = ()
+) -> tuple[Bilingual, ...]:
     """Return what the reader of an answer must know of all its releases, each thing once.
 
     Args:
         settled: the releases with the bounds that were chosen, as far as they were.
+        noises: of these, as far as it is known.
     """
     found = [note for release in settled or question.releases for note in notes(release)]
+    if noises:
+        found += [note for release, noise in zip(settled, noises, strict=True) for note in rank_notes(release, noise)]
     if settled:
         pairs = zip(question.releases, settled, strict=True)
         found += [note for admitted, release in pairs for note in _chosen(admitted, release)]
@@ -140,9 +148,9 @@ def _quantiles(plan: Plan) -> Iterator[Bilingual]:
             )
             yield Bilingual(
                 f"quantile choisi parmi {quantile.candidates} valeurs, de {step:g} en {step:g}{fr}, "
-                f"sur au plus {plan.bounds.max_rows} lignes par personne et par case ; sans marge",
+                f"sur au plus {plan.bounds.max_rows} lignes par personne et par case ; sans marge en valeur",
                 f"quantile chosen among {quantile.candidates} values, {step:g} apart{en}, "
-                f"over at most {plan.bounds.max_rows} rows of each person in a cell; without margin",
+                f"over at most {plan.bounds.max_rows} rows of each person in a cell; without a margin in its unit",
             )
 
 

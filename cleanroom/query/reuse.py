@@ -174,6 +174,12 @@ def noise_with(still: Due) -> Noise:
     assert_never(still)
 
 
+def noise_answered(still: Due, picked: int | None) -> Noise:
+    """Return the noise of a release as it is answered: a stored one is of the bound that was chosen already."""
+    noise = noise_with(still)
+    return noise if isinstance(still, Answered) else settled_noise(noise, picked)
+
+
 def known_plan(plan: Plan, still: Due) -> Plan:
     """Return a release with the bound that its stored answer was made with; as it is where nothing is stored."""
     return plan.settled(still.stored[0].picked) if isinstance(still, Answered) else plan

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cleanroom.errors import Bilingual, Refusal
     from cleanroom.identifiers import Digest
     from cleanroom.query.gate import ValidatedPlan
+    from cleanroom.query.mechanisms import Noise
     from cleanroom.query.plan import QuestionPlan
     from cleanroom.query.public.run import PublicRows
     from cleanroom.query.release import NoisedRelease
@@ -70,6 +71,7 @@ class Answer:
         suppressed: public cells that the owners' thresholds withheld.
         epsilon: the largest charge on any account, at the smallest conversion delta of the tables.
         noise_scale: for each value's label the standard deviation of its noise, in its unit; None for means.
+        rank_margins: for each quantile's label how many rows too many lie on a side of it at most, 19 times out of 20.
         notes: what the numbers count and leave out, in words.
         cost: one line an account, the room's first; zero where nothing was drawn.
         provenance: what was computed, from which versions, under whose rules.
@@ -85,6 +87,7 @@ class Answer:
     provenance: Provenance
     receipt: Receipt
     sources: tuple[Source, ...] = ()
+    rank_margins: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Preview:
         lacking: why it would be refused as it is for want of budget, each with the precision that would fit.
         least_margins: `margins` if the narrowest bound is chosen; nothing where none is to be chosen.
         sources: for each release whether its numbers are stored, would be drawn, or both, combined.
+        rank_margins: as those of an answer; of the widest bound where one is to be chosen.
     """
 
     margins: tuple[tuple[str, float | None], ...]
@@ -120,6 +124,7 @@ class Preview:
     lacking: tuple[Refusal, ...]
     least_margins: tuple[tuple[str, float | None], ...] = ()
     sources: tuple[Source, ...] = ()
+    rank_margins: tuple[tuple[str, float], ...] = ()
 
 
 def answer_table(
@@ -216,6 +221,17 @@ def noise_scales(plan: QuestionPlan, releases: tuple[NoisedRelease, ...]) -> tup
     from cleanroom.query.finishing import scales_after
 
     return _labelled(plan, scales_after(plan, releases))
+
+
+def rank_margins(plan: QuestionPlan, noises: Sequence[Noise]) -> tuple[tuple[str, float], ...]:
+    """Return each quantile's label and how far its rank may be off, in rows.
+
+    Args:
+        plan: its releases with the bounds that they have.
+    """
+    from cleanroom.query.finishing import ranks_of
+
+    return tuple((label, rows) for label, rows in _labelled(plan, ranks_of(plan, noises)) if rows is not None)
 
 
 def _labelled(plan: QuestionPlan, values: Sequence[tuple[int, float | None]]) -> tuple[tuple[str, float | None], ...]:

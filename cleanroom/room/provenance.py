@@ -7,9 +7,8 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from cleanroom.query.mechanisms import settled_noise
 from cleanroom.query.method import bound_notes, mechanism_notes
-from cleanroom.query.reuse import Answered, noise_with
+from cleanroom.query.reuse import noise_answered
 from cleanroom.room import registry
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
     from cleanroom.errors import Bilingual
     from cleanroom.query.gate import ValidatedPlan
-    from cleanroom.query.mechanisms import Noise
     from cleanroom.query.release import NoisedRelease
-    from cleanroom.query.reuse import Due
     from cleanroom.room.stored_releases import QuestionDue
 
 
@@ -82,12 +79,6 @@ def versions_of(connection: sqlite3.Connection, validated: ValidatedPlan) -> tup
     )
 
 
-def _noise(still: Due, picked: int | None) -> Noise:
-    """Return the noise of a release as it is answered: a stored one is of the bound that was chosen already."""
-    noise = noise_with(still)
-    return noise if isinstance(still, Answered) else settled_noise(noise, picked)
-
-
 @cache
 def _running() -> tuple[tuple[str, str], ...]:
     """Return the versions of what this process runs; what is installed meanwhile runs in the next one."""
@@ -118,7 +109,7 @@ def provenance(
             shown.plan.bounds.max_groups,
             shown.plan.bounds.threshold,
             next((str(charge.rho) for charge in paid if charge.account.table is None), "0"),
-            mechanism_notes(shown.plan, _noise(each.due, shown.picked)),
+            mechanism_notes(shown.plan, noise_answered(each.due, shown.picked)),
             bound_notes(shown.plan),
         )
         for release, each, paid, shown in zip(plan.releases, due.releases, due.paid, answered, strict=True)

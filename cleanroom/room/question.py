@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,7 @@ from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.notes import question_notes
 from cleanroom.query.refusals import described, refusal
 from cleanroom.query.release import NoisedRelease
-from cleanroom.query.reuse import Added, Answered, source_of
+from cleanroom.query.reuse import Added, Answered, noise_answered, noise_with, source_of
 from cleanroom.room import references, registry
 from cleanroom.room.admission import Admission
 from cleanroom.room.affordability import lacking, possible
@@ -46,6 +47,7 @@ from cleanroom.room.answer import (
     noise_scales,
     preview_margins,
     preview_split,
+    rank_margins,
 )
 from cleanroom.room.charge import Charged, charge, open_data_keys
 from cleanroom.room.database import transaction
@@ -125,17 +127,20 @@ def ask(room: Room, request: SignedRequest) -> Answer:
     # The answer is paid and logged; that this machine could not note the checkpoint must not lose it.
     with suppress(OSError):
         room.remember_log()
+    noises = [noise_answered(each.due, one.picked) for each, one in zip(due.releases, shown, strict=True)]
+    settled = replace(validated.plan, releases=tuple(each.plan for each in shown))
     return Answer(
         table,
         suppressed,
         due_epsilon(room, validated, due),
         noise_scales(validated.plan, shown),
-        question_notes(validated.plan, [each.plan for each in shown])
+        question_notes(validated.plan, settled.releases, noises)
         + (consistency_notes(shown) if validated.consistent else ()),
         costs(room, validated, due, entered=True),
         provenance(validated, due, shown, versions, at=now),
         receipt_of(room, index),
         tuple(source_of(each.due) for each in due.releases),
+        rank_margins(settled, noises),
     )
 
 
@@ -208,9 +213,10 @@ def preview(room: Room, request: SignedRequest) -> Preview:
         declared = registry.declarations(connection)
         short = lacking(connection, validated, due.charges, declared, now, by_margin=asks_margin(request))
     bounds = [release.bounds for release in validated.plan.releases]
+    plan, noises = known(validated, due), [noise_with(each.due) for each in due.releases]
     return Preview(
         preview_margins(validated, due),
-        question_notes(validated.plan, known(validated, due).releases) + ((PREVIEWED,) if validated.consistent else ()),
+        question_notes(validated.plan, plan.releases, noises) + ((PREVIEWED,) if validated.consistent else ()),
         sum(each.cells for each in bounds),
         max(each.max_rows for each in bounds),
         max(each.max_groups for each in bounds),
@@ -222,6 +228,7 @@ def preview(room: Room, request: SignedRequest) -> Preview:
         () if short is None else short.refusals,
         least_margins(validated, due),
         tuple(source_of(each.due) for each in due.releases),
+        rank_margins(plan, noises),
     )
 
 

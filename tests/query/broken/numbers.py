@@ -143,6 +143,8 @@ NUMBERS = (
         "test_statistics:test_weights_of_many_cells_are_as_long_as_the_norm"),
     Sabotage("rows at a candidate counted on both sides", QUANTILES, "above * less - below * (more + here),", "above * (less - here) - below * (more + here),",
         "test_statistics:check_rows_at_a_candidate"),
+    Sabotage("a rank margin half as wide", "cleanroom.query.ranks", "furthest = scale * math.log(", "furthest = scale / 2 * math.log(",
+        "test_ranks:check_coverage", (5,)),
     Sabotage("candidates that begin at the data", QUANTILES, "quantile.grid.bins(rows.columns[quantile.column].values)",
         "quantile.grid.bins(rows.columns[quantile.column].values - rows.columns[quantile.column].values.min())",
         "test_statistics:check_candidates_are_public"),
