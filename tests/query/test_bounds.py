@@ -14,9 +14,10 @@ import pytest
 from slow_vector import TNM, each_person, planned, stream
 from test_drawing import Streamed
 
+from cleanroom.ahead import ahead
 from cleanroom.catalog import Contribution
 from cleanroom.errors import Bilingual, InvariantBroken, NotVerified, Refused
-from cleanroom.query import bound
+from cleanroom.query import bound, contribution
 from cleanroom.query.algebra import Distinct, Scan
 from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
 from cleanroom.query.bound import BoundChoice, Sized, _root_up, bounds_of, require_depth
@@ -251,6 +252,27 @@ def test_the_next_slice_is_read_while_one_is_used_by_one_thread() -> None:
     assert used == 3
     assert len(set(watched.readers)) == 1
     assert threading.current_thread() not in watched.readers
+
+
+def test_a_lone_slice_needs_no_thread() -> None:
+    plan, _ = some_plan()
+    for slices in (1, 2):
+        watched = Watched(four_slices()[:slices])
+        assert len(list(streamed(plan, watched, (0, 1)))) == slices
+        assert (threading.current_thread() in watched.readers) is (slices == 1)
+
+
+def test_two_slices_live_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many, `tests/client/test_stream.py` says of any depth."""
+    asked = []
+
+    def seen(items: Any, depth: int = 1) -> Any:
+        asked.append(depth)
+        return ahead(items, depth)
+
+    monkeypatch.setattr(contribution, "ahead", seen)
+    assert len(list(streamed(some_plan()[0], Watched(four_slices()), (0, 1)))) == 4
+    assert asked == [0]
 
 
 def test_a_slice_that_cannot_be_read_ends_the_question_where_it_stands() -> None:
