@@ -110,7 +110,7 @@ def _searched_epsilon(profile: _Profile, rho: float, delta: float) -> float:
     at either end of what is left. That the epsilon is sound does not rest on it: see `least_epsilon`.
     """
     about, error = least_epsilon_about(rho, delta)
-    low, high = about - error, about + 3 * error
+    low, high = about - 2 * error, about + 4 * error
     if low <= sys.float_info.min or profile.delta(low) <= delta or profile.delta(high) > delta:
         return profile.epsilon(delta)
 
