@@ -25,10 +25,11 @@ DEFAULT_MEMORY: Final = 2 << 30
 """Bytes that a question is given where nobody says otherwise."""
 
 BYTES_PER_ROW: Final = 2048
-"""Of the memory given, for each row of a slice: its columns decoded, as codes, and as engine or merge copy them."""
+"""Of the memory given, for each row of a slice: its columns decoded, as codes, and as engine or merge copy them; and
+once more, since the next slice is read meanwhile."""
 
 ROWS_PER_SLICE: Final = DEFAULT_MEMORY // BYTES_PER_ROW
-"""Rows of all tables that one slice aims at by default: tens of megabytes decoded, so that memory is one slice's."""
+"""Rows of all tables that one slice aims at by default: tens of megabytes decoded, so that memory is two slices'."""
 
 MOST_SLICE_BITS: Final = 12
 
