@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 _LARGEST_INTEGER: Final = 1 << 62
+_LEAST: Final = -(1 << 63)
+_MOST: Final = (1 << 63) - 1
 _LARGEST_LIST: Final = 1 << 16
 """Codes between the least and the greatest of a set up to which membership is looked up, not searched."""
 
@@ -161,8 +163,8 @@ def where(predicate: Predicate, rows: Runs, *, wanted: bool = True) -> Bools:
         case algebra.And(items=items) | algebra.Or(items=items):
             # Not(And) is the Or of the negations, in three-valued logic too.
             every = isinstance(predicate, algebra.And) == wanted
-            parts = (where(item, rows, wanted=wanted) for item in items)
-            return reduce(np.logical_and if every else np.logical_or, parts, np.full(rows.rows, every))
+            parts = [where(item, rows, wanted=wanted) for item in items]
+            return reduce(np.logical_and if every else np.logical_or, parts) if parts else np.full(rows.rows, every)
         case algebra.Not(item=item):
             return where(item, rows, wanted=not wanted)
         case algebra.IsNull(column=column):
@@ -170,12 +172,9 @@ def where(predicate: Predicate, rows: Runs, *, wanted: bool = True) -> Bools:
             missing = np.zeros(rows.rows, dtype=np.bool_) if present is None else ~present
             return missing if wanted else ~missing
         case algebra.InRange(column=column, lower=lower, upper=upper):
-            values = rows.columns[column].values
-            inside = np.full(rows.rows, True) if lower is None else values >= lower
-            inside = inside if upper is None else inside & (values <= upper)
-            return _known(inside == wanted, rows.columns[column])
+            return _known(_ranged(rows.columns[column].values, lower, upper, wanted), rows.columns[column])
         case algebra.InSet(column=column, codes=codes):
-            return _known(_listed(rows.columns[column].values, codes) == wanted, rows.columns[column])
+            return _known(_listed(rows.columns[column].values, codes, wanted), rows.columns[column])
         case algebra.CompareColumns(comparison=comparison, left=left, right=right):
             one, other = rows.columns[left], rows.columns[right]
             return _known(_known(_compared(comparison, one.values, other.values) == wanted, one), other)
@@ -226,17 +225,28 @@ def _known(holds: Bools, column: CodeColumn) -> Bools:
     return holds if column.present is None else holds & column.present
 
 
-def _listed(values: Int64s, codes: Sequence[Code]) -> Bools:
+def _ranged(values: Int64s, lower: int | None, upper: int | None, wanted: bool) -> Bools:
+    """Return where a code is within bounds, or where it is not."""
+    least = _LEAST if lower is None else max(lower, _LEAST)
+    most = _MOST if upper is None else min(upper, _MOST)
+    if least > most:
+        return np.full(len(values), not wanted)
+    found: Bools = _in_range(values, least, most, wanted)
+    return found
+
+
+def _listed(values: Int64s, codes: Sequence[Code], wanted: bool) -> Bools:
+    """Return where a code is in a list, or where it is not."""
     listed = np.array(sorted({int(code) for code in codes}), dtype=np.int64)
     if not len(listed):
-        return np.zeros(len(values), dtype=np.bool_)
+        return np.full(len(values), not wanted)
     least, most = int(listed[0]), int(listed[-1])
     if most - least >= _LARGEST_LIST:
-        return np.isin(values, listed)
+        return np.asarray(np.isin(values, listed) == wanted)
     inside = np.zeros(most - least + 1, dtype=np.bool_)
     inside[listed - least] = True
-    held: Bools = inside[np.clip(values, least, most) - least]
-    return held & (values >= least) & (values <= most)
+    found: Bools = _in_list(values, inside, least, most, wanted)
+    return found
 
 
 def _compared(comparison: Comparison, left: Int64s, right: Int64s) -> Bools:
@@ -308,6 +318,27 @@ def _united(arms: Sequence[Runs]) -> Runs:
 
 
 @njit(cache=True, nogil=True)
+def _in_range(values, least, most, wanted):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return which values are from `least` to `most`, or which are not."""
+    found = np.empty(values.shape[0], dtype=np.bool_)
+    for row in range(values.shape[0]):
+        found[row] = ((values[row] >= least) & (values[row] <= most)) == wanted
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _in_list(values, inside, least, most, wanted):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return which values are in a list that says of each number from `least` to `most` if it is, or which are not."""
+    found = np.empty(values.shape[0], dtype=np.bool_)
+    for row in range(values.shape[0]):
+        value = values[row]
+        # Compared before they are subtracted, which might not fit.
+        listed = least <= value <= most and inside[value - least]
+        found[row] = listed == wanted
+    return found
+
+
+@njit(cache=True, nogil=True)
 def _among(ranks, met):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return which of some increasing ranks occur in another increasing list."""
     found = np.zeros(ranks.shape[0], dtype=np.bool_)
@@ -322,19 +353,20 @@ def _among(ranks, met):  # type: ignore[no-untyped-def]  # pragma: no cover - co
 @njit(cache=True, nogil=True)
 def _kept_runs(ranks, starts, mask):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return the persons with rows in the mask, and where these begin."""
-    kept = np.empty(ranks.shape[0], dtype=np.int64)
+    upto = np.empty(mask.shape[0] + 1, dtype=np.int64)
+    upto[0] = 0
+    for row in range(mask.shape[0]):
+        upto[row + 1] = upto[row] + mask[row]
+    kept = np.empty(ranks.shape[0] + 1, dtype=np.int64)
     begins = np.empty(ranks.shape[0] + 1, dtype=np.int64)
-    persons = 0
-    count = 0
+    persons = np.int64(0)
+    # No branch, and no loop over each person's rows: whose end where is what no processor can guess.
     for person in range(ranks.shape[0]):
-        before = count
-        for row in range(starts[person], starts[person + 1]):
-            count += mask[row]
-        if count > before:
-            kept[persons] = ranks[person]
-            begins[persons] = before
-            persons += 1
-    begins[persons] = count
+        before, after = upto[starts[person]], upto[starts[person + 1]]
+        kept[persons] = ranks[person]
+        begins[persons] = before
+        persons += np.int64(after > before)
+    begins[persons] = upto[mask.shape[0]]
     return kept[:persons].copy(), begins[: persons + 1].copy()
 
 

@@ -7,10 +7,11 @@ from random import Random
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rooms import MemoryReader, bind, choices
 from test_corpus import ACCEPT, MADE
 
-from cleanroom.query import algebra
+from cleanroom.query import algebra, merging
 from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.query.merging import Runs, where
 from cleanroom.query.terms.evaluate import Values, is_true
@@ -19,7 +20,7 @@ from tests.query.terms.predicates_on_values import holds
 
 LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 ROWS, COLUMNS = 40, 3
-ENDS = (None, -2, 0, 1, 3, -(2**63), 2**63 - 1)
+ENDS = (None, -2, 0, 1, 3, -(2**63), 2**63 - 1, -(2**63) - 1, 2**63, 2**70)
 SETS = ((), (0,), (-2, 3), (0, 1, 2), (-(2**63), 0, 2**63 - 1), (2**63 - 1,))
 
 
@@ -89,6 +90,18 @@ def check_predicates(rng: Random) -> None:
 @settings(LIMITS, max_examples=400)
 def test_a_predicate_is_true_false_or_neither(rng: Random) -> None:
     check_predicates(rng)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=5), max_size=9), st.integers(0, 3))
+@settings(LIMITS, max_examples=200)
+def test_persons_keep_the_rows_of_a_mask_and_those_without_any_are_gone(masks: list[list[bool]], apart: int) -> None:
+    ranks = np.arange(len(masks), dtype=np.int64) * (apart + 1) + apart
+    starts = np.cumsum([0, *map(len, masks)], dtype=np.int64)
+    mask = np.array([each for person in masks for each in person], dtype=np.bool_)
+    kept, begins = merging._kept_runs(ranks, starts, mask)
+    held = [(int(rank), sum(person)) for rank, person in zip(ranks, masks, strict=True) if any(person)]
+    assert kept.tolist() == [rank for rank, _ in held]
+    assert begins.tolist() == [sum(rows for _, rows in held[:at]) for at in range(len(held) + 1)]
 
 
 def test_most_ordinary_questions_need_no_engine() -> None:

@@ -58,7 +58,7 @@ QUESTIONS = (
         "test_pairing:test_rows_of_a_person_meet_rows_of_that_person"),
     Sabotage("merged cut in the order that rows came", PAIRING, "return order[kept], fewer", "return kept, fewer",
         "test_pairing:test_a_person_keeps_the_first_rows_in_the_order_of_all_columns"),
-    Sabotage("merged rows given to the next person", MERGING, "begins[persons] = before", "begins[persons] = count", PLAIN, (NOT_EQUAL,)),
+    Sabotage("merged rows given to the next person", MERGING, "begins[persons] = before", "begins[persons] = after", PLAIN, (NOT_EQUAL,)),
     Sabotage("join on anything", PRINTER, "return f'b.\"u\" = a.\"u\"{besides}'", "return f'CAST(TRUE AS BOOLEAN){besides}'", ALONE, (JOIN,)),
     Sabotage("semi-join uncorrelated", PRINTER, "AS b WHERE {self.met(condition, width)})'", "AS b)'", ALONE, (SEMI,)),
     Sabotage("persons not distinct", PRINTER, "SELECT DISTINCT t.\"u\" FROM", "SELECT t.\"u\" FROM", PLAIN, (INTERSECT,)),
