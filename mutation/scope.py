@@ -35,6 +35,7 @@ NAMED: Final = {
         "query",
         "mechanisms",
         "pricing",
+        "choosing",
         "noise",
         "drawing",
         "key_threshold",
@@ -48,6 +49,7 @@ NAMED: Final = {
 FURTHER: Final = {
     "plans and further rules of the gate": _in("query", "plan", "dimensions", "cohort", "sector", "evenness"),
     "privacy account": _in("accounting", "privacy_loss", "conversion", "accountant", "ledger", "reservation"),
+    "what is said after the noise": _in("query", "ranks", "totals", "consistent"),
     "relations and scans": (
         *_in("storage", "scan"),
         *_in("query", "duckdb_sql", "duckdb_person", "pruning", "fanout"),

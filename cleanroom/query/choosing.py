@@ -85,32 +85,8 @@ wider range, whose low end is below what anybody spends: there a strong pull cos
 FALL: Final = 1.75
 """How many more persons are above a candidate than, in the mean, above the sizes between it and the next."""
 
-_ROWS: Final = (
-    1,
-    2,
-    3,
-    4,
-    6,
-    8,
-    12,
-    16,
-    24,
-    32,
-    48,
-    64,
-    96,
-    128,
-    192,
-    256,
-    384,
-    512,
-    768,
-    1024,
-    1536,
-    2048,
-    3072,
-    4096,
-)
+_ROWS: Final = (1, *(each << power for power in range(11) for each in (2, 3)), 4096)
+"""Whole numbers, each a third or a half more than the one before from 2 on."""
 
 
 def chosen_rows(
