@@ -89,7 +89,7 @@ errs less at the same ρ, nor of a proof that there is none; for (ε, δ) alone,
 MEDIANS: Final = """\
 Q6: amounts are multiples of five cents, and the rows below the true median are so near to one half that the empty cents under it score almost as well; that, more than noise, is what everybody errs by{least}. Chosen
 among values 25 cents apart the room erred by 0.05. Where many rows share a value, as on a list of prices, and where bounds are wide, the room's candidates and score differ from the others' more: docs/adr/0017 has figures.
-A median has no margin in dollars. What is said with it is how far its rank may be off, at ε 1 and ten rows a person 326 rows of the 200,000, 19 times out of 20 whatever the data are like (`cleanroom/query/ranks.py`).
+A median has no margin in dollars. What is said with it is how far its rank may be off, at ε 1 and ten rows a person 327 rows of the 200,000, 19 times out of 20 whatever the data are like (`cleanroom/query/ranks.py`).
 """
 
 ABOVE: Final = """\

@@ -158,7 +158,7 @@ def aim(bounds: Bounds, scale: float | None, stray: float, quantiles: Sequence[f
     reach = next((each.reach for each in bounds.components if each.measured in sized), None)
     if reach is None:
         ranks = [scale / _whole_person(each, bounds) for each, scale in zip(bounds.quantiles, quantiles, strict=True)]
-        return math.ceil(SIDES * max(ranks, default=0.0) * bounds.cells + stray / 2)
+        return math.ceil(SIDES * max(ranks) * bounds.cells + stray / 2)
     noise = 0.0 if scale is None else scale / reach * _mean_size(bounds) * bounds.cells
     return math.ceil(FALL * noise + stray / 2)
 

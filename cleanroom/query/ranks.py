@@ -6,19 +6,19 @@ too much lies below t, or above it: none if t is a quantile. It is a rank, and n
 would be two more quantiles to pay (S36): how far apart two values of near ranks lie only the data say.
 
 *Claim.* Let there be K candidates, s the scale of the choice, and m the least x of a cell. Then the candidate T that is
-released has x(T) < m + s·ln(19·(K − 1)) with a probability of at least 95 %, whatever the data. Where every step of the
+released has x(T) < m + s·ln(20·(K − 1)) with a probability of at least 95 %, whatever the data. Where every step of the
 bounds is a candidate, m = 0.
 
 *Proof.* OpenDP's noisy max adds independent Gumbel noise of scale s to each score and takes the greatest, so it chooses
 t with probability e^(−x(t)/s)/Σ e^(−x(v)/s). Let B be the sum of e^((m − x(t))/s) over candidates with x(t) ≥ m + d.
-The best one is none of these if d > 0, so they are K − 1 at most, and B ≤ (K − 1)·e^(−d/s), which is 1/19 for the d of
-the claim. The best one adds 1 to the sum, so that one of them is chosen with probability B/(1 + B) at most: 1/20. If
-every step is a candidate, all weight lies at candidates, since values are brought within the bounds. Let t be the least
-with b·W_≤(t) ≥ a·W. Then b·W_<(t) < a·W, or t is the first and W_<(t) = 0; and b·W_>(t) = b·W − b·W_≤(t) ≤ (b − a)·W.
-So x(t) = 0. ∎
+The best one is none of these if d > 0, so they are K − 1 at most, and B ≤ (K − 1)·e^(−d/s), which is 1/20 for the d of
+the claim. The best one adds 1 to the sum, so that one of them is chosen with probability B/(1 + B) at most, less than
+1/20 by far more than a float's error. If every step is a candidate, all weight lies at candidates, since values are
+brought within the bounds. Let t be the least with b·W_≤(t) ≥ a·W. Then b·W_<(t) < a·W, or t is the first and W_<(t) =
+0; and b·W_>(t) = b·W − b·W_≤(t) ≤ (b − a)·W. So x(t) = 0. ∎
 
-No better bound holds for all data: with all of a cell's weight at one candidate, so much that the others have x = d, it
-is met but for the rounding. Each cell is by itself; of twenty cells one may be beyond.
+Hardly a better bound holds for all data: with all of a cell's weight at one candidate, so much that the others have x =
+d, one of these is chosen once in 21. Each cell is by itself; of twenty cells one may be beyond.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def rank_margin95(quantile: QuantileBound, scale: float) -> int:
     """
     if quantile.candidates == 1:
         return 0
-    furthest = scale * math.log(19 * (quantile.candidates - 1)) * (1 + 2.0**-40)
+    furthest = scale * math.log(20 * (quantile.candidates - 1))
     return math.ceil(furthest / ((quantile.below + quantile.above) * quantile.weight))
 
 
@@ -64,16 +64,16 @@ def rank_notes(plan: Plan, noise: Noise) -> tuple[Bilingual, ...]:
 
 
 def _notes(plan: Plan, noise: Noise) -> Iterator[Bilingual]:
-    bounds = {each.statistic: each for each in plan.bounds.quantiles}
+    quantiles = {each.statistic: each for each in plan.bounds.quantiles}
     outputs = [output for output in plan.outputs if isinstance(output, StatisticOutput)]
     for output, rows in zip(outputs, rank_margins(plan, noise), strict=True):
-        quantile = bounds.get(output.statistic)
-        if quantile is None or rows is None:
+        if rows is None:
             continue
+        quantile = quantiles[output.statistic]
         # A release over which something else is said has no labels.
         place = f"quantile {quantile.below}/{quantile.below + quantile.above}"
         fr, en = (f"« {output.label} »", f"“{output.label}”") if output.label else (place, place)
-        if quantile.grid.step == 1 and not quantile.grid.bits:
+        if quantile.grid.step == 1:
             said = (
                 f"au plus {rows} lignes de trop sont sous la valeur ou au-dessus",
                 f"at most {rows} rows too many lie below the value or above it",

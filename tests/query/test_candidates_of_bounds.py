@@ -109,6 +109,10 @@ def test_what_is_aimed_at_is_the_noise_in_persons_over_all_cells_and_half_a_stra
         wide = 2 if pure else 2 * math.sqrt(2)
         wanted = 1.75 * scale / persons.reach * size / wide * 3 + 5.0
         assert aim(choosing(bounds, Sized.GROUPS), scale, 10.0) == math.ceil(wanted)
+    # A sum alone, of which rows are chosen.
+    alone = planned(KEYS, (SUM,), 6, 2).bounds
+    wanted = 1.75 * scale / alone.components[0].reach * mean_size * 3 + 5.0
+    assert aim(choosing(alone, Sized.ROWS), scale, 10.0) == math.ceil(wanted)
     assert aim(choosing(bounds, Sized.ROWS, below=1), scale, 10.0) == 0
     assert aim(bounds, scale, 10.0) == 0
     assert aim(choosing(bounds, Sized.GROUPS), None, 10.0) == 5

@@ -18,12 +18,14 @@ from slow_vector import planned
 
 from cleanroom.accounting.privacy_loss import Rho
 from cleanroom.errors import Refused
+from cleanroom.query.binding.question import bind_question
 from cleanroom.query.bound import Measured
 from cleanroom.query.combining import answered
-from cleanroom.query.consistent import consistent, variance_factor
+from cleanroom.query.consistent import consistency_notes, consistent, variance_factor
 from cleanroom.query.drawn import Drawn
 from cleanroom.query.mechanisms import Noise
 from cleanroom.query.noise import add_noise
+from cleanroom.query.parse import parse
 from cleanroom.query.plan import Plan, QuestionPlan
 from cleanroom.query.release import NoisedRelease
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, KeyOutput, Mean, StatisticOutput, Sum
@@ -127,10 +129,11 @@ def test_an_independent_least_squares_says_the_same_numbers_and_variances(plan: 
             assert variance <= adjusted.spread[number] ** 2 <= variance * (1 + 1e-9)
 
 
-def test_what_adds_up_already_is_left_as_it_is() -> None:
-    """Unbiased: the numbers without noise, which add up, are their own projection."""
+@pytest.mark.parametrize("step", [16_384, 2**59])
+def test_what_adds_up_already_is_left_as_it_is(step: int) -> None:
+    """Unbiased: the numbers without noise, which add up, are their own projection; beyond 64 bits as well."""
     plan = plan_of((3, 4), CUBE, (CountRows(),))
-    table = np.arange(12).reshape(3, 4) * 16_384
+    table = np.arange(12, dtype=object).reshape(3, 4) * step
     exact = (int(table.sum()), *table.sum(axis=1).tolist(), *table.ravel().tolist(), *table.sum(axis=0).tolist())
     assert consistent(NoisedRelease(plan, 1.0, exact)).steps == exact
 
@@ -187,6 +190,68 @@ def test_nothing_is_adjusted_where_a_cell_is_withheld() -> None:
     hidden = release(twenty, twenty - 1, twenty)
     assert hidden.withheld() == (1,)
     assert consistent(hidden) == hidden
+
+
+def test_what_has_no_totals_or_only_persons_or_is_pure_stays_as_it_is() -> None:
+    for plan in (
+        plan_of((2, 3), ((0, 1),), (CountRows(),)),
+        plan_of((2,), ((), (0,)), (CountPersons(),)),
+        plan_of((2,), ((), (0,)), (CountRows(),), pure=True),
+    ):
+        release = release_of(plan, Random(5))
+        assert consistent(release) is release
+
+
+def test_what_is_said_of_cells_that_were_to_add_up() -> None:
+    rolled = plan_of((2,), ((), (0,)), (CountRows(),))
+    drawn, plain = release_of(rolled, Random(5)), release_of(plan_of((2,), ((0,),), (CountRows(),)), Random(5))
+    persons = release_of(plan_of((2,), ((), (0,)), (CountPersons(),)), Random(5))
+    adjusted = consistent(drawn)
+    assert adjusted.spread
+    # Withheld cells leave a release as it was drawn, and that alone is why one with totals is not adjusted.
+    for shown, words in (
+        ((adjusted,), ["adjusted afterwards"]),
+        ((adjusted, plain), ["adjusted afterwards"]),
+        ((plain, persons), []),
+        ((drawn,), ["nothing is adjusted"]),
+        ((adjusted, drawn, plain), ["adjusted afterwards", "nothing is adjusted"]),
+    ):
+        found = consistency_notes(shown)
+        assert [word in note.en for word, note in zip(words, found, strict=True)] == [True] * len(words)
+        assert all(note.fr != note.en for note in found)
+
+
+def test_what_computes_from_its_numbers_is_refused_and_what_shows_them_is_not() -> None:
+    made = {TNM: catalog_of(TNM)}
+    total = "SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY ROLLUP (region)"
+
+    def question(said: str) -> QuestionPlan:
+        bound = bind_question(parse(f"SELECT {said} FROM ({total}) AS q", None), made, {})  # noqa: S608
+        assert bound.finish is not None
+        return QuestionPlan((admit(total, None, made),), bound.finish)
+
+    for said in ("n, region, 'x' AS c", "'x' AS c, n"):
+        require_consistent(question(said))
+    for said in ("region, n * 2 AS twice", "n, n + 1 AS more", "region, n, n / 3 AS third"):
+        with pytest.raises(Refused) as caught:
+            require_consistent(question(said))
+        hint = caught.value.refusals[0].hint
+        assert hint is not None
+        assert "computes from its numbers" in hint.en
+        assert "calcule sur ses nombres" in hint.fr
+
+
+def test_one_release_that_adds_up_is_enough_and_one_pure_is_too_many() -> None:
+    made = {TNM: catalog_of(TNM)}
+    total = "SELECT region, COUNT(*) AS n FROM tnm.visits GROUP BY ROLLUP (region)"
+    rows, persons, pure = (
+        admit(total, None, made),
+        admit(total.replace("COUNT(*)", "COUNT(DISTINCT person)"), None, made),
+        admit(total, None, made, pure=True),
+    )
+    require_consistent(QuestionPlan((persons, rows), None))
+    with pytest.raises(Refused):
+        require_consistent(QuestionPlan((rows, pure), None))
 
 
 def test_what_cannot_add_up_is_refused() -> None:

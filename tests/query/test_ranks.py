@@ -21,7 +21,7 @@ from cleanroom.query.drawing import draw
 from cleanroom.query.mechanisms import Noise, draws
 from cleanroom.query.quantiles import no_weights, scores
 from cleanroom.query.ranks import rank_margin95, rank_margins, rank_notes
-from cleanroom.query.statistics import CategoryKey, CountRows, Quantile
+from cleanroom.query.statistics import CategoryKey, CountRows, KeyOutput, Quantile, StatisticOutput
 
 if TYPE_CHECKING:
     from cleanroom.query.bound import QuantileBound
@@ -110,7 +110,7 @@ def test_a_score_is_the_rows_too_many_and_some_value_of_a_whole_grid_has_none(
 def test_the_margin_is_in_rows_and_rounded_up() -> None:
     (bound,) = plan_of(quantile(Fraction(3, 4))).bounds.quantiles
     assert (bound.below, bound.above, bound.candidates) == (3, 1, 201)
-    unit = 4 * bound.weight / math.log(19 * 200)
+    unit = 4 * bound.weight / math.log(20 * 200)
     assert [rank_margin95(bound, unit * rows) for rows in (0.5, 0.999, 7.3)] == [1, 1, 8]
     single = replace(bound, grid=Grid(5, 5, 1))
     assert single.candidates == 1
@@ -132,6 +132,12 @@ def test_each_quantile_of_an_answer_has_its_margin_in_both_languages() -> None:
         assert "plus de 7" in note.fr
         assert "nearer" not in note.en
     assert rank_notes(plan_of(CountRows(), cells=2), Noise(50.0)) == ()
+    # Keys have no rank; where something is said over a release, its columns have no labels.
+    bare = replace(plan, outputs=(KeyOutput("k", 0), StatisticOutput("", 2), StatisticOutput("", 1)))
+    assert rank_margins(bare, noise) == (third, None)
+    (note,) = rank_notes(bare, noise)
+    assert note.en.startswith(f"quantile 1/10: 19 times out of 20, for each cell, at most {third} rows")
+    assert note.fr.startswith(f"quantile 1/10 : 19 fois sur 20, pour chaque case, au plus {third} lignes")
 
 
 @pytest.mark.parametrize("upper", [10_000_000, 200_000])
