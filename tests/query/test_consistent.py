@@ -129,7 +129,7 @@ def test_an_independent_least_squares_says_the_same_numbers_and_variances(plan: 
             assert variance <= adjusted.spread[number] ** 2 <= variance * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("step", [16_384, 2**59])
+@pytest.mark.parametrize("step", [16_384, 2**56, 2**59])
 def test_what_adds_up_already_is_left_as_it_is(step: int) -> None:
     """Unbiased: the numbers without noise, which add up, are their own projection; beyond 64 bits as well."""
     plan = plan_of((3, 4), CUBE, (CountRows(),))

@@ -111,7 +111,7 @@ def test_the_margin_is_in_rows_and_rounded_up() -> None:
     (bound,) = plan_of(quantile(Fraction(3, 4))).bounds.quantiles
     assert (bound.below, bound.above, bound.candidates) == (3, 1, 201)
     unit = 4 * bound.weight / math.log(20 * 200)
-    assert [rank_margin95(bound, unit * rows) for rows in (0.5, 0.999, 7.3)] == [1, 1, 8]
+    assert [rank_margin95(bound, unit * rows) for rows in (0.5, 0.999, 7.3, 8.0001)] == [1, 1, 8, 9]
     single = replace(bound, grid=Grid(5, 5, 1))
     assert single.candidates == 1
     assert rank_margin95(single, 1e9) == 0
