@@ -16,11 +16,12 @@ from slow_vector import TNM, planned
 from cleanroom.accounting.account import ROOM
 from cleanroom.accounting.accountant import charges_of
 from cleanroom.accounting.privacy_loss import rho_for
-from cleanroom.errors import Refused
+from cleanroom.errors import AtEachDoor, Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import BudgetTerms
 from cleanroom.policies.rule import SpendingWindow
 from cleanroom.query.algebra import Scan, Semi
+from cleanroom.query.bound import BoundChoice, Sized
 from cleanroom.query.estimates import units_of
 from cleanroom.query.key_threshold import delta_of
 from cleanroom.query.mechanisms import draws
@@ -160,7 +161,26 @@ def test_an_owner_s_limit_holds_for_all_mechanisms_together() -> None:
     assert priced(a_plan, Epsilon(Decimal("0.5")), limit="0.5").charges
     with pytest.raises(Refused) as caught:
         priced(a_plan, Epsilon(Decimal("0.51")), limit="0.5")
-    assert caught.value.code == "epsilon_over_limit"
+    assert len(caught.value.refusals) == 2
+    for reason in caught.value.refusals:
+        assert reason.code == "epsilon_over_limit"
+        assert isinstance(reason.hint, AtEachDoor)
+        assert (reason.hint.en, reason.hint.typed.en) == ("epsilon=0.5", "--epsilon 0.5")
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_a_choice_of_bounds_has_an_eighth_of_what_a_statistic_has(two: bool) -> None:
+    """Where somebody may be hidden at one member alone a choice reaches further, and is drawn as much wider."""
+    narrow, wide = (planned(KEYS[1], (CountRows(),), rows, 2).bounds for rows in (1, 4))
+    a_plan = asked((CountRows(),), KEYS[1], two=two)
+    choice = BoundChoice(Sized.ROWS, None, 0, 0, (1, 4), (narrow, wide), 1, 1)
+    a_plan = replace(a_plan, bounds=replace(wide, choice=choice))
+    found = priced(a_plan, Epsilon(Decimal("0.5")))
+    limit = rho_for(Decimal("0.5"), DELTA / 2).as_fraction()
+    (noise,) = found.noises
+    due = draws(a_plan.bounds, noise)
+    losses = sorted(draw.reach.largest(tables_alone=not two) / (2 * draw.scale**2) for draw in due)
+    assert [float(loss / limit) for loss in losses] == pytest.approx([1 / 9, 8 / 9], rel=1e-9)
 
 
 @given(
