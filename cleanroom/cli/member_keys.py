@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cleanroom.cli.destinations import whole_file
 from cleanroom.cli.rooms import read_file
-from cleanroom.errors import Bilingual, ExitCode, Fault, UsageError
+from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.room import Home, Room, public_key
 from cleanroom.room.home import OPERATOR
 from cleanroom.room.linkage_handover import (
@@ -57,7 +58,7 @@ def make(console: Console, arguments: argparse.Namespace) -> int:
         f"  public key, for the operator: {line.decode().strip()}",
     )
     if output is not None:
-        output.write_bytes(line)
+        _write(output, line)
         console.say(
             f"  dans un fichier : {output} ; il l'inscrit par party add ROOM {party} --role … --key {output.name}",
             f"  in a file: {output}; the operator registers it by party add ROOM {party} --role … --key {output.name}",
@@ -128,10 +129,5 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise Fault(
-            Bilingual(f"{path} ne s'écrit pas ({error.strerror})", f"{path} cannot be written ({error.strerror})"),
-            code="storage_failed",
-        ) from None
+    with whole_file(path) as write:
+        write(content)

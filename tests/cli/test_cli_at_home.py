@@ -155,3 +155,10 @@ def test_a_draft_needs_no_room(room: Cooperative, first: Machine) -> None:
     assert here == made.read_text()
     turned = room("declare", "--draft", sample, "--table", "theatre_fleuve.visits", room.room, lang="en").out
     assert here == turned
+
+
+def test_what_cannot_be_written_is_said(first: Machine) -> None:
+    ran = first("party", "new", "theatre_fleuve", "--output", first.path / "none" / "own.pub", code=2, lang="en")
+    assert "unwritable_output" in ran.err
+    # The key is there all the same, and is shown.
+    assert "has a key here already" in " ".join(first("party", "new", "theatre_fleuve", lang="en").out.split())

@@ -240,6 +240,28 @@ def test_row_groups_in_another_order_are_refused(tmp_path: Path, monkeypatch: py
         verified(forger.package([forger.table(TWO)]))
 
 
+def test_rows_without_persons_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A range whose persons are an empty row group, which no reader would miss."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    whole, write = table_writing._row_groups, pq.ParquetWriter.write_table
+
+    def nobody(held: PersonsRows, schema: pa.Schema) -> tuple[pa.Table, pa.Table]:
+        persons, rows = whole(held, schema)
+        return persons.slice(0, 0), rows
+
+    def written(self: pq.ParquetWriter, table: pa.Table, row_group_size: int) -> None:
+        write(self, table, row_group_size=max(1, row_group_size))
+
+    monkeypatch.setattr(table_writing, "_row_groups", nobody)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", written)
+    forger = Forger(tmp_path)
+    package = forger.package([forger.table(TWO)])
+    with pytest.raises((InvalidUpload, NotVerified)):
+        verified(package)
+
+
 def test_another_schema_under_a_right_manifest_is_refused(tmp_path: Path) -> None:
     forger = Forger(tmp_path)
     columns = storage_schema(CATALOG)

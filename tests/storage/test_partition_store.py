@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
 import pytest
 from partition_samples import (
     CATALOG,
@@ -24,7 +27,17 @@ from partition_samples import (
 from cleanroom.client.tokens import token
 from cleanroom.errors import Fault, NotVerified
 from cleanroom.identifiers import IdentifierKind, UploadId
-from cleanroom.partition import table_file, table_layout
+from cleanroom.partition import (
+    LARGEST_GROUP_BITS,
+    StorageType,
+    StoredColumn,
+    arrow_schema,
+    table_file,
+    table_layout,
+    token_array,
+    write_table_file,
+)
+from cleanroom.partition.manifest import TOKEN
 from cleanroom.storage.partition_store import PartitionReader, PartitionStore, StoredPartition
 from key_management.secret import SecretKey
 
@@ -119,6 +132,21 @@ def test_only_the_groups_of_a_range_are_read(tmp_path: Path, monkeypatch: pytest
                 broken.append((prefix, altered.message.en))
     assert len(broken) == 1
     assert broken[0][1] == f"the table file was altered: token ranges {broken[0][0]} to {broken[0][0]}"
+
+
+def test_as_many_ranges_as_are_promised_are_written_and_read(tmp_path: Path) -> None:
+    """And not one more: each is two row groups, whose ordinals have 15 bits (Parquet Modular Encryption §4.4.2)."""
+    columns = (TOKEN, StoredColumn("montant", StorageType.INT64, nullable=False))
+    key, path, most = SecretKey.generate(), tmp_path / "many.parquet", 1 << LARGEST_GROUP_BITS
+    lone = pa.table({"u": token_array(bytes(16)), "montant": [7]}, schema=arrow_schema(columns))
+    assert write_table_file(path, columns, (lone for _ in range(most)), data_key=key, aad=b"") == (1,) * most
+    opened = pq.ParquetFile(
+        path, decryption_properties=pe.create_decryption_properties(key.reveal_secret_bytes(), aad_prefix=b"")
+    )
+    assert opened.num_row_groups == 2 * most
+    assert opened.read_row_group(2 * most - 1, columns=["montant"]).to_pylist() == [{"montant": 7}]
+    with pytest.raises(OSError, match="row groups"):
+        write_table_file(path, columns, (lone for _ in range(most + 1)), data_key=key, aad=b"")
 
 
 def test_tokens_of_one_prefix_make_one_group_of_many(tmp_path: Path) -> None:
