@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cleanroom.cli import figures
+from cleanroom.cli.destinations import Readers, new_file
 from cleanroom.cli.upload_options import add_reading_options
-from cleanroom.errors import Bilingual, ExitCode, UsageError
+from cleanroom.errors import Bilingual, ExitCode
 from cleanroom.identifiers import InvalidName, PartyId, TableName, identifier
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ def show(console: Console, arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         console.data(content)
         return ExitCode.DONE
-    _write_private(arguments.output, content)
+    # It quotes the owner's data.
+    with new_file(arguments.output, Readers.OWNER) as write:
+        write(content)
     rows = figures.number(made.rows, 0, console.language)
     then = (
         f"cleanroom declare {arguments.output} --reviewed --vkey log.vkey --package {arguments.output.stem}.declaration"
@@ -111,19 +114,3 @@ def _name_of(sample: Path) -> str:
         return identifier(column_name(sample.name.partition(".")[0]))
     except InvalidName:
         return "table"
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a new file that others on the machine cannot read: it quotes the owner's data."""
-    from cleanroom.partition.package import open_new
-
-    try:
-        with open_new(path) as file:
-            file.write(content)
-    except FileExistsError:
-        raise UsageError(Bilingual(f"{path} existe déjà", f"{path} exists already"), code="file_exists") from None
-    except OSError as error:
-        raise UsageError(
-            Bilingual(f"{path} ne s'écrit pas ({error.strerror})", f"{path} cannot be written ({error.strerror})"),
-            code="unwritable_file",
-        ) from None

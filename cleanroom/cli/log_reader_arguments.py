@@ -123,8 +123,8 @@ def _add_keys(adder: Adder) -> None:
         "--output",
         "FILE.pub",
         adder.read.path,
-        "où écrire la clé publique",
-        "where to write the public key",
+        "où écrire la clé publique : un nouveau fichier, ou celui de cette clé",
+        "where to write the public key: a new file, or the one of this key",
         required=True,
     )
     adder.valued(
@@ -220,7 +220,7 @@ def _add_mandates(adder: Adder) -> None:
         "--output",
         "FILE",
         adder.read.path,
-        "où écrire ce qui est signé",
-        "where to write what is signed",
+        "où écrire ce qui est signé : un nouveau fichier",
+        "where to write what is signed: a new file",
         required=True,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from audit_log import LogUnreachable
 from cleanroom.cli import figures
+from cleanroom.cli.destinations import new_file, whole_file
 from cleanroom.cli.log_places import source_of
 from cleanroom.cli.log_verification import READING, complain
 from cleanroom.cli.progress_line import ProgressLine
@@ -33,10 +34,13 @@ from cleanroom.room.signed_request import read_request
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from audit_log import Checkpoint
     from cleanroom.cli.console import Console
+    from cleanroom.cli.destinations import Write
+    from cleanroom.identifiers import PartyId
     from cleanroom.room.log_reading import LogLine, Wanted
     from cleanroom.room.sealed_reading import OwnReading
     from cleanroom.room.signed_request import SignedRequest
@@ -59,12 +63,14 @@ def require_room(place: Path | str) -> Path:
 def make_key(console: Console, arguments: argparse.Namespace) -> int:
     """Make a reading key, or write again the public half of the one there is; for a room, signed for that room."""
     home = Home.default()
-    public = make_reading_key(home, arguments.party)
-    request = None
-    if arguments.vkey is not None:
-        room = room_of(read_key_file(arguments.vkey))
-        request = sign_reading_key(home, room, arguments.party, public, at=Room.now())
-    arguments.output.write_bytes(HandedOver(public, request).encode())
+    # The file first: no key is made whose public half could not be handed over.
+    with _for_operator(home, arguments.party, arguments.output) as write:
+        public = make_reading_key(home, arguments.party)
+        request = None
+        if arguments.vkey is not None:
+            room = room_of(read_key_file(arguments.vkey))
+            request = sign_reading_key(home, room, arguments.party, public, at=Room.now())
+        write(HandedOver(public, request).encode())
     console.say(
         f"Clé publique de lecture de {arguments.party} : {arguments.output}, à remettre à l'opérateur.",
         f"Public reading key of {arguments.party}: {arguments.output}, for the operator.",
@@ -72,6 +78,15 @@ def make_key(console: Console, arguments: argparse.Namespace) -> int:
     place = reading_key_path(home, arguments.party)
     console.say(f"  clé privée, à garder : {place}", f"  private key, to be kept: {place}")
     return ExitCode.DONE
+
+
+def _for_operator(home: Home, party: PartyId, path: Path) -> AbstractContextManager[Write]:
+    """Return how to write what is handed over: over what was of the same key, else as a new file."""
+    if path.is_file() and reading_key_path(home, party).exists():
+        with suppress(UsageError):
+            if handed_over(path).public == make_reading_key(home, party):
+                return whole_file(path)
+    return new_file(path)
 
 
 def register_key(console: Console, arguments: argparse.Namespace) -> int:
@@ -122,7 +137,8 @@ def sign(console: Console, arguments: argparse.Namespace) -> int:
         request = sign_withdrawal(home, room, arguments.party, arguments.auditor, at=at)
     else:
         request = sign_mandate(home, room, arguments.party, _terms(arguments), at=at)
-    arguments.output.write_bytes(request.encode())
+    with new_file(arguments.output) as write:
+        write(request.encode())
     console.say(
         f"Signé : {arguments.output}, à remettre à l'opérateur (log mandate take).",
         f"Signed: {arguments.output}, for the operator (log mandate take).",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from audit_log import Finding, explain
 from cleanroom.cli import figures
+from cleanroom.cli.destinations import new_file, unwritable
 from cleanroom.cli.formats import Table, as_csv, as_json
 from cleanroom.cli.log_places import source_of
 from cleanroom.cli.log_verification import READING
@@ -15,7 +16,7 @@ from cleanroom.cli.log_words import moment
 from cleanroom.cli.logs import wanted_of
 from cleanroom.cli.progress_line import ProgressLine
 from cleanroom.cli.rooms import read_file
-from cleanroom.errors import Bilingual, ExitCode, Fault
+from cleanroom.errors import Bilingual, ExitCode
 from cleanroom.room import Home, Room, register_check
 from cleanroom.room.access_register import READING as DRAWING
 from cleanroom.room.access_register import access_register
@@ -48,7 +49,7 @@ def access(console: Console, arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         console.data(written)
         return ExitCode.DONE
-    _write(arguments.output, {"register.csv": b"\xef\xbb\xbf" + csv, "register.json": written})
+    _write(arguments.output, b"\xef\xbb\xbf" + csv, written)
     rows = figures.number(len(register.rows), 0, console.language)
     console.say(
         f"{rows} accès : {arguments.output}/register.csv, et la preuve dans register.json.",
@@ -136,14 +137,13 @@ def _cell(console: Console, name: str, value: object) -> str | int | None:
     return OUTCOMES[str(value)].into(console.language) if name == "outcome" else str(value)
 
 
-def _write(directory: Path, files: dict[str, bytes]) -> None:
+def _write(directory: Path, csv: bytes, proved: bytes) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            with (directory / name).open("xb") as file:
-                file.write(content)
     except OSError as error:
-        raise Fault(
-            Bilingual(f"{directory} : {error.strerror}", f"{directory}: {error.strerror}"), code="export_failed"
-        ) from None
+        raise unwritable(directory, error) from None
+    # Neither has its name before both are written.
+    with new_file(directory / "register.csv") as table, new_file(directory / "register.json") as proof:
+        table(csv)
+        proof(proved)
     sys.stdout.flush()

@@ -85,7 +85,15 @@ def _add_linkage(adder: Adder) -> None:
         "of this epoch, if you have the key of several",
     )
     for parser in (ask, give):
-        adder.valued(parser.choices, "--output", "FILE", read.path, "où l'écrire", "where to write it", required=True)
+        adder.valued(
+            parser.choices,
+            "--output",
+            "FILE",
+            read.path,
+            "un nouveau fichier pour l'écrire",
+            "a new file to write it to",
+            required=True,
+        )
 
 
 def _handed(adder: Adder, parser: Parser, fr: str, en: str) -> None:

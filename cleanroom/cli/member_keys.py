@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cleanroom.cli.destinations import whole_file
+from cleanroom.cli.destinations import new_file
 from cleanroom.cli.rooms import read_file
 from cleanroom.errors import Bilingual, ExitCode, UsageError
 from cleanroom.room import Home, Room, public_key
@@ -58,7 +58,9 @@ def make(console: Console, arguments: argparse.Namespace) -> int:
         f"  public key, for the operator: {line.decode().strip()}",
     )
     if output is not None:
-        _write(output, line)
+        if not output.exists():
+            with new_file(output) as write:
+                write(line)
         console.say(
             f"  dans un fichier : {output} ; il l'inscrit par party add ROOM {party} --role … --key {output.name}",
             f"  in a file: {output}; the operator registers it by party add ROOM {party} --role … --key {output.name}",
@@ -74,7 +76,8 @@ def ask(console: Console, arguments: argparse.Namespace) -> int:
     """Ask another member for the linkage key."""
     home, log = Home.default(), read_key_file(arguments.vkey)
     require_known_key(home, log)
-    _write(arguments.output, encode(ask_linkage_key(home, room_of(log), arguments.party, at=Room.now())))
+    with new_file(arguments.output) as write:
+        write(encode(ask_linkage_key(home, room_of(log), arguments.party, at=Room.now())))
     console.say(
         f"Signé : {arguments.output}, à remettre à un membre qui a la clé d'appariement (linkage give).",
         f"Signed: {arguments.output}, for a member that has the linkage key (linkage give).",
@@ -87,10 +90,11 @@ def give(console: Console, arguments: argparse.Namespace) -> int:
     """Seal the linkage key to a member that asked for it."""
     home = Home.default()
     asked = decode(read_file(arguments.file), ASK)
-    given = give_linkage_key(
-        home, asked, public_key(arguments.member_key), arguments.party, arguments.epoch, at=Room.now()
-    )
-    _write(arguments.output, encode(given))
+    with new_file(arguments.output) as write:
+        given = give_linkage_key(
+            home, asked, public_key(arguments.member_key), arguments.party, arguments.epoch, at=Room.now()
+        )
+        write(encode(given))
     console.say(
         f"Scellée pour {asked.party} seul : {arguments.output} (linkage take) ; quiconque peut le porter.",
         f"Sealed to {asked.party} alone: {arguments.output} (linkage take); anybody may carry it.",
@@ -126,8 +130,3 @@ def _public_line(home: Home, party: PartyId) -> bytes:
 
 def _read(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
-
-
-def _write(path: Path, content: bytes) -> None:
-    with whole_file(path) as write:
-        write(content)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cleanroom.errors import Bilingual, ExitCode, UsageError
+from cleanroom.cli.destinations import new_file
+from cleanroom.errors import Bilingual, ExitCode
 from cleanroom.policies import Preset, preset_file
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from cleanroom.cli.arguments import Adder
     from cleanroom.cli.console import Console
@@ -61,23 +61,11 @@ def show(console: Console, arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         console.data(content)
         return ExitCode.DONE
-    _write_new(arguments.output, content)
+    # What an owner has changed is not written over.
+    with new_file(arguments.output) as write:
+        write(content)
     console.say(
         f"{arguments.output} est écrit : relisez-le, changez-le, puis cleanroom declare ROOM {arguments.output}",
         f"{arguments.output} is written: read it, change it, then cleanroom declare ROOM {arguments.output}",
     )
     return ExitCode.DONE
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that must not exist: what an owner has changed is not written over."""
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise UsageError(Bilingual(f"{path} existe déjà", f"{path} exists already"), code="file_exists") from None
-    except OSError as error:
-        raise UsageError(
-            Bilingual(f"{path} ne s'écrit pas ({error.strerror})", f"{path} cannot be written ({error.strerror})"),
-            code="unwritable_file",
-        ) from None

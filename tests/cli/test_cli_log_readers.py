@@ -154,8 +154,15 @@ def test_key_and_mandates_are_signed_at_home(own: Cooperative) -> None:
 
     assert own("log", "export", own.room, own.files / "log", "--details").code == 0
     assert at_home(own, own.files / "log", key_file(home)).code == 0
-    assert home("log", "mandate", "sign", "vera", "--as", MEMBER, *signed, mandate, "--withdraw").code == 0
-    gone = own("log", "mandate", "take", own.room, mandate, lang="fr")
+    withdrawal = ("log", "mandate", "sign", "vera", "--as", MEMBER, "--withdraw", *signed)
+    there = home(*withdrawal, mandate, lang="fr")
+    assert (there.code, "existe déjà" in there.err, mandate.read_bytes()) == (
+        2,
+        True,
+        json.dumps(said | {"content": {"auditor": "vera"}}).encode(),
+    )
+    assert home(*withdrawal, own.files / "withdrawal.json").code == 0
+    gone = own("log", "mandate", "take", own.room, own.files / "withdrawal.json", lang="fr")
     assert (gone.code, "sont retirés" in gone.out) == (0, True)
     assert own("log", "verify", own.room).code == 0
 
