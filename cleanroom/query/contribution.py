@@ -6,8 +6,8 @@ differ by at most `bounds.norm` (C) in L2; if they differ by p's rows in some of
 
 *Proof.* A relation is personal, so the stream's rows of another person are the same on D and D'. `_add_persons`
 reads one run of rows at a time, and adds to the sum only what that run gives: a function of that person's rows alone.
-(One thing is kept from person to person: what so many rows in one cell give where nothing but their number counts, a
-function of that number that passed the same check.) What it adds is an integer vector z over all cells of all grouping
+(Persons whom no bound shortens are added up by `query.in_full`, which proves that this comes to the same, and who is
+among them depends on their own rows.) What it adds is an integer vector z over all cells of all grouping
 sets (S27), whose Σz² was checked, in exact 128-bit arithmetic, to be at most norm²; a vector that fails is shrunk, and
 at last replaced by zero. So removing p removes one vector of length at most norm; replacing p's rows replaces one such
 vector by another, and ‖z − z'‖ ≤ ‖z‖ + ‖z'‖, or √(‖z‖² + ‖z'‖²) if all entries are non-negative. The cells are public:
@@ -37,10 +37,12 @@ from numba import njit
 
 from cleanroom.ahead import ahead
 from cleanroom.errors import InvariantBroken
+from cleanroom.kept_memory import keep_memory
 from cleanroom.query.backend import SliceTooLarge
 from cleanroom.query.bound import Bounds, Component, Measured
 from cleanroom.query.clipping import LARGEST_ENTRY, clip, clip_sum, halves
 from cleanroom.query.gathering import add_squares, add_up, gather
+from cleanroom.query.in_full import add_in_full
 from cleanroom.query.quantiles import add_weights, no_weights
 from cleanroom.query.row_cells import cells_of_rows, every_row
 
@@ -64,9 +66,6 @@ _KINDS: Final = {
 }
 _MOST_ROWS: Final = 1 << 30
 """Rows of a slice; memory ends long before."""
-
-ALIKE: Final = 256
-"""Of persons with fewer rows than this what one cell gives is bounded once; the others are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +116,7 @@ def streamed(plan: Plan, backend: Backend, columns: tuple[int, ...]) -> Generato
     slices are in memory at most.
     """
     parts = list(backend.slices())
+    keep_memory()
     made = _made(plan, backend, columns, parts)
     if len(parts) < 2:
         yield from made
@@ -174,8 +174,13 @@ def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None 
     low = np.zeros(count * len(bounds.components), dtype=np.int64)
     high = np.zeros_like(low)
     square = bounds.norm * bounds.norm
+    places = [_place(component, measured) for component in bounds.components]
+    left = np.arange(len(rows.persons), dtype=np.int64)
+    if complete.all():
+        left = add_in_full(bounds, rows.starts, cells, count, places, values, limits, low, high)
     _add_persons(
         rows.starts,
+        left,
         cells,
         values,
         present,
@@ -183,7 +188,7 @@ def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None 
         limits,
         count,
         bounds.max_rows,
-        _parameters(bounds, measured),
+        _parameters(bounds, places),
         bounds.norm,
         *halves(0 if bounds.pure else square),
         bounds.pure,
@@ -240,16 +245,16 @@ def _place(component: Component, measured: list[Measure]) -> int:
     )
 
 
-def _parameters(bounds: Bounds, measured: list[Measure]) -> Int64s:
+def _parameters(bounds: Bounds, places: list[int]) -> Int64s:
     """Return a row a component: kind, value row, middle, least, greatest, steps of a unit, its power of 2, offset."""
     table = []
-    for component in bounds.components:
+    for component, place in zip(bounds.components, places, strict=True):
         if component.reach > LARGEST_ENTRY:
             raise InvariantBroken("a component exceeds the lattice")
         table.append(
             (
                 _KINDS[component.measured],
-                _place(component, measured),
+                place,
                 component.middle,
                 component.lower,
                 component.upper,
@@ -276,6 +281,7 @@ def _in_order(persons, starts):  # type: ignore[no-untyped-def]  # pragma: no co
 @njit(cache=True, nogil=True)
 def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     starts,
+    left,
     cells,
     values,
     present,
@@ -308,22 +314,9 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     value_sums = np.zeros((measures, cell_count), dtype=np.int64)
     value_squares = np.zeros((measures, cell_count if squared.any() else 0), dtype=np.int64)
     vector = np.zeros(64, dtype=np.int64)
-    # What persons give of whom all that counts is a number of rows in one cell: bounded once, for all who are alike.
-    alike = np.zeros((ALIKE, components), dtype=np.int64)
-    known = np.zeros(ALIKE, dtype=np.bool_)
-    for person in range(starts.shape[0] - 1):
+    for person in left:
         start, end = starts[person], starts[person + 1]
         count = gather(cells, start, end, cell_count, touched, counts)
-        rows = counts[touched[0]] if count == 1 and measures == 0 else ALIKE
-        if rows < ALIKE and known[rows]:
-            cell = touched[0]
-            counts[cell] = 0
-            for component in range(components):
-                entry = alike[rows, component]
-                place = cell * components + component
-                low[place] += entry & 0xFFFFFFFF
-                high[place] += entry >> 32
-            continue
         for measure in range(measures):
             least, most, whole = limits[measure, 0], limits[measure, 1], complete[measure]
             add_up(
@@ -378,10 +371,6 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                 value_sums[measure, cell] = 0
                 if squared[measure]:
                     value_squares[measure, cell] = 0
-        if rows < ALIKE:
-            known[rows] = True
-            for component in range(components):
-                alike[rows, component] = vector[component]
 
 
 @njit(nogil=True, inline="always")

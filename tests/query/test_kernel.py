@@ -19,7 +19,7 @@ from cleanroom.errors import InvariantBroken
 from cleanroom.query import contribution
 from cleanroom.query.backend import Codes, PersonRows
 from cleanroom.query.clipping import LARGEST_ENTRY, sum_of_squares
-from cleanroom.query.contribution import ALIKE, _on_lattice, contributions
+from cleanroom.query.contribution import _on_lattice, contributions
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Sum, Variance
 
 ONE = Fraction(1)
@@ -112,7 +112,7 @@ def test_sums_over_people_are_kept_in_integers(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(contribution, "_add_persons", looked_at)
     contributions(planned((), (Sum(0, 0, 9, ONE),), 1, 1), stream([[(3,)]], 1))
-    assert seen == ["int64", "int64", "int64", "bool", "bool", "int64", "int64", "int64", "int64"]
+    assert seen == ["int64", "int64", "int64", "int64", "bool", "bool", "int64", "int64", "int64", "int64"]
 
 
 def test_a_total_is_clamped_not_weighted_down() -> None:
@@ -173,7 +173,7 @@ def some_persons(rng: Random) -> Any:
         return cell, rng.choice((-(2**40), -9, -1, 0, 3, 9, 2**40, None))
 
     few = (1, 1, 1, 2, 3, 5)
-    many = (ALIKE - 1, ALIKE, ALIKE + 1)
+    many = (255, 256, 257)
     persons: Any = []
     for _ in range(rng.randrange(1, 25)):
         rows = rng.choice(many if rng.random() < 0.1 else few)
@@ -213,7 +213,7 @@ def check_together(first: int, end: int) -> None:
 
 @pytest.mark.parametrize("first", range(0, 200, 20))
 def test_persons_give_together_what_each_gives_alone(first: int) -> None:
-    """A vector that was bounded for one person stands for those who are alike, and for nobody else."""
+    """Those whom no bound shortens are added up row by row, the others one after another."""
     check_together(first, first + 20)
 
 

@@ -15,6 +15,7 @@ from broken.words import (
     CONTRIBUTION,
     FITS,
     GATHERING,
+    IN_FULL,
     LAYOUT,
     MECHANISMS,
     MONTHS,
@@ -47,26 +48,52 @@ NUMBERS = (
         "test_sensitivity:test_every_person_is_clipped_alone",
     ),
     Sabotage(
-        "one cell remembered before it is shortened", CONTRIBUTION, "        if pure:\n            clip_sum",
-        "        if rows < ALIKE:\n            known[rows] = True\n            for component in range(components):\n"
-        "                alike[rows, component] = vector[component]\n            rows = ALIKE\n        if pure:\n            clip_sum",
-        "test_kernel:test_persons_who_are_alike_are_shortened_alike",
-    ),
-    Sabotage(
         "one cell never shortened", CONTRIBUTION, "        else:\n            clip(", "        elif count > 1:\n            clip(",
         "test_kernel:check_together", (0, 20),
     ),
     Sabotage(
-        "persons alike whatever their rows", CONTRIBUTION, "rows = counts[touched[0]] if count", "rows = 1 if count",
-        "test_kernel:check_together", (0, 20),
+        "counted in full whatever the norm", IN_FULL, "        fits &= sizes[np.uint64(end)] - sizes[np.uint64(start)] <= most[min(within, most.shape[0] - 1)]\n", "",
+        "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "persons alike whatever their values", CONTRIBUTION, "count == 1 and measures == 0 else", "count == 1 else",
-        "test_kernel:check_together", (0, 20),
+        "persons' own entries forgotten in the norm", IN_FULL, "bounds.norm**2 - cells * sum(each**2 for each in steps)", "bounds.norm**2",
+        "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "persons alike whatever their cells", CONTRIBUTION, "if count == 1 and measures", "if count >= 1 and measures",
-        "test_kernel:check_together", (0, 20),
+        "persons' own entries forgotten in a pure norm", IN_FULL, "bounds.norm - cells * sum(steps)", "bounds.norm",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "nobody taken back", IN_FULL, "    for person in left:\n", "    for person in left[:0]:\n",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "rows counted in full whatever their number", IN_FULL, "            fits = _most_in_a_cell(cells, stride, start, end, cell_count, in_cell) <= most_rows\n", "            fits = True\n",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "a total counted in full whatever its bound", IN_FULL, "found.append(min(left, most))", "found.append(left)",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "a negative total held against the upper bound alone", IN_FULL, "component.upper if never_negative else min(component.upper, -component.lower)", "component.upper",
+        "test_in_full:test_a_total_below_its_least_is_not_counted_in_full",
+    ),
+    Sabotage(
+        "a mean counted in full whatever its bounds", IN_FULL, "if bounds.max_rows * farthest > min(each.upper, -each.lower):", "if farthest < 0:",
+        "test_in_full:test_a_mean_whose_bounds_are_narrower_is_not_counted_in_full",
+    ),
+    Sabotage(
+        "rows that share a cell counted in full whatever the norm", IN_FULL, "        fits &= rows * within * steps <= most[min(within, most.shape[0] - 1)]\n", "",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "a row of any size counted in full", IN_FULL, "    if size >= _LARGEST_ROW:\n        return False\n", "",
+        "test_in_full:test_a_row_whose_size_might_not_fit_is_counted_the_other_way",
+    ),
+    Sabotage(
+        "entries on a coarser unit summed before they are cut", IN_FULL, "if each.shift or each.measured", "if each.measured",
+        "test_in_full:test_what_is_on_a_coarser_unit_is_counted_the_other_way",
     ),
     Sabotage(
         "rows of a cell that all share not cut", GATHERING, "counts[cell] = min(end - start, PERSON_ROWS)", "counts[cell] = end - start",
