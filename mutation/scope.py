@@ -29,6 +29,7 @@ NAMED: Final = {
         "row_cells",
         "unknown_keys",
         "quantiles",
+        "bisecting",
         "candidates",
     ),
     "noise and price": _in(

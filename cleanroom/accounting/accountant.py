@@ -95,6 +95,8 @@ class Draw:
         delta_everywhere: what a threshold on unknown keys adds to delta when a person goes everywhere (S8).
         delta_in_one_table: likewise when their rows in one table go.
         pure: whether it is discrete Laplace noise, and the reach an L1 distance (S11).
+        times: how often it is drawn, each time of what earlier ones decide on; losses and epsilons add up (Bun and
+            Steinke 2016, Lemma 2.3; Dwork and Roth 2014, Theorem 3.16).
     """
 
     reach: Reach
@@ -102,8 +104,11 @@ class Draw:
     delta_everywhere: Fraction = Fraction(0)
     delta_in_one_table: Fraction = Fraction(0)
     pure: bool = False
+    times: int = 1
 
     def __post_init__(self) -> None:
+        if self.times < 1:
+            raise InvariantBroken("a mechanism is drawn once at least")
         if self.scale <= 0:
             raise InvalidPrivacyParameter(Bilingual("l'échelle du bruit est positive", "the noise scale is positive"))
 
@@ -114,13 +119,15 @@ class Draw:
 
     def loss_at(self, reach: int) -> Fraction:
         """Return the zCDP loss at a reach; of a pure draw what its epsilon implies (Bun and Steinke 2016, 1.4)."""
-        return self.epsilon_at(reach) ** 2 / 2 if self.pure else Fraction(reach) / (2 * self.scale**2)
+        if self.pure:
+            return self.epsilon_at(reach) ** 2 / (2 * self.times)
+        return self.times * Fraction(reach) / (2 * self.scale**2)
 
     def epsilon_at(self, reach: int) -> Fraction:
         """Return the epsilon of a pure draw at an L1 distance (Ghosh, Roughgarden and Sundararajan 2012)."""
         if not self.pure:
             raise InvariantBroken("no epsilon with delta 0 says what Gaussian noise costs")
-        return Fraction(reach) / self.scale
+        return self.times * Fraction(reach) / self.scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ __all__ = [
     "Bounds",
     "Component",
     "Measured",
+    "PureQuantileBound",
     "QuantileBound",
     "Sized",
     "bounds_of",
@@ -78,7 +79,7 @@ class QuantileBound:
         below: a, for the fraction a/b of rows that lie below.
         above: b - a.
         weight: of one row of a person with at most c rows in the cell.
-        norm: greatest L2 norm of a person's weights by cell (d).
+        norm: greatest L2 norm of a person's weights by cell (d), or L1 norm if the release is pure.
     """
 
     statistic: int
@@ -98,6 +99,20 @@ class QuantileBound:
     def factor(self) -> int:
         """Greatest move of a score by a row's weight: max(a, b - a)."""
         return max(self.below, self.above)
+
+
+class PureQuantileBound(QuantileBound):
+    """The same of a pure release: the norm is L1, the value found by noised readings (`query.bisecting`)."""
+
+    @property
+    def rounds(self) -> int:
+        """How often each cell is read: as often as halving takes to come from all candidates to one."""
+        return max(1, (self.candidates - 1).bit_length())
+
+    @property
+    def reading(self) -> int:
+        """Greatest move of one round's readings, of all cells together, when a person goes (L1)."""
+        return 2 * self.factor * self.norm
 
 
 class Sized(Enum):
@@ -265,7 +280,7 @@ def bounds_of(
         threshold: the largest threshold of the owners' rules, in persons; 0 for none.
         shares: the weight of each statistic, at least 1; none for equal ones.
         max_sum: greatest size of a person's total in a cell, in steps; None for what rows give.
-        pure: whether a table's budget is pure: the norm is L1, quantiles and unknown keys are refused (S11).
+        pure: whether a table's budget is pure: the norm is L1, unknown keys are refused (S11).
 
     Raises:
         Refused: too many cells, or bounds that do not sum exactly.
@@ -275,7 +290,7 @@ def bounds_of(
     if unknown and sets != (tuple(range(len(keys))),):
         raise Refused((refusal("not_admitted", what="ROLLUP, CUBE, GROUPING SETS (clé sans domaine / open key)"),))
     if pure:
-        _require_sums(statistics, unknown=unknown)
+        _require_domains(unknown=unknown)
     cells = sum(sizes)
     if cells > MAX_CELLS:
         raise _too_many(cells, MAX_CELLS)
@@ -311,7 +326,7 @@ def bounds_of(
         components,
         norm,
         threshold,
-        _quantiles(statistics, cells, sum(groups), max_rows, unknown=unknown),
+        _quantiles(statistics, cells, sum(groups), max_rows, unknown=unknown, pure=pure),
         wanted if unknown else 0,
         shares,
         max_sum,
@@ -319,22 +334,21 @@ def bounds_of(
     )
 
 
-def _require_sums(statistics: tuple[Statistic, ...], *, unknown: bool) -> None:
-    """Refuse in a pure question what is not a sum over public cells (S11)."""
-    what = "QUANTILE" if any(isinstance(each, Quantile) for each in statistics) else ""
-    what = "GROUP BY (clé sans domaine / open key)" if unknown else what
-    if what:
+def _require_domains(*, unknown: bool) -> None:
+    """Refuse in a pure question what is not over public cells: a threshold on keys needs a delta (S11)."""
+    if unknown:
         hint = (
-            "un budget de delta 0 n'admet que comptes, sommes, moyennes et variances par domaines déclarés",
-            "a budget of delta 0 admits counts, sums, means and variances by declared domains only",
+            "un budget de delta 0 n'admet que des réponses par domaines déclarés",
+            "a budget of delta 0 admits answers by declared domains only",
         )
-        raise Refused((refusal("not_admitted", what=what, hint=hint),))
+        raise Refused((refusal("not_admitted", what="GROUP BY (clé sans domaine / open key)", hint=hint),))
 
 
 def _quantiles(
-    statistics: tuple[Statistic, ...], cells: int, groups: int, max_rows: int, *, unknown: bool
+    statistics: tuple[Statistic, ...], cells: int, groups: int, max_rows: int, *, unknown: bool, pure: bool
 ) -> tuple[QuantileBound, ...]:
     """Return the bounds of each quantile: its candidates, and what one person weighs in it."""
+    made = PureQuantileBound if pure else QuantileBound
     asked = [(place, each) for place, each in enumerate(statistics) if isinstance(each, Quantile)]
     if len(asked) > MOST_QUANTILES:
         raise Refused((refusal("not_admitted", what=f"QUANTILE × {len(asked)} (> {MOST_QUANTILES})"),))
@@ -348,14 +362,14 @@ def _quantiles(
             raise _too_many(cells, MAX_SCORES // FEWEST_CANDIDATES)
         fraction = each.fraction.limit_denominator(RANK_STEPS)
         found.append(
-            QuantileBound(
+            made(
                 place,
                 each.column,
                 grid_of(each.lower, each.upper, most),
                 fraction.numerator,
                 fraction.denominator - fraction.numerator,
                 weight,
-                _root_up(groups * (weight * max_rows) ** 2),
+                groups * weight * max_rows if pure else _root_up(groups * (weight * max_rows) ** 2),
             )
         )
     return tuple(found)

@@ -164,8 +164,9 @@ def aim(bounds: Bounds, scale: float | None, stray: float, quantiles: Sequence[f
 
 
 def _whole_person(quantile: QuantileBound, bounds: Bounds) -> int:
-    """Return what a person's whole weight in a cell is worth in scores."""
-    return (quantile.below + quantile.above) * quantile.weight * bounds.max_rows
+    """Return what a person's whole weight in a cell is worth in scores; in readings, which are doubled, if pure."""
+    doubled = 2 if bounds.pure else 1
+    return doubled * (quantile.below + quantile.above) * quantile.weight * bounds.max_rows
 
 
 def pulls(choice: BoundChoice, stray: float) -> tuple[int, ...]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from cleanroom.accounting.privacy_loss import PureEpsilon, Rho
 from cleanroom.errors import InvariantBroken
+from cleanroom.query.bisecting import bisected
+from cleanroom.query.bound import PureQuantileBound
 from cleanroom.query.contribution import streamed
 from cleanroom.query.drawn import Drawn
 from cleanroom.query.mechanisms import choice_draw, draws, grained_scale
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cleanroom.accounting.account import Charge
+    from cleanroom.accounting.accountant import Draw
     from cleanroom.query.backend import Backend
-    from cleanroom.query.bound import Bounds
+    from cleanroom.query.bound import Bounds, QuantileBound
     from cleanroom.query.cells import SurvivingKeys
     from cleanroom.query.contribution import ExactVector
     from cleanroom.query.mechanisms import Noise
     from cleanroom.query.plan import Plan
+    from cleanroom.query.quantiles import Int64s
 
 
 def require_paid(plan: Plan, noise: Noise, charged: Charge) -> None:
@@ -109,17 +113,30 @@ def draw(
             paid = Rho.at_least(first.loss)
             steps = add_noise(exact.values, norm=bounds.norm, scale=noise.vector, charged=paid)
     chosen = tuple(
-        noisy_max(
-            tuple(scores(quantile, weights)),
-            reach=quantile.factor * quantile.norm,
-            scale=scale,
-            charged=Rho.at_least(each.loss),
-        )
+        _chosen(quantile, weights, scale, each)
         for quantile, weights, scale, each in zip(
             bounds.quantiles, exact.weights, noise.quantiles, due[: len(bounds.quantiles)], strict=True
         )
     )
     return Drawn(noise, steps, chosen, surviving, picked)
+
+
+def _chosen(quantile: QuantileBound, weights: Int64s, scale: float, due: Draw) -> tuple[int, ...]:
+    """Return the candidate of each cell: by noisy max, or if pure, by readings that together cost what is due."""
+    if not isinstance(quantile, PureQuantileBound):
+        reach = quantile.factor * quantile.norm
+        return noisy_max(tuple(scores(quantile, weights)), reach=reach, scale=scale, charged=Rho.at_least(due.loss))
+    epsilon = PureEpsilon.at_least(due.epsilon_at(due.reach.everywhere) / due.times)
+    left = due.times
+
+    def read(values: Sequence[int]) -> tuple[int, ...]:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise InvariantBroken("more is read of a quantile than was charged")
+        return add_laplace(values, norm=quantile.reading, scale=scale, charged=epsilon)
+
+    return bisected(quantile, weights, scale, read)
 
 
 def _on_grain(bounds: Bounds, values: Sequence[int], scale: float, charged: PureEpsilon) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 A release draws discrete Gaussian noise on one vector, chooses each quantile of each cell by noisy max, and drops
 unknown keys below a noised threshold: whichever of these its statistics and keys need. Each is (d²/2s²)-zCDP in its own
-distance d and scale s; the losses add up.
+distance d and scale s; the losses add up. A pure release draws discrete Laplace noise on its vector and on what its
+quantiles are read from (S11); their epsilons add up.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from cleanroom.accounting.accountant import Draw, Reach, ReleaseNorm, VectorShape
 from cleanroom.accounting.privacy_loss import float_up
 from cleanroom.errors import InvariantBroken
+from cleanroom.query.bound import PureQuantileBound
 from cleanroom.query.key_threshold import delta_of
 from cleanroom.query.noise import LAPLACE_MOSTLY_NONE, laplace_margin95, largest_laplace_scale, largest_scale, margin95
 
@@ -59,7 +61,7 @@ class Noise:
     Args:
         vector: of the discrete Gaussian on the vector, in lattice steps, or the discrete Laplace if it is pure; None if
             there is no vector.
-        quantiles: of the noisy max of each quantile, in steps of score.
+        quantiles: of the noisy max of each quantile, in steps of score; of each reading if it is pure.
         keys: of the threshold on unknown keys; None if all keys are public.
         choice: of a bound; None if there is none to choose.
     """
@@ -132,11 +134,22 @@ def widest_scale(bounds: Bounds, most: Fraction) -> float:
 
 
 def quantile_reach(quantile: QuantileBound, *, one_cell: bool) -> Reach:
-    """Return how far one person moves the scores: Σ over cells of squared L∞ distances (proof: `query.quantiles`)."""
+    """Return how far one person moves the scores: Σ over cells of squared L∞ distances (proof: `query.quantiles`).
+
+    Of a pure release the readings of one round, in L1 (proof: `query.bisecting`).
+    """
+    if isinstance(quantile, PureQuantileBound):
+        sides = quantile.below + quantile.above if one_cell else 2 * quantile.factor
+        return Reach(quantile.reading, 2 * sides * quantile.norm)
     square = quantile.norm**2
     if one_cell:
         return Reach(quantile.factor**2 * square, (quantile.below + quantile.above) ** 2 * square)
     return Reach(quantile.factor**2 * square, 2 * (quantile.below**2 + quantile.above**2) * square)
+
+
+def quantile_rounds(quantile: QuantileBound) -> int:
+    """Return how often noise is drawn for a quantile: once, or if it is pure, in each round of readings."""
+    return quantile.rounds if isinstance(quantile, PureQuantileBound) else 1
 
 
 def quantile_reaches(bounds: Bounds) -> tuple[Reach, ...]:
@@ -196,14 +209,16 @@ def _settled_draws(bounds: Bounds, noise: Noise) -> tuple[Draw, ...]:
         (noise.vector is None) == bool(bounds.components)
         or len(noise.quantiles) != len(bounds.quantiles)
         or (noise.keys is None) == bool(bounds.distinct_keys)
-        or (bounds.pure and (noise.quantiles or noise.keys is not None))
+        or (bounds.pure and noise.keys is not None)
+        or any(isinstance(each, PureQuantileBound) != bounds.pure for each in bounds.quantiles)
     ):
         raise InvariantBroken("the noise is that of another release")
     found: list[Draw] = []
     if noise.vector is not None:
         found.append(Draw(vector_reach(bounds), Fraction(noise.vector), pure=bounds.pure))
     found += [
-        Draw(reach, Fraction(scale)) for reach, scale in zip(quantile_reaches(bounds), noise.quantiles, strict=True)
+        Draw(reach, Fraction(scale), pure=bounds.pure, times=quantile_rounds(quantile))
+        for quantile, reach, scale in zip(bounds.quantiles, quantile_reaches(bounds), noise.quantiles, strict=True)
     ]
     if noise.keys is not None:
         most, keys = bounds.distinct_keys, noise.keys

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cleanroom.errors import Bilingual
+from cleanroom.query.bound import PureQuantileBound
 from cleanroom.query.components import Component, Measured
 from cleanroom.query.ranks import rank_notes
 from cleanroom.query.release import scales_of
@@ -50,6 +51,17 @@ def _mechanisms(plan: Plan, noise: Noise) -> Iterator[Bilingual]:
             )
     for quantile, scale in zip(plan.bounds.quantiles, noise.quantiles, strict=True):
         places = f"{quantile.below}/{quantile.below + quantile.above}"
+        if isinstance(quantile, PureQuantileBound):
+            readings, values = quantile.rounds, quantile.candidates
+            yield Bilingual(
+                f"quantile {places} : {readings} lectures par case, bruit de Laplace discret d'échelle {scale:.6g}, "
+                f"à la recherche d'une de {values} valeurs publiques ; les poids d'une personne sont raccourcis à la "
+                f"norme L1 {quantile.norm}",
+                f"quantile {places}: {readings} readings a cell, discrete Laplace noise of scale {scale:.6g}, in "
+                f"search of one of {values} public values; a person's weights are shortened to the L1 norm "
+                f"{quantile.norm}",
+            )
+            continue
         yield Bilingual(
             f"quantile {places} : maximum bruité parmi {quantile.candidates} valeurs publiques, échelle {scale:.6g}",
             f"quantile {places}: noisy max among {quantile.candidates} public values, scale {scale:.6g}",

@@ -137,19 +137,22 @@ def margin95(scale: float) -> float:
     return float(math.ceil(NORMAL_975 * scale))
 
 
-def laplace_margin95(scale: float) -> float:
+def laplace_margin95(scale: float, draws: int = 1) -> float:
     """Return the least whole a with P(|noise| ≤ a) ≥ 95 % for discrete Laplace noise, in lattice steps.
 
     P(|noise| > a) = 2q^(a+1)/(1 + q) with q = exp(-1/scale). The least a is found from the logarithm and held against
     the formula; a float's error at the very edge widens the margin by one step, and never narrows it.
+
+    Args:
+        draws: that all stay within it, whatever the one tells of the next: at most as many times one's chance to stray.
     """
     if not math.isfinite(scale) or scale <= 0:
         raise InvariantBroken("a noise scale is positive and finite")
 
     def beyond(a: int) -> float:
-        return 2 * math.exp(-(a + 1) / scale) / (1 + math.exp(-1 / scale))
+        return draws * 2 * math.exp(-(a + 1) / scale) / (1 + math.exp(-1 / scale))
 
-    a = max(0, math.floor(scale * math.log(2 / (0.05 * (1 + math.exp(-1 / scale)))) - 1) - 1)
+    a = max(0, math.floor(scale * math.log(draws * 2 / (0.05 * (1 + math.exp(-1 / scale)))) - 1) - 1)
     while beyond(a) * (1 + 2.0**-40) > 0.05:
         a += 1
     return float(a)

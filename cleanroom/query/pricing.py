@@ -25,6 +25,7 @@ from cleanroom.accounting.privacy_loss import PrivacyLossOverflow, PureEpsilon, 
 from cleanroom.errors import Refused
 from cleanroom.identifiers import TableName
 from cleanroom.policies import AnalysisRule, BudgetTerms
+from cleanroom.query.bound import Bounds
 from cleanroom.query.choosing import aim, pulls
 from cleanroom.query.estimates import units_of
 from cleanroom.query.key_threshold import least_threshold
@@ -36,6 +37,7 @@ from cleanroom.query.mechanisms import (
     draws,
     keys_reach,
     quantile_reaches,
+    quantile_rounds,
     vector_reach,
     widest_scale,
 )
@@ -161,37 +163,47 @@ def _price_purely(
 def _pure_noises(plans: tuple[Plan, ...], epsilon: Decimal) -> tuple[Noise, ...]:
     """Return the scales at which an epsilon is shared out over the parts of all releases."""
     part = _pure_share(epsilon, len(plans)) / sum((_parts(plan) for plan in plans), Fraction(0))
-    return tuple(_pure_noise(plan, _pure_scale(vector_reach(plan.bounds), plan, part), part) for plan in plans)
+    return tuple(_pure_noise(plan, part) for plan in plans)
 
 
 def _pure_noise_for_margin(plan: Plan, margin: Fraction) -> Noise:
     """Return the scales of the greatest noise on the vector that keeps a margin, and what a part costs then."""
     scale = _scale_for_margin(plan, margin)
     loss = Fraction(vector_reach(plan.bounds).largest(tables_alone=len(plan.tables) == 1)) / Fraction(scale)
-    return _pure_noise(plan, scale, loss / _vector_share(plan))
+    return _pure_noise(plan, loss / _vector_share(plan), scale)
 
 
-def _pure_scale(reach: Reach, plan: Plan, part: Fraction) -> float:
-    """Return the least scale of a vector with this reach that costs the parts of its statistics."""
-    return least_pure_scale(reach, tables_alone=len(plan.tables) == 1, epsilon=part * _vector_share(plan))
+def _settled_purely(plan: Plan, bounds: Bounds, part: Fraction, vector: float | None = None) -> Noise:
+    """Return the least scales at which a vector and readings of quantiles with these bounds cost their parts."""
+    alone = len(plan.tables) == 1
+    if bounds.components and vector is None:
+        vector = least_pure_scale(vector_reach(bounds), tables_alone=alone, epsilon=part * _vector_share(plan))
+    quantiles = tuple(
+        least_pure_scale(
+            reach, tables_alone=alone, epsilon=part * _weight(plan, each.statistic) / quantile_rounds(each)
+        )
+        for reach, each in zip(quantile_reaches(bounds), bounds.quantiles, strict=True)
+    )
+    return Noise(vector, quantiles)
 
 
-def _pure_noise(plan: Plan, scale: float, part: Fraction) -> Noise:
+def _pure_noise(plan: Plan, part: Fraction, vector: float | None = None) -> Noise:
     """Return the scales of a pure release, whatever bound is chosen.
 
     Args:
-        scale: of the widest vector.
         part: the epsilon of one part.
+        vector: the scale of the widest vector, where a margin has already fixed it.
     """
-    widest, choice = Noise(scale), plan.bounds.choice
+    widest, choice = _settled_purely(plan, plan.bounds, part, vector), plan.bounds.choice
     if choice is None:
         return widest
     alone = len(plan.tables) == 1
     choosing = least_pure_scale(choice_reach(choice), tables_alone=alone, epsilon=part * CHOICE_SHARE)
-    narrower = tuple(Noise(_pure_scale(vector_reach(each), plan, part)) for each in choice.bounds[:-1])
+    narrower = tuple(_settled_purely(plan, each, part) for each in choice.bounds[:-1])
     # Noise of this scale on one number strays by the root of two of it.
     stray = choosing * math.sqrt(2)
-    chosen = ChoiceNoise(choosing, aim(plan.bounds, scale, stray), pulls(choice, stray), (*narrower, widest))
+    target = aim(plan.bounds, widest.vector, stray, widest.quantiles)
+    chosen = ChoiceNoise(choosing, target, pulls(choice, stray), (*narrower, widest))
     return replace(widest, choice=chosen)
 
 

@@ -28,6 +28,9 @@ only that they are the same for both rooms. ∎
 exponential mechanism of range 2L/s, Dong et al. 2019, bounded range η gives η²/8). The cells' choices draw their noise
 independently, so their losses add up: Σ M²d_g²/2s² ≤ M²d²/2s² for the room, and 2(M² + m²)d²/2s² for a table's ledger.
 More candidates cost nothing: they only share a cell's chances out more finely.
+
+Of a pure release (S11) `norm` is L1: Σ d_g ≤ norm was checked in exact arithmetic. What is read of the weights then,
+and what that costs, is in `query.bisecting`.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numba import njit
 
-from cleanroom.query.clipping import SHRINKS, halves, sum_of_squares
+from cleanroom.query.bound import PureQuantileBound
+from cleanroom.query.clipping import SHRINKS, halves, sum_of_sizes, sum_of_squares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +81,7 @@ def add_weights(quantile: QuantileBound, max_rows: int, rows: PersonRows, cells:
         float(quantile.norm),
         *halves(quantile.norm**2),
         weights,
+        isinstance(quantile, PureQuantileBound),
     )
     return weights
 
@@ -105,7 +110,7 @@ def _scores(quantile: QuantileBound, cell: Int64s) -> list[int]:
 
 @njit(cache=True, nogil=True)
 def _add_weights(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    starts, cells, bins, present, max_rows, unit, norm, square_high, square_low, weights
+    starts, cells, bins, present, max_rows, unit, norm, square_high, square_low, weights, pure=False
 ):
     sets = cells.shape[0]
     cell_count = weights.shape[0]
@@ -134,7 +139,11 @@ def _add_weights(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             n = counts[cell]
             each[cell] = unit if n <= max_rows else unit * max_rows // n
             vector[at] = n * each[cell]
-        high, low = sum_of_squares(vector, count)
+        if pure:
+            _shorten_sum(counts, touched, count, each, vector, np.int64(norm))
+            high, low = square_high, square_low
+        else:
+            high, low = sum_of_squares(vector, count)
         if high > square_high or (high == square_high and low > square_low):
             factor = norm / np.sqrt(float(high) * 18446744073709551616.0 + float(low))
             fits = False
@@ -159,3 +168,33 @@ def _add_weights(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
                     weights[cell, bins[row]] += each[cell]
         for at in range(count):
             counts[touched[at]] = 0
+
+
+@njit(cache=True, nogil=True)
+def _shorten_sum(counts, touched, count, each, vector, norm):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Shrink the weights of a person's rows until those of all cells together are at most `norm` (S11, S32).
+
+    Args:
+        counts: the person's rows, by cell.
+        touched: the cells that have any, `count` of them.
+        each: what each of these rows weighs, by cell.
+        vector: room for the weight of each touched cell, which it has now.
+    """
+    if sum_of_sizes(vector, count, norm) <= norm:
+        return
+    length = 0.0
+    for at in range(count):
+        length += float(vector[at])
+    factor = float(norm) / length
+    for _ in range(SHRINKS):
+        for at in range(count):
+            cell = touched[at]
+            vector[at] = counts[cell] * np.int64(float(each[cell]) * factor)
+        if sum_of_sizes(vector, count, norm) <= norm:
+            for at in range(count):
+                cell = touched[at]
+                each[cell] = np.int64(float(each[cell]) * factor)
+            return
+        factor *= 1.0 - 2.0**-40
+    for at in range(count):
+        each[touched[at]] = 0

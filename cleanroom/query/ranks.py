@@ -24,9 +24,13 @@ d, one of these is chosen once in 21. Each cell is by itself; of twenty cells on
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cleanroom.errors import Bilingual
+from cleanroom.query.bisecting import DOUBT
+from cleanroom.query.bound import PureQuantileBound
+from cleanroom.query.noise import laplace_margin95
 from cleanroom.query.statistics import StatisticOutput
 
 if TYPE_CHECKING:
@@ -41,10 +45,14 @@ def rank_margin95(quantile: QuantileBound, scale: float) -> int:
     """Return how many rows too many lie below a released value, or above it, 19 times out of 20: at most so many.
 
     Args:
-        scale: of the noisy max, in steps of score.
+        scale: of the noisy max, in steps of score; of a reading if it is pure.
     """
     if quantile.candidates == 1:
         return 0
+    if isinstance(quantile, PureQuantileBound):
+        beyond = Fraction(laplace_margin95(scale, quantile.rounds)) + DOUBT * Fraction(scale)
+        halves = 1 if quantile.grid.step == 1 else 2
+        return math.ceil(halves * beyond / (2 * (quantile.below + quantile.above) * quantile.weight))
     furthest = scale * math.log(20 * (quantile.candidates - 1))
     return math.ceil(furthest / ((quantile.below + quantile.above) * quantile.weight))
 

@@ -10,7 +10,7 @@ of a person's reach for all draws of a release. The missing scale is rounded dow
 exceed ρ_new by a few steps of 1e-12, never what was lost exceed what was charged. The later draw was chosen with the
 earlier ones in sight; zCDP composes under that by the sum (Bun and Steinke 2016, Lemma 2.3), which is what is charged.
 
-Choices by noisy max and keys past a threshold do not average: of two choices neither is nearer by a known measure, and
+Chosen quantiles and keys past a threshold do not average: of two choices neither is nearer by a known measure, and
 a key below one threshold and above another has no combined count. There more precision is a fresh draw at full price,
 which takes the stored one's place. So it is of a bound that was chosen by `auto`: its outcome is stored with the draw
 that was made with it (S38), and found by the plan with all its candidates; a repeat is free whichever it was, as long
@@ -98,7 +98,7 @@ def _mechanisms(plan: Plan, noise: Noise) -> list[object]:
         vector = f"discrete laplace on multiples of {plan.bounds.grain}"
     return [
         vector,
-        ["noisy max"] * len(noise.quantiles),
+        ["discrete laplace bisection" if plan.bounds.pure else "noisy max"] * len(noise.quantiles),
         "gaussian threshold" if noise.keys is not None else None,
     ]
 

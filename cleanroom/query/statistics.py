@@ -205,7 +205,7 @@ class Variance:
 
 @dataclass(frozen=True, slots=True)
 class Quantile:
-    """QUANTILE_CONT, QUANTILE_DISC, MEDIAN: one of the candidates, chosen by noisy max (S36).
+    """QUANTILE_CONT, QUANTILE_DISC, MEDIAN: one of the candidates, chosen by noisy max (S36) or found purely (S11).
 
     Args:
         fraction: from 0 to 1.

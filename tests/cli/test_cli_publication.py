@@ -16,6 +16,7 @@ from cleanroom.cli.formats import Table
 from cleanroom.cli.plot import MOST_LINES, plot
 from cleanroom.cli.sheet import Bullets, Code, Grid, Heading, Paragraph, as_html, as_markdown
 from cleanroom.errors import Language
+from examples.season import make_season
 
 OBSERVATORY = ("--as", "observatoire", "--purpose", "sector_statistics")
 ARMS = " UNION ALL ".join(
@@ -114,6 +115,39 @@ def test_a_sheet_holds_the_whole_answer(room: Cooperative, tmp_path: Path) -> No
         assert all(re.search(rf"(?<!\d){abs(round(row[1]))} ± ", digits) for row in kept_lines)
         assert ("19 fois sur 20" if lang == "fr" else "19 times out of 20") in sheet
         assert ("au plus 10 lignes" if lang == "fr" else "at most 10 rows") in sheet
+
+
+def test_a_median_of_a_pure_table_is_answered_and_described(tmp_path: Path) -> None:
+    """From the declaration to the sheet, as a member types it."""
+    member = MEMBERS[0]
+    mine = Cooperative(tmp_path / "room", tmp_path / "home", tmp_path / "files", {})
+    make_season(persons=300, seed=6).write(mine.files)
+    yaml = mine.files / f"{member}.visits.yaml"
+    text = yaml.read_text("utf-8")
+    pure = text.replace("delta: 1e-7", "delta: 0").replace("[count_persons, count_rows]", "[count_persons, quantile]")
+    assert "delta: 0" in pure
+    assert "quantile" in pure
+    yaml.write_text(pure, "utf-8")
+    for step in (
+        ("init", mine.room),
+        ("party", "add", mine.room, member, "--role", "member"),
+        ("declare", mine.room, yaml),
+        ("upload", mine.room, f"{member}.visits", mine.files / f"{member}.visits.csv"),
+    ):
+        ran = mine(*step)
+        assert ran.code == 0, ran.err
+    asking = (mine.room, "--as", member, "--purpose", "audience_overlap", "--epsilon", "0.5")
+    question = f"SELECT MEDIAN(amount) AS milieu FROM {member}.visits"  # noqa: S608
+    assert mine("preview", *asking, question, lang="en").code == 0
+    sheet, kept = tmp_path / "fiche.md", tmp_path / "answer.json"
+    ran = mine("query", *asking, "--sheet", sheet, "--format", "json", "--output", kept, question, lang="fr")
+    assert ran.code == 0, ran.err
+    (row,) = json.loads(kept.read_text("utf-8"))["rows"]
+    assert row[0] is None or row[0] >= 0
+    said = sheet.read_text("utf-8")
+    assert "lectures par case, bruit de Laplace discret" in said
+    assert "19 fois sur 20, pour chaque case" in said
+    assert "maximum bruité" not in said
 
 
 def test_a_sheet_escapes_what_parties_wrote() -> None:

@@ -316,10 +316,10 @@ def everywhere(name: str, sql: str, epsilon: str = "2.9", mine: Sequence[Row] = 
     return Case(name, sql, epsilon, room_of(tnm=[*others, *mine]), room_of(tnm=others), None, tuple(asked.items()))
 
 
-def purely(name: str, sql: str, **asked: Any) -> Case:
+def purely(name: str, sql: str, others: Sequence[Row] = (), epsilon: str = "0.7", **asked: Any) -> Case:
     """Return a case of a person who goes everywhere, of noise that is pure; an epsilon implies rho = epsilon²/2."""
-    others = crowd(60)
-    return Case(name, sql, "0.7", room_of(musee=[*others, *HEAVY]), room_of(musee=others), None, tuple(asked.items()))
+    others = others or crowd(60)
+    return Case(name, sql, epsilon, room_of(musee=[*others, *HEAVY]), room_of(musee=others), None, tuple(asked.items()))
 
 
 def at_one(name: str, sql: str, tnm: Sequence[Row], francos: Sequence[Row], **asked: Any) -> Case:
@@ -358,6 +358,9 @@ CASES = {
                    max_rows_contributed=1, max_groups_contributed=1),
         purely("pure count", "SELECT COUNT(*) AS n FROM musee.visits"),
         purely("pure sums", "SELECT region, SUM(seats) AS s FROM musee.visits GROUP BY region"),
+        purely("pure median", MEDIAN.replace("tnm", "musee"), FEW, "1.4"),
+        purely("pure medians by region", "SELECT region, MEDIAN(seats) AS q FROM musee.visits GROUP BY region", FEW,
+               "1.4"),
         purely("pure rows chosen", "SELECT COUNT(*) AS n FROM musee.visits", max_rows_contributed=Auto.AUTO),
         at_one("moved between cells", ALONE, rows(1, ("nord", 1, 1, "web")), rows(1, ("nord", 1, 1, "web")),
                max_groups_contributed=1),

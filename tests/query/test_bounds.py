@@ -20,7 +20,7 @@ from cleanroom.errors import Bilingual, InvariantBroken, NotVerified, Refused
 from cleanroom.query import bound, contribution
 from cleanroom.query.algebra import Distinct, Scan
 from cleanroom.query.backend import PersonRows, Slice, SliceTooLarge
-from cleanroom.query.bound import BoundChoice, Sized, _root_up, bounds_of, require_depth
+from cleanroom.query.bound import BoundChoice, PureQuantileBound, Sized, _root_up, bounds_of, require_depth
 from cleanroom.query.cells import SurvivingKeys
 from cleanroom.query.components import Measured
 from cleanroom.query.contribution import contributions, exact_vector, streamed
@@ -463,13 +463,20 @@ def test_a_refusal_says_how_many_there_are_and_how_many_there_may_be() -> None:
     ]
 
 
-def test_a_pure_release_holds_sums_by_public_keys_alone() -> None:
-    """S11: a quantile's noisy max and a threshold need a delta; an L1 norm must fit 62 bits."""
-    for keys, statistic in (((), middle()), ((UnknownKey(0, nullable=False),), CountRows())):
-        planned(keys, (statistic,), 1, 1)
-        (reason,) = reasons(keys, (statistic,), 1, 1, pure=True)
+def test_a_pure_release_is_over_public_keys_alone_and_its_quantiles_have_an_l1_norm() -> None:
+    """S11: a threshold needs a delta; an L1 norm must fit 62 bits."""
+    open_key = (UnknownKey(0, nullable=False),)
+    for statistic in (CountRows(), middle()):
+        planned(open_key, (statistic,), 1, 1)
+        (reason,) = reasons(open_key, (statistic,), 1, 1, pure=True)
         assert reason[0] == "not_admitted"
-    assert "QUANTILE" in reasons((), (CountRows(), middle()), 1, 1, pure=True)[0][1]
+    sets: tuple[tuple[int, ...], ...] = ((0,), ())
+    for pure, norm in ((True, 3 * 2), (False, None)):
+        (bound,) = planned((numbers(3),), (middle(),), 2, 2, sets=sets, pure=pure).bounds.quantiles
+        assert isinstance(bound, PureQuantileBound) == pure
+        # Two of three cells, and the one of all, with two rows each.
+        whole = norm * bound.weight if norm else upwards(3 * (2 * bound.weight) ** 2)
+        assert bound.norm == whole
     assert "open key" in reasons((UnknownKey(0, nullable=False),), (CountRows(),), 1, 1, pure=True)[0][1]
     pure = planned((numbers(3),), (CountRows(), Sum(1, 0, 5, ONE)), 2, 2, pure=True).bounds
     assert (pure.norm, pure.pure) == (2 * sum(component.reach for component in pure.components), True)

@@ -126,6 +126,8 @@ def test_of_quantiles_sixteen_times_as_far_as_the_widest_of_them_strays() -> Non
     scales = (7.0 * 2 * person, 9.0 * 10 * person)
     assert aim(choosing(bounds, Sized.ROWS), None, 10.0, scales) == 16 * 9 * 3 + 5
     assert (decile.below, decile.above) == (1, 9)
+    # What is read of a pure release is doubled.
+    assert aim(choosing(replace(bounds, pure=True), Sized.ROWS), None, 10.0, scales) == math.ceil(16 * 4.5 * 3 + 5)
     # Where only an owner's threshold has a vector.
     counted = planned(KEYS, (MEDIAN,), 6, 2, threshold=20).bounds
     assert counted.components

@@ -21,6 +21,7 @@ QUICK = (
     "total chosen",
     "cells chosen",
     "pure count",
+    "pure median",
     "pure rows chosen",
 )
 

@@ -79,6 +79,23 @@ def test_scores_of_a_quantile_move_by_weights_of_a_person() -> None:
     )
 
 
+def test_a_pure_quantile_is_read_in_rounds_and_each_moves_by_twice_the_weights() -> None:
+    """2M·d in L1; 2b·d where there is one cell, else 4M·d; four candidates are told apart in two rounds."""
+    (alone,) = bounds_of((), QUARTER, pure=True).quantiles
+    assert quantile_reaches(bounds_of((), QUARTER, pure=True)) == (Reach(6 * alone.norm, 8 * alone.norm),)
+    (wide,) = bounds_of(TWO_CELLS, QUARTER, pure=True).quantiles
+    assert quantile_reaches(bounds_of(TWO_CELLS, QUARTER, pure=True)) == (Reach(6 * wide.norm, 12 * wide.norm),)
+    (found,) = draws(bounds_of((), QUARTER, pure=True), Noise(None, (3.0,)))
+    assert found == Draw(Reach(6 * alone.norm, 8 * alone.norm), Fraction(3), pure=True, times=2)
+    # Epsilons add up over rounds, and so do the losses that they imply.
+    assert found.epsilon_at(9) == 2 * Fraction(9, 3)
+    assert found.loss_at(9) == 2 * Fraction(9, 3) ** 2 / 2
+    for times in (0, -1):
+        with pytest.raises(InvariantBroken):
+            Draw(Reach(1, 2), Fraction(1), times=times)
+    assert Draw(Reach(4, 8), Fraction(3), times=5).loss == 5 * Fraction(4, 18)
+
+
 def test_keys_move_by_as_many_as_a_person_keeps_and_their_threshold_costs_delta() -> None:
     bounds = bounds_of(OPEN, CountPersons(), groups=3)
     assert keys_reach(bounds) == Reach(3, 6)
@@ -99,7 +116,7 @@ def test_the_scale_of_a_release_is_the_vector_s_before_the_keys_before_a_quantil
 
 
 def test_noise_of_another_release_is_not_drawn() -> None:
-    """More mechanisms, or fewer, than the bounds have; a pure release draws on its vector alone (S11)."""
+    """More mechanisms, or fewer, than the bounds have; a pure release has no noisy max and no threshold (S11)."""
     vector, quantile = bounds_of(TWO_CELLS, CountRows()), bounds_of((), QUARTER)
     keys = bounds_of(OPEN, CountPersons())
     some, threshold = Noise(2.0), KeyNoise(4.0, 40)
@@ -114,6 +131,8 @@ def test_noise_of_another_release_is_not_drawn() -> None:
         (keys, Noise(None)),
         (keys, Noise(2.0, keys=threshold)),
         (replace(quantile, pure=True), Noise(None, (3.0,))),
+        (replace(bounds_of((), QUARTER, pure=True), pure=False), Noise(None, (3.0,))),
+        (bounds_of((), QUARTER, pure=True), Noise(None)),
         (replace(keys, pure=True), Noise(None, keys=threshold)),
         (vector, replace(some, choice=ChoiceNoise(1.0, 0, (0,), (some,)))),
     ]

@@ -244,7 +244,7 @@ def test_a_pure_margin_fixes_the_scale_and_what_a_part_costs_then(two: bool, mon
     assert found.choice is not None
     reach = vector_reach(plan.bounds).in_one_table if two else vector_reach(plan.bounds).everywhere
     aimed: Any = found.choice.target
-    assert aimed == (replace(plan.bounds, choice=choice), scale, math.sqrt(2) * found.choice.scale)
+    assert aimed == (replace(plan.bounds, choice=choice), scale, math.sqrt(2) * found.choice.scale, ())
     assert len(found.choice.settled) == 3
     loss = reach / Fraction(scale) / 2 / 8
     taken = Fraction(2 if two else 1) / Fraction(found.choice.scale)

@@ -273,12 +273,12 @@ NUMBERS = (
         "return 1", "test_pure:test_thirty_questions_after_another",
     ),
     Sabotage(
-        "half the epsilon of Laplace noise charged", ACCOUNTANT, "return Fraction(reach) / self.scale",
-        "return Fraction(reach) / (2 * self.scale)", "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
+        "half the epsilon of Laplace noise charged", ACCOUNTANT, "return self.times * Fraction(reach) / self.scale",
+        "return self.times * Fraction(reach) / (2 * self.scale)", "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
     ),
     Sabotage(
-        "a quarter of the square of a pure epsilon", ACCOUNTANT, "return self.epsilon_at(reach) ** 2 / 2 if self.pure",
-        "return self.epsilon_at(reach) ** 2 / 4 if self.pure", "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
+        "a quarter of the square of a pure epsilon", ACCOUNTANT, "return self.epsilon_at(reach) ** 2 / (2 * self.times)",
+        "return self.epsilon_at(reach) ** 2 / (4 * self.times)", "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
     ),
     Sabotage(
         "Laplace noise not held against its charge", "cleanroom.query.noise", "if Fraction(norm) > Fraction(scale) * charged.as_fraction():",
@@ -325,8 +325,57 @@ NUMBERS = (
         "total = total + _summed(marginal, away) * Fraction(1)", "test_consistent:test_an_independent_least_squares_says_the_same_numbers_and_variances",
     ),
     Sabotage(
-        "quantiles in a pure question", BOUND, "    if pure:\n        _require_sums", "    if False:\n        _require_sums",
-        "test_pure:test_quantiles_and_keys_without_a_domain_are_refused",
+        "keys without a domain in a pure question", BOUND, "    if pure:\n        _require_domains", "    if False:\n        _require_domains",
+        "test_pure:test_keys_without_a_domain_are_refused_and_quantiles_are_answered",
+    ),
+    Sabotage(
+        "a noisy max in a pure question", BOUND, "made = PureQuantileBound if pure else QuantileBound", "made = QuantileBound",
+        "test_pure:test_keys_without_a_domain_are_refused_and_quantiles_are_answered",
+    ),
+    Sabotage(
+        "a pure quantile's weights not clipped", QUANTILES, "if sum_of_sizes(vector, count, norm) <= norm:\n        return\n    length",
+        "if norm >= 0:\n        return\n    length", "test_bisecting:check_weights_are_clipped",
+    ),
+    Sabotage(
+        "a pure quantile's weights clipped in L2", QUANTILES, "isinstance(quantile, PureQuantileBound),", "False,",
+        "test_bisecting:check_weights_are_clipped",
+    ),
+    Sabotage(
+        "a pure quantile's room charged to tables", MECHANISMS, "return Reach(quantile.reading, 2 * sides * quantile.norm)",
+        "return Reach(quantile.reading, quantile.reading)", "test_bisecting:check_readings", (1,),
+    ),
+    Sabotage(
+        "readings taken to move as scores do", "cleanroom.query.bound", "return 2 * self.factor * self.norm", "return self.factor * self.norm",
+        "test_bisecting:check_readings", (1,),
+    ),
+    Sabotage(
+        "one round of a pure quantile charged", MECHANISMS, "pure=bounds.pure, times=quantile_rounds(quantile))", "pure=bounds.pure)",
+        "test_mechanisms:test_a_pure_quantile_is_read_in_rounds_and_each_moves_by_twice_the_weights",
+    ),
+    Sabotage(
+        "one round of a pure quantile priced", PRICING, "_weight(plan, each.statistic) / quantile_rounds(each)", "_weight(plan, each.statistic)",
+        "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
+    ),
+    Sabotage(
+        "rounds that were not charged", "cleanroom.query.drawing", "        if left < 0:\n            raise InvariantBroken(\"more is read", "        if left < -9:\n            raise InvariantBroken(\"more is read",
+        "test_bisecting:check_nothing_more_is_read",
+    ),
+    Sabotage(
+        "noise of a median's readings as if there were one, seen from outside", "cleanroom.query.noise", "noised = measurement([min(max(value",
+        "noised = dp.m.make_laplace(dp.vector_domain(dp.atom_domain(T=\"i64\")), dp.l1_distance(T=\"i64\"), scale=scale / 7)([min(max(value",
+        "test_empirical:check_case", ("pure median", 300),
+    ),
+    Sabotage(
+        "a rank margin of one reading", "cleanroom.query.ranks", "Fraction(laplace_margin95(scale, quantile.rounds))", "Fraction(laplace_margin95(scale)) / 2",
+        "test_bisecting:check_contrary_noise",
+    ),
+    Sabotage(
+        "readings in doubt forgotten", "cleanroom.query.bisecting", "            chosen = max(chosen, min(least, self.last))\n            chosen = min(chosen, max(greatest + 1, self.first))\n", "",
+        "test_bisecting:test_an_answer_is_not_outside_the_places_in_doubt",
+    ),
+    Sabotage(
+        "gaps counted with the lower value", "cleanroom.query.bisecting", "after = min(2 * place + 1, len(upto) - 1)", "after = 2 * place",
+        "test_bisecting:test_weight_between_two_candidates_is_on_the_side_of_the_nearer_rank",
     ),
     Sabotage(
         "weights of quantiles not paid", PRICING, "sum((_weight(plan, each.statistic) for each in plan.bounds.quantiles), Fraction(0))",

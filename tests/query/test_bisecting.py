@@ -1,0 +1,515 @@
+"""Quantiles of pure releases (S11): how far a person moves what is read, what is found, and how far off it may be."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rooms import FRANCOS, TNM, Engine, Room, admit, catalog_of
+from slow_vector import planned, stream
+from test_pure import priced
+from test_sensitivity import BOTH, visit
+
+from cleanroom.accounting.accountant import Draw, Reach, charges_of
+from cleanroom.accounting.privacy_loss import PureEpsilon
+from cleanroom.catalog import Contribution
+from cleanroom.errors import InvariantBroken
+from cleanroom.query import drawing
+from cleanroom.query.bisecting import DOUBT, Search, balance, bisected
+from cleanroom.query.bound import PureQuantileBound
+from cleanroom.query.candidates import Grid
+from cleanroom.query.contribution import ExactVector, contributions
+from cleanroom.query.drawing import draw
+from cleanroom.query.mechanisms import Noise, draws, quantile_reach
+from cleanroom.query.method import mechanism_notes
+from cleanroom.query.noise import laplace_margin95
+from cleanroom.query.precision import Epsilon
+from cleanroom.query.quantiles import no_weights
+from cleanroom.query.ranks import rank_margin95, rank_notes
+from cleanroom.query.statistics import CategoryKey, CountRows, NumberKey, Quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cleanroom.query.plan import Plan
+
+LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+FALSE_ALARM = 1e-9
+ONE = Fraction(1)
+PURE = frozenset({TNM})
+
+
+def quantile(fraction: Fraction | str = "1/2", upper: int = 10, column: int = 0) -> Quantile:
+    return Quantile(column, 0, upper, ONE, Fraction(fraction), discrete=True)
+
+
+def bound_of(asked: Quantile, cells: int = 1, rows: int = 2, groups: int = 1) -> PureQuantileBound:
+    keys = (NumberKey(1, 0, cells - 1, ONE, nullable=False),) if cells > 1 else ()
+    (bound,) = planned(keys, (asked,), rows, groups, pure=True).bounds.quantiles
+    assert isinstance(bound, PureQuantileBound)
+    return bound
+
+
+def readings(bound: PureQuantileBound, cell: Sequence[int]) -> list[int]:
+    """Return G at each candidate, from its definition."""
+    a, b = bound.below, bound.below + bound.above
+    return [b * (sum(cell[: 2 * t + 1]) + sum(cell[: 2 * t + 2])) - 2 * a * sum(cell) for t in range(bound.candidates)]
+
+
+def moved(bound: PureQuantileBound, ours: np.ndarray, theirs: np.ndarray) -> int:
+    """Return how far the readings of one round move at most, over all cells together, wherever each is read."""
+    pairs = [
+        (readings(bound, list(map(int, one))), readings(bound, list(map(int, other))))
+        for one, other in zip(ours, theirs, strict=True)
+    ]
+    return sum(max(abs(a - b) for a, b in zip(*pair, strict=True)) for pair in pairs)
+
+
+def allowed(bound: PureQuantileBound, *, one_cell: bool) -> tuple[int, int]:
+    """Return how far a round's readings may move, everywhere and in one table, stated apart from the product."""
+    most = max(bound.below, bound.above)
+    sides = bound.below + bound.above if one_cell else 2 * most
+    return 2 * most * bound.norm, 2 * sides * bound.norm
+
+
+def check_readings(seed: int) -> None:
+    """Remove a person, and replace their rows by any others: the readings move by what is charged, at most."""
+    rng = Random(seed)
+    cells, groups = rng.choice((1, 1, 2, 5)), rng.choice((1, 2))
+    fraction = rng.choice(("1/2", "1/10", "9/10", "0", "1", "1/3"))
+    keys = (NumberKey(1, 0, cells - 1, ONE, nullable=False),) if cells > 1 else ()
+    sets = rng.choice(((), ((0,), ()))) if keys else ()
+    upper = rng.choice((0, 1, 10, 10_000_000))
+    a_plan = planned(keys, (quantile(fraction, upper),), rng.choice((1, 3)), groups, sets=sets, pure=True)
+    (bound,) = a_plan.bounds.quantiles
+    assert isinstance(bound, PureQuantileBound)
+    width = rng.choice((1, 4, 60))
+
+    def person() -> list[tuple[int, int]]:
+        values = (0, upper, upper // 2, rng.randrange(upper + 1))
+        return [(rng.choice(values), rng.randrange(cells)) for _ in range(rng.randrange(1, width + 1))]
+
+    def weights(*persons: list[tuple[int, int]]) -> np.ndarray:
+        found: np.ndarray = contributions(a_plan, stream(list(persons), 2)).weights[0]
+        return found
+
+    crowd = [person() for _ in range(3)]
+    mine, other = person(), person()
+    whole = weights(*crowd, mine)
+    everywhere, in_one_table = allowed(bound, one_cell=a_plan.bounds.cells == 1)
+    assert int(weights(mine).sum()) <= bound.norm
+    if bound.candidates < 1_000:
+        assert moved(bound, whole, weights(*crowd)) <= everywhere
+        assert moved(bound, whole, weights(*crowd, other)) <= in_one_table
+    reach = quantile_reach(bound, one_cell=a_plan.bounds.cells == 1)
+    assert reach == Reach(everywhere, in_one_table)
+    (due,) = draws(a_plan.bounds, Noise(None, (float(bound.norm),)))
+    assert due.epsilon_at(everywhere) == bound.rounds * Fraction(everywhere, bound.norm)
+    assert due.loss_at(everywhere) == bound.rounds * Fraction(everywhere, bound.norm) ** 2 / 2
+    assert 2**bound.rounds >= bound.candidates
+
+
+@given(st.integers(0, 2**32))
+@settings(LIMITS, max_examples=200)
+def test_nobody_moves_readings_further_than_is_charged(seed: int) -> None:
+    check_readings(seed)
+
+
+def test_a_hundred_after_another() -> None:
+    for seed in range(100):
+        check_readings(seed)
+
+
+def check_full_reach() -> None:
+    """A person everywhere, and one hidden at one member, move the readings by all that they are charged for."""
+    near = Fraction(99_999, 100_000)
+    for fraction in ("1/2", "1/10"):
+        bound = bound_of(quantile(fraction))
+        a_plan = planned((), (quantile(fraction),), 2, 1, pure=True)
+        low, high = (contributions(a_plan, stream([[(value,)] * 7], 1)).weights[0] for value in (0, 10))
+        nobody = no_weights(bound, 1)
+        most, in_one_table = allowed(bound, one_cell=True)
+        assert most * near <= max(moved(bound, nobody, low), moved(bound, nobody, high)) <= most
+        assert in_one_table * near <= moved(bound, low, high) <= in_one_table
+    # In two cells, one before and one after, a person moves both.
+    a_plan = planned((CategoryKey(1, ("a", "b"), nullable=False),), (quantile("1/10"),), 2, 1, pure=True)
+    (bound,) = a_plan.bounds.quantiles
+    assert isinstance(bound, PureQuantileBound)
+    first, second = (contributions(a_plan, stream([[(0, cell)] * 7], 2)).weights[0] for cell in (0, 1))
+    _, in_one_table = allowed(bound, one_cell=False)
+    assert in_one_table * near <= moved(bound, first, second) <= in_one_table
+
+
+def test_readings_reach_what_is_charged() -> None:
+    check_full_reach()
+
+
+def test_hiding_at_one_member_moves_readings_twice_as_far_and_a_person_everywhere_once() -> None:
+    """A person in one cell at tnm whom francos' rows pull into others, as in S2."""
+    made = {
+        table: catalog_of(table, seats=(0, 100), most_rows=2_000, contribution=Contribution(1, 1))
+        for table in (TNM, FRANCOS)
+    }
+    sql = f"SELECT seats, MEDIAN(seats) AS q FROM ({BOTH.format(columns='seats')}) AS t GROUP BY seats"  # noqa: S608
+    a_plan = admit(sql, None, made, pure=True)
+    (bound,) = a_plan.bounds.quantiles
+    assert isinstance(bound, PureQuantileBound)
+    others = tuple(visit(seats=seats) for seats in range(1, 101))
+    room = Room(made, {TNM: ((visit(seats=0),),), FRANCOS: (others,)})
+    engine = Engine(a_plan)
+    whole, without, nobody = (
+        engine.exact(each).weights[0] for each in (room, room.without(0, {FRANCOS}), room.without(0))
+    )
+    everywhere, in_one_table = allowed(bound, one_cell=False)
+    assert 1.9 * bound.norm < moved(bound, whole, without) / 2 <= in_one_table / 2
+    assert 0.9 * everywhere < moved(bound, whole, nobody) <= everywhere
+    reach = quantile_reach(bound, one_cell=False)
+    assert reach == Reach(everywhere, in_one_table)
+
+
+def check_weights_are_clipped() -> None:
+    """In fifty cells, two in full: all weights together are as long as the norm in L1, to the last step no longer."""
+    a_plan = planned((NumberKey(0, 0, 49, ONE, nullable=False),), (quantile(upper=3, column=1),), 3, 2, pure=True)
+    (bound,) = a_plan.bounds.quantiles
+    assert bound.norm == 2 * 3 * bound.weight
+    for each in (1, 3, 20):
+        spread = contributions(a_plan, stream([[(cell, 1) for cell in range(50)] * each], 2)).weights[0]
+        assert bound.norm * 0.999 <= int(spread.sum()) <= bound.norm
+    two = contributions(a_plan, stream([[(cell, 1) for cell in range(2)] * 3], 2)).weights[0]
+    assert int(two.sum()) == bound.norm
+    # Two persons, each cut alone.
+    both = contributions(a_plan, stream([[(cell, 1) for cell in range(50)], [(0, 1)]], 2)).weights[0]
+    assert bound.norm * 0.999 + bound.weight <= int(both.sum()) <= bound.norm + bound.weight
+
+
+def test_weights_of_many_cells_are_as_long_as_the_norm() -> None:
+    check_weights_are_clipped()
+
+
+# What is found
+
+
+def exactly(values: Sequence[int]) -> Sequence[int]:
+    return values
+
+
+def score(bound: PureQuantileBound, cell: Sequence[int], place: int) -> int:
+    """Return x: by how much weight too much lies on a side of a candidate, times b (`query.ranks`)."""
+    a, b = bound.below, bound.below + bound.above
+    whole, under, over = sum(cell), sum(cell[: 2 * place]), sum(cell[2 * place + 1 :])
+    return max(0, b * under - a * whole, b * over - (b - a) * whole)
+
+
+def check_best(gaps: Sequence[int], weights: Sequence[int], fraction: Fraction) -> None:
+    """Without noise the candidate that is found has the best score, wherever weight lies, gaps included."""
+    bound = bound_of(quantile(fraction, len(weights) - 1))
+    cell = [0] * (2 * len(weights) - 1)
+    cell[0::2] = weights
+    cell[1::2] = gaps[: len(weights) - 1]
+    (found,) = bisected(bound, np.array([cell], dtype=np.int64), 1e-3, exactly)
+    best = min(score(bound, cell, place) for place in range(len(weights)))
+    # A reading of 0 is in doubt: then both sides of it are as good.
+    assert score(bound, cell, found) == best
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=12, max_size=12),
+    st.lists(st.integers(0, 9), min_size=1, max_size=12),
+    st.fractions(0, 1, max_denominator=20),
+)
+@settings(LIMITS, max_examples=300)
+def test_without_noise_the_best_candidate_is_found(gaps: list[int], weights: list[int], fraction: Fraction) -> None:
+    check_best(gaps, weights, fraction)
+
+
+def test_weight_between_two_candidates_is_on_the_side_of_the_nearer_rank() -> None:
+    """Half of a gap counts for each side: what lies at the two candidates decides, however much lies between."""
+    bound = bound_of(quantile(upper=1))
+    for gap in (0, 1, 1_000):
+        for last, wanted in ((9, 0), (11, 1)):
+            cell = np.array([[10, gap, last]], dtype=np.int64)
+            assert bisected(bound, cell, 1e-3, exactly) == (wanted,)
+
+
+def check_rank(rng: Random) -> None:
+    """Whatever noise does within its margin, the rank that is found is within what is promised (claim 2)."""
+    size = rng.choice((2, 3, 7, 64, 300))
+    bound = bound_of(quantile(rng.choice(("1/2", "1/10", "1")), size - 1))
+    scale = rng.choice((3.0, 50.0, 1000.0))
+    margin = int(laplace_margin95(scale, bound.rounds))
+    gaps = rng.random() < 0.5
+    cell = [0] * (2 * size - 1)
+    for _ in range(rng.choice((1, 2, 20))):
+        place = rng.randrange(2 * size - 1) if gaps else 2 * rng.randrange(size)
+        cell[place] += rng.choice((1, margin // 4 + 1, margin // 2, margin - 1, 2 * margin, 40 * margin))
+    how = rng.choice(("down", "up", "any", "contrary"))
+
+    def noise(value: int) -> int:
+        match how:
+            case "down":
+                return -margin
+            case "up":
+                return margin
+            case "any":
+                return rng.randint(-margin, margin)
+        return margin if value < 0 else -margin
+
+    (found,) = bisected(bound, np.array([cell], dtype=np.int64), scale, lambda each: [v + noise(v) for v in each])
+    least = min(score(bound, cell, place) for place in range(size))
+    beyond = Fraction(margin) + DOUBT * Fraction(scale)
+    assert score(bound, cell, found) <= (least + beyond if gaps else beyond / 2)
+
+
+@given(st.integers(0, 2**32))
+@settings(LIMITS, max_examples=400)
+def test_a_rank_is_within_what_noise_within_its_margin_can_do(seed: int) -> None:
+    check_rank(Random(seed))
+
+
+def check_contrary_noise() -> None:
+    """Noise at its margin, always the same way, puts a rank nearly as far off as is promised, and no further."""
+    bound = bound_of(quantile(upper=4095))
+    scale = 20.0 * bound.weight
+    margin = int(laplace_margin95(scale, bound.rounds))
+    # All weight at the first candidate, where G is it twice; noise takes it to just below nought.
+    cell = np.zeros((1, 2 * bound.candidates - 1), dtype=np.int64)
+    cell[0, 0] = (margin - 1) // 2
+    (found,) = bisected(bound, cell, scale, lambda each: [value - margin for value in each])
+    off = score(bound, cell[0].tolist(), found)
+    rows = rank_margin95(bound, scale)
+    unit = (bound.below + bound.above) * bound.weight
+    assert found > 0
+    assert 0.7 * rows * unit < off <= rows * unit
+
+
+def test_the_promised_rank_is_nearly_met() -> None:
+    check_contrary_noise()
+
+
+def test_a_margin_of_many_draws_holds_for_all_of_them() -> None:
+    for scale in (0.4, 3.0, 1e5):
+        one = math.exp(-1 / scale)
+        for many in (1, 7, 17):
+            least = int(laplace_margin95(scale, many))
+            stray = [many * 2 * one ** (each + 1) / (1 + one) for each in (least, least - 1)]
+            assert stray[0] <= 0.05
+            assert least == 0 or stray[1] > 0.05 * (1 - 1e-9)
+
+
+def test_a_released_rank_is_within_its_margin_in_nineteen_of_twenty() -> None:
+    """Drawn as it is released, from data that are hard: all weight at one end, as much as half of the margin."""
+    cells, rounds = 400, 10
+    a_plan = planned((NumberKey(1, 0, cells - 1, ONE, nullable=False),), (quantile(upper=200),), 4, 1, pure=True)
+    (bound,) = a_plan.bounds.quantiles
+    assert isinstance(bound, PureQuantileBound)
+    scale = float(bound.reading)
+    rows = rank_margin95(bound, scale)
+    charge = charges_of(draws(a_plan.bounds, Noise(None, (scale,))), PURE, PURE)[0]
+    for part, fewest, most in ((1.1, 0.0, 0.05), (0.1, 0.05, 1.0)):
+        unit = (bound.below + bound.above) * bound.weight
+        weights = no_weights(bound, cells)
+        weights[:, -1] = int(part * rows * unit) // bound.below
+        beyond = 0
+        for _ in range(rounds):
+            (chosen,) = draw(a_plan, Noise(None, (scale,)), ExactVector((), (weights,)), None, charge).chosen
+            last = bound.candidates - 1
+            beyond += sum(each < last for each in chosen)
+        share, stray = beyond / (cells * rounds), math.sqrt(math.log(1 / FALSE_ALARM) / (2 * cells * rounds))
+        assert fewest - stray <= share <= most + stray
+
+
+def test_each_open_cell_is_read_once_a_round_and_no_other_place_is_asked() -> None:
+    bound = bound_of(quantile(upper=999), cells=5)
+    rng = np.random.default_rng(3)
+    weights = rng.integers(0, 50, (5, 2 * bound.candidates - 1))
+    weights[2] = 0
+    weights[2, 0] = 10**6
+    seen: list[list[int]] = []
+
+    def read(values: Sequence[int]) -> Sequence[int]:
+        seen.append(list(values))
+        return values
+
+    found = bisected(bound, weights, 1e-3, read)
+    assert len(seen) <= bound.rounds == 10
+    assert all(len(each) <= 5 for each in seen)
+    assert all(set(each) <= {v for cell in weights.tolist() for v in readings(bound, cell)} for each in seen)
+    assert found[2] == 0
+    upto = np.cumsum(weights, axis=1)
+    for cell in range(5):
+        assert [balance(bound, upto[cell], place) for place in range(1000)] == readings(bound, weights[cell].tolist())
+
+
+def test_one_candidate_is_not_read() -> None:
+    bound = bound_of(quantile(upper=0))
+    assert (bound.candidates, bound.rounds) == (1, 1)
+    assert bisected(bound, np.array([[5], [0]], dtype=np.int64), 1.0, pytest.fail) == (0, 0)
+    assert rank_margin95(bound, 1e9) == 0
+
+
+def test_halving_where_nothing_is_in_doubt_and_the_median_of_weights_where_something_is() -> None:
+    search = Search(1_000, 10.0)
+    assert search.place() == 499
+    search.learn(499, -1_000)
+    assert (search.first, search.last, search.place()) == (500, 999, 749)
+    # Seven tenths of a scale below: beyond the place it is three times as likely.
+    search.learn(749, -7)
+    tail = math.exp(-0.7) / 2
+    odds = (1 - tail) / tail
+    assert search.place() == 749 + math.ceil((250 + 250 * odds) / 2 / odds - 250 / odds)
+    search.learn(search.place(), 21)
+    assert search.last == search.first + 250 + math.ceil((250 + 250 * odds) / 2 / odds - 250 / odds) - 1
+    search.learn(search.first, 20)
+    assert not search.settled
+    assert search.first <= search.found() <= search.last
+
+
+def test_an_answer_is_not_outside_the_places_in_doubt() -> None:
+    """Of much that is left on one side: what no reading says anything of is not answered."""
+    search = Search(1_000_000, 10.0)
+    search.learn(10, -19)
+    assert search.found() == 11
+    other = Search(1_000_000, 10.0)
+    other.learn(999_900, 19)
+    assert other.found() == 999_900
+
+
+# Drawing and price
+
+
+def pure_plan(*more: Any, keys: tuple[Any, ...] = (CategoryKey(1, ("a", "b"), nullable=False),)) -> Plan:
+    return planned(keys, (quantile(), *more), 2, 1, pure=True)
+
+
+def test_each_round_is_drawn_with_its_norm_scale_and_part_of_the_charge(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_plan = pure_plan(CountRows(), quantile("1/10"))
+    (noise,) = priced((a_plan,), Epsilon(Decimal(1)), {TNM}).noises
+    charge = charges_of(draws(a_plan.bounds, noise), PURE, PURE)[0]
+    given: list[dict[str, Any]] = []
+
+    def noised(values: Sequence[int], **more: Any) -> tuple[int, ...]:
+        given.append(more)
+        return tuple(values)
+
+    monkeypatch.setattr(drawing, "add_laplace", noised)
+    exact = contributions(a_plan, stream([[(3, 0), (5, 1)], [(9, 1)]], 2))
+    draw(a_plan, noise, exact, None, charge)
+    vector, *others = given
+    assert vector["norm"] == a_plan.bounds.norm // a_plan.bounds.grain
+    for bound, scale in zip(a_plan.bounds.quantiles, noise.quantiles, strict=True):
+        assert isinstance(bound, PureQuantileBound)
+        mine = {
+            "norm": 2 * max(bound.below, bound.above) * bound.norm,
+            "scale": scale,
+            "charged": PureEpsilon.at_least(Fraction(bound.reading) / Fraction(scale)),
+        }
+        assert others[0] == mine
+        while others and others[0] == mine:
+            others.pop(0)
+    assert not others
+
+
+def check_nothing_more_is_read() -> None:
+    """More rounds than were charged stop the question."""
+    bound = bound_of(quantile())
+    a_plan = pure_plan(keys=())
+    scale = float(bound.reading)
+    due = Draw(Reach(bound.reading, 2 * bound.reading), Fraction(scale), pure=True, times=bound.rounds - 1)
+    weights = contributions(a_plan, stream([[(3, 0)]] * 10_000, 2)).weights[0]
+    with pytest.raises(InvariantBroken):
+        drawing._chosen(bound, weights, scale, due)
+
+
+def test_nothing_more_is_read_than_was_charged() -> None:
+    check_nothing_more_is_read()
+    (wide,) = draws(pure_plan(keys=()).bounds, Noise(None, (1e9,)))
+    assert wide.pure
+
+
+def test_a_quantile_and_a_count_share_an_epsilon_out_by_weights() -> None:
+    made = {TNM: catalog_of(TNM)}
+    sql = "SELECT COUNT(*) AS n, MEDIAN(seats) AS q FROM tnm.visits"
+    for weights, ratio in ((None, 1), (Fraction(3), 3)):
+        kind: Callable[[], Fraction] | None = None
+        if weights is not None:
+            given = iter((ONE, weights))
+            kind = lambda given=given: next(given)  # noqa: E731 - one name, one weight
+        a_plan = admit(sql, None, made, pure=True, weigh=kind)
+        found = priced((a_plan,), Epsilon(Decimal("0.8")), {TNM})
+        vector, read = draws(a_plan.bounds, found.noises[0])
+        parts = [each.epsilon_at(each.reach.everywhere) for each in (vector, read)]
+        assert float(parts[1] / parts[0]) == pytest.approx(ratio, rel=1e-9)
+        assert Fraction(799_999, 10**6) <= sum(parts) <= Fraction(8, 10)
+
+
+def test_readings_have_laplace_s_law_of_the_scale_that_was_priced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is added to a reading, over many draws: its mean size is 2q/(1 − q²), and no other scale's."""
+    a_plan = pure_plan(keys=())
+    (bound,) = a_plan.bounds.quantiles
+    assert isinstance(bound, PureQuantileBound)
+    scale = float(bound.reading) * 4
+    charge = charges_of(draws(a_plan.bounds, Noise(None, (scale,))), PURE, PURE)[0]
+    whole = drawing.add_laplace
+    sizes: list[float] = []
+
+    def seen(values: Sequence[int], **more: Any) -> tuple[int, ...]:
+        noised = whole(values, **more)
+        sizes.extend(abs(a - b) / scale for a, b in zip(noised, values, strict=True))
+        return noised
+
+    monkeypatch.setattr(drawing, "add_laplace", seen)
+    weights = contributions(a_plan, stream([[(3, 0)]] * 9, 2)).weights[0]
+    for _ in range(1_500):
+        draw(a_plan, Noise(None, (scale,)), ExactVector((), (weights,)), None, charge)
+    # P(|noise| > s·ln 2) is one half; by Hoeffding the share strays by less than this but once in 10⁹.
+    stray = math.sqrt(math.log(2 / FALSE_ALARM) / (2 * len(sizes)))
+    for times in (1.0, 0.7, 1.4):
+        share = sum(each > times * math.log(2) for each in sizes) / len(sizes)
+        assert (abs(share - 0.5) <= stray) == (times == 1.0)
+
+
+# What is said
+
+
+def test_method_and_rank_are_said_in_both_languages() -> None:
+    made = {TNM: catalog_of(TNM)}
+    a_plan = admit("SELECT MEDIAN(seats) AS q FROM tnm.visits", None, made, pure=True)
+    (noise,) = priced((a_plan,), Epsilon(Decimal(1)), {TNM}).noises
+    (bound,) = a_plan.bounds.quantiles
+    assert isinstance(bound, PureQuantileBound)
+    words = mechanism_notes(a_plan, noise)
+    (method,) = [each for each in words if "readings" in each.en]
+    assert f"quantile 1/2: {bound.rounds} readings a cell, discrete Laplace noise" in method.en
+    assert f"quantile 1/2 : {bound.rounds} lectures par case, bruit de Laplace discret" in method.fr
+    assert f"L1 norm {bound.norm}" in method.en
+    assert f"norme L1 {bound.norm}" in method.fr
+    assert "noisy max" not in "".join(each.en for each in words)
+    (rank,) = rank_notes(a_plan, noise)
+    assert f"at most {rank_margin95(bound, noise.quantiles[0])} rows too many" in rank.en
+
+
+def test_a_rank_s_margin_is_in_rows_and_twice_as_wide_where_values_are_left_out() -> None:
+    bound = bound_of(quantile("3/4", 200))
+    scale = 7.0 * bound.weight
+    beyond = (laplace_margin95(scale, 8) + 2 * scale) / (4 * bound.weight)
+    assert bound.rounds == 8
+    assert rank_margin95(bound, scale) == math.ceil(beyond / 2)
+    sparse = replace(bound, grid=Grid(0, 400, 2))
+    assert sparse.candidates == bound.candidates
+    assert rank_margin95(sparse, scale) == math.ceil(beyond)
+
+
+def test_ties_are_told_apart_by_readings_alone() -> None:
+    """The same readings give the same answer."""
+    bound = bound_of(quantile(upper=99))
+    cell = np.ones((1, 2 * bound.candidates - 1), dtype=np.int64)
+    assert len(Counter(bisected(bound, cell, 50.0, exactly) for _ in range(5))) == 1
