@@ -26,9 +26,16 @@ lint: setup
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-# Every test with fresh examples, the long ones included.
+# A night of two cores: every search with examples that were not tried before. SOAK=4 is four nights, SOAK=0.01 some minutes.
+# What fails is named by its seed: SOAK_SEED=SEED make soak begins there. docs/soak.md says what it costs.
+SOAK ?= 1
+ifndef SOAK_SEED
+SOAK_SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
 soak: setup
-	HYPOTHESIS_PROFILE=explore $(RUN)/python -m pytest -n 2 --dist worksteal
+	@echo "SOAK=$(SOAK) SOAK_SEED=$(SOAK_SEED)"
+	HYPOTHESIS_PROFILE=explore SOAK=$(SOAK) SOAK_SEED=$(SOAK_SEED) $(RUN)/python -m pytest -n 2 --dist worksteal \
+	  -m "soak or hypothesis" -o faulthandler_timeout=7200
 
 # Beside raw DuckDB and peers, whose environments it makes under bench/data (some gigabytes, Java for one of them).
 bench: setup

@@ -1,7 +1,7 @@
 """An empirical audit: run the whole release many times on neighbouring rooms, and bound the loss from what comes out.
 
-One half of the runs chooses an event (a released number beyond a limit, a key that appears, a cell that is withheld, a
-direction in which all numbers differ); the other half, untouched until then, gives Clopper-Pearson bounds p ≥ p' and
+Some of the runs choose an event (a released number beyond a limit, a key that appears, a cell that is withheld, a
+direction in which all numbers differ); the others, untouched until then, give Clopper-Pearson bounds p ≥ p' and
 q ≤ q' on its probabilities in the two rooms. A mechanism that is ρ-zCDP keeps D_α ≤ ρα for every α > 1, whatever is
 computed from its output (Bun and Steinke 2016, Lemma 2.2), hence also between the two coins; up to δ where it is
 δ-approximate. So the largest D_α(p'||q')/α over some α is a lower bound on ρ that a sound release exceeds with
@@ -37,6 +37,9 @@ FALSE_ALARM = 1e-9
 ORDERS = (1.02, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0)
 ABSENT = -(2.0**60)
 """Stands for a cell that is not there or withheld: that too is seen."""
+
+PIECE = 1_000
+"""Runs whose outputs are held at once."""
 
 TABLE = """
 table: {owner}.visits
@@ -152,38 +155,71 @@ def charged(validated: ValidatedPlan, hidden_at: TableName | None) -> tuple[floa
     return float(due.rho.as_fraction()), float(due.delta_threshold)
 
 
-def loss(case: Case, runs: int) -> tuple[float, float]:
+def loss(case: Case, choosing: int, counting: int) -> tuple[float, float]:
     """Return a lower bound on the rho of a case, at `FALSE_ALARM`, and the rho that it was charged.
 
     Args:
-        runs: in each of the two rooms.
+        case: what is asked, and of which rooms.
+        choosing: runs in each of the two rooms that choose the events.
+        counting: runs in each that count them, and are not kept.
     """
     validated = case.admitted()
     rho, delta = charged(validated, case.hidden_at)
-    samples = [_sampled(release(validated, room), runs) for room in (case.whole, case.without)]
-    labels = sorted({label for sample in samples for run in sample for label in run})
-    ours, theirs = (np.array([[run.get(label, ABSENT) for label in labels] for run in sample]) for sample in samples)
-    return max(bound(ours, theirs, delta), bound(theirs, ours, delta)), rho
+    rooms = [release(validated, room) for room in (case.whole, case.without)]
+    labels: dict[str, None] = {}
+    whole, without = (_sampled(once, choosing, labels) for once in rooms)
+    # Keys of the other room alone were absent in this one.
+    whole = np.pad(whole, ((0, 0), (0, len(labels) - whole.shape[1])), constant_values=ABSENT)
+    events = chosen_event(whole, without, delta), chosen_event(without, whole, delta)
+    hits = np.zeros((2, 2), np.int64)
+    for start in range(0, counting, PIECE):
+        for room, once in enumerate(rooms):
+            piece = _sampled(once, min(PIECE, counting - start), dict(labels))[:, : len(labels)]
+            hits[:, room] += [int(event(piece).sum()) for event in events]
+    (ours, theirs), (mirrored, ahead) = hits.tolist()
+    # Each room comes first once, in two bounds that may both fail.
+    alarm = FALSE_ALARM / 2
+    return max(shown(ours, theirs, counting, delta, alarm), shown(ahead, mirrored, counting, delta, alarm)), rho
 
 
-def _sampled(once: Callable[[], dict[str, float]], runs: int) -> list[dict[str, float]]:
-    return [once() for _ in range(runs)]
+def _sampled(once: Callable[[], dict[str, float]], runs: int, labels: dict[str, None]) -> NDArray[np.float64]:
+    """Return a row a run and a column a label; labels that are new get columns behind the others."""
+    rows = []
+    for _ in range(runs):
+        run = once()
+        labels.update(dict.fromkeys(run))
+        rows.append([run.get(label, ABSENT) for label in labels])
+    sample = np.full((runs, len(labels)), ABSENT)
+    for row, values in zip(sample, rows, strict=True):
+        row[: len(values)] = values
+    return sample
 
 
-def bound(ours: NDArray[np.float64], theirs: NDArray[np.float64], delta: float) -> float:
-    """Return the lower bound on rho that two samples of outputs show.
+def bound(ours: NDArray[np.float64], theirs: NDArray[np.float64], delta: float, choosing: int) -> float:
+    """Return the lower bound on rho that two samples of outputs show, of which the first runs choose the event.
 
     Args:
         ours: a row a run.
         theirs: the same numbers, of the other room.
+        delta: what is paid beside rho.
+        choosing: runs that choose the event.
     """
-    half = len(ours) // 2
-    weights = _direction(ours[:half], theirs[:half])
-    ours, theirs = (np.column_stack([each, _projected(each, weights), each.sum(axis=1)]) for each in (ours, theirs))
-    event = _event(ours[:half], theirs[:half], delta)
-    hits = [int(event(sample[half:]).sum()) for sample in (ours, theirs)]
-    # Each room comes first once, in two bounds that may both fail.
-    return shown(*hits, len(ours) - half, delta, FALSE_ALARM / 2)
+    event = chosen_event(ours[:choosing], theirs[:choosing], delta)
+    hits = [int(event(sample[choosing:]).sum()) for sample in (ours, theirs)]
+    return shown(*hits, len(ours) - choosing, delta, FALSE_ALARM / 2)
+
+
+def chosen_event(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], delta: float
+) -> Callable[[NDArray[np.float64]], NDArray[np.bool_]]:
+    """Return the event on outputs, projections of them included, that promises most."""
+    weights = _direction(ours, theirs)
+
+    def projected(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack([sample, _projected(sample, weights), sample.sum(axis=1)])
+
+    event = _event(projected(ours), projected(theirs), delta)
+    return lambda sample: event(projected(sample))
 
 
 def shown(hits: int, others: int, runs: int, delta: float, alarm: float) -> float:

@@ -86,7 +86,7 @@ def main(numbers: list[int], searched: int = 0) -> None:
         searched: how many generated questions are asked of each property instead of the killer's one; 0 for that one.
     """
     os.environ["NUMBA_DISABLE_JIT"] = "1"
-    sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / each) for each in ("query", "accounting", "room"))]
+    sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / each) for each in ("query", "accounting", "room", "."))]
     for heavy in ("duckdb", "hypothesis", "numba", "opendp.prelude", "pyarrow.compute", "pytest", "sqlglot", "yaml"):
         importlib.import_module(heavy)
     import warnings

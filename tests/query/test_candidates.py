@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from searches import LIMITS
 from slow_vector import planned
-from test_exact import LIMITS
 
 from cleanroom.query.candidates import Grid, _listed, grid_of
 from cleanroom.query.notes import notes

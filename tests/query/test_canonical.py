@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from questions import question
 from rooms import FRANCOS, MUSEE, TNM, Catalogs, Engine, Room, bind, catalog_of, catalogs, choices, hostile_room, seeds
+from searches import LIMITS
 from test_corpus import ACCEPT, EITHER, MADE, MORE, named, refused
-from test_exact import LIMITS
 
 from cleanroom.catalog import Contribution
 from cleanroom.errors import Refused

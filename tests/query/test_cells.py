@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from searches import LIMITS
 from slow_vector import known_codes, stream
 
 from cleanroom.query.cells import SurvivingKeys, decimal_of, key_values, set_sizes, shown_value
@@ -22,7 +23,6 @@ from cleanroom.query.statistics import CategoryKey, ListedKey, MonthKey, NumberK
 if TYPE_CHECKING:
     from cleanroom.query.backend import PersonRows
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 HALF = Fraction(1, 2)
 REGION = CategoryKey(0, ("nord", "sud"), nullable=True)
 SEATS = NumberKey(1, -2, 1, HALF, nullable=True)

@@ -7,13 +7,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from searches import LIMITS
 
 from cleanroom.accounting.accountant import MAX_NORM
 from cleanroom.query.clipping import LARGEST_ENTRY, clip, clip_sum, halves, sum_of_sizes, sum_of_squares
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 ENTRY = st.integers(-LARGEST_ENTRY, LARGEST_ENTRY) | st.integers(-70_000, 70_000) | st.integers(2**32 - 3, 2**32 + 3)
 VECTOR = st.lists(ENTRY, min_size=1, max_size=12)
 

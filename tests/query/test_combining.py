@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rooms import FRANCOS, TNM
+from searches import LIMITS
 from slow_vector import planned
-from test_exact import LIMITS
 from test_noise import FALSE_ALARM, critical, mass
 
 from cleanroom.accounting.account import ROOM

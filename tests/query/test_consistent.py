@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rooms import TNM, admit, catalog_of
+from searches import LIMITS
 from slow_vector import planned
 
 from cleanroom.accounting.privacy_loss import Rho
@@ -31,7 +32,6 @@ from cleanroom.query.release import NoisedRelease
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, KeyOutput, Mean, StatisticOutput, Sum
 from cleanroom.query.totals import additive, require_consistent
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 FALSE_ALARM = 1e-9
 ROLLUP = ((), (0,), (0, 1))
 CUBE = ((), (0,), (0, 1), (1,))

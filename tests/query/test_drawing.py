@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from searches import LIMITS
 from slow_vector import each_person, planned, stream
 
 from cleanroom.accounting.account import ROOM, AccountId, Charge
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from cleanroom.query.algebra import Relation
 
 FALSE_ALARM = 1e-9
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 ONE = Fraction(1)
 TNM, FRANCOS = TableName.parse("tnm.visits"), TableName.parse("francos.visits")
 

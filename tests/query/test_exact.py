@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from questions import question
 from rooms import (
@@ -32,6 +32,7 @@ from rooms import (
     seeds,
     vector,
 )
+from searches import LIMITS, by_seeds, try_each
 from slow_vector import check_kernel, planned, stream
 
 from cleanroom.catalog import Category, Contribution, Date, Number
@@ -55,9 +56,6 @@ from cleanroom.query.statistics import (
     StatisticOutput,
     Sum,
 )
-
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-
 
 # Plain SQL
 
@@ -160,10 +158,9 @@ def test_an_exact_vector_is_plain_sql_where_no_bound_binds(rng: Random, seed: in
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("batch", range(8))
-def test_plain_sql_many_times(batch: int) -> None:
-    for seed in range(batch * 1000, batch * 1000 + 1000):
-        check_plain(Random(seed), seed)
+@by_seeds(40_000, at_once=1_000)
+def test_plain_sql_many_times(seeds: range) -> None:
+    try_each(seeds, lambda seed: check_plain(Random(seed), seed))
 
 
 def loose(**kinds: Any) -> Catalogs:

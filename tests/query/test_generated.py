@@ -1,7 +1,7 @@
 """The property over the whole algebra: generated questions over generated catalogs, rooms and persons (SOUNDNESS F).
 
-Questions are drawn by Hypothesis, so that what fails shrinks; `make soak` asks 300 000 more, by seed, in batches: one
-that fails names its question, and each can be run alone: `pytest "tests/query/test_generated.py::NAME[37]" -m soak`.
+Questions are drawn by Hypothesis, so that what fails shrinks; `make soak` asks hundreds of thousands more, by seed: one
+that fails names its question, and can be asked alone.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from generated.constructs import constructs
 from generated.holding import hold
 from generated.populations import REFERENCE_TABLES, REFERENCES, plain_population, population
 from generated.releases import generated
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_sql import compare_plan, database
 from rooms import bind, choices
+from searches import LIMITS, by_seeds, try_each
 
 from cleanroom.errors import Refused
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from cleanroom.query.plan import QuestionPlan
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 ROOMS = 60
 """Rooms that the examples of `make test` share."""
 
@@ -83,10 +83,9 @@ def test_nobody_moves_a_release_further_than_declared(rng: Random, number: int) 
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("batch", range(400))
-def test_the_whole_algebra_holds_many_times(batch: int) -> None:
-    for seed in range(batch * MOST_SEEDS, (batch + 1) * MOST_SEEDS):
-        check_held(Random(seed), seed // 5)
+@by_seeds(260_000, at_once=MOST_SEEDS)
+def test_the_whole_algebra_holds_many_times(seeds: range) -> None:
+    try_each(seeds, lambda seed: check_held(Random(seed), seed // 5))
 
 
 # 2. Where no bound binds, the answer is plain SQL's
@@ -130,11 +129,10 @@ def test_where_no_bound_binds_a_question_is_plain_sql(rng: Random, number: int) 
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("batch", range(200))
-def test_the_whole_algebra_is_plain_sql_many_times(batch: int) -> None:
+@by_seeds(160_000, at_once=MOST_SEEDS)
+def test_the_whole_algebra_is_plain_sql_many_times(seeds: range) -> None:
     before = COUNTS["not comparable"]
-    for seed in range(batch * MOST_SEEDS, (batch + 1) * MOST_SEEDS):
-        check_plain(Random(seed), seed // 5)
+    try_each(seeds, lambda seed: check_plain(Random(seed), seed // 5))
     assert COUNTS["not comparable"] - before < MOST_SEEDS // 50
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from searches import LIMITS
 from slow_vector import check_kernel, planned, slow, stream
 
 from cleanroom.accounting.accountant import MAX_NORM
@@ -23,7 +24,6 @@ from cleanroom.query.contribution import _on_lattice, contributions
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Sum, Variance
 
 ONE = Fraction(1)
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def exactly(plan: Any, rows: Any) -> None:

@@ -6,9 +6,10 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rooms import MemoryReader, bind, choices
+from searches import LIMITS, by_seeds, try_each
 from test_corpus import ACCEPT, MADE
 
 from cleanroom.query import algebra, merging
@@ -18,7 +19,6 @@ from cleanroom.query.terms.evaluate import Values, is_true
 from cleanroom.storage.scan import CodeColumn
 from tests.query.terms.predicates_on_values import holds
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 ROWS, COLUMNS = 40, 3
 ENDS = (None, -2, 0, 1, 3, -(2**63), 2**63 - 1, -(2**63) - 1, 2**63, 2**70)
 SETS = ((), (0,), (-2, 3), (0, 1, 2), (-(2**63), 0, 2**63 - 1), (2**63 - 1,))
@@ -113,6 +113,6 @@ def test_most_ordinary_questions_need_no_engine() -> None:
 
 
 @pytest.mark.soak
-def test_predicates_many_times() -> None:
-    for seed in range(50_000):
-        check_predicates(Random(seed))
+@by_seeds(2_000_000, at_once=200_000)
+def test_predicates_many_times(seeds: range) -> None:
+    try_each(seeds, lambda seed: check_predicates(Random(seed)))

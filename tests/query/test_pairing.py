@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from rooms import choices
+from searches import LIMITS
 
 from cleanroom.query import pairing
 from cleanroom.query.backend import SliceTooLarge
@@ -18,8 +19,6 @@ from cleanroom.storage.scan import CodeColumn
 
 Side = list[tuple[int, int]]
 """A person's number and how many rows it has."""
-
-LIMITS = settings(derandomize=True, deadline=None, database=None, max_examples=150)
 
 
 def side(rng: Random) -> Side:
@@ -37,7 +36,7 @@ def listed(rows: Side) -> list[int]:
 
 
 @given(choices())
-@LIMITS
+@settings(LIMITS, max_examples=150)
 def test_rows_of_a_person_meet_rows_of_that_person(rng: Random) -> None:
     one, other = side(rng), side(rng)
     found = pairs(*arrays(one), *arrays(other))
@@ -58,7 +57,7 @@ def test_too_many_pairs_are_a_slice_too_large() -> None:
 
 
 @given(choices())
-@LIMITS
+@settings(LIMITS, max_examples=150)
 def test_a_person_keeps_the_first_rows_in_the_order_of_all_columns(rng: Random) -> None:
     rows, most = side(rng), rng.randint(1, 4)
     total = len(listed(rows))

@@ -10,17 +10,17 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from questions import question
 from rooms import FRANCOS, MUSEE, SALES, TNM, admit, bind, catalog_of, catalogs, choices, seeds
+from searches import LIMITS, by_seeds, try_each
 
 from cleanroom.catalog import Contribution
 from cleanroom.errors import Position, Refused
 from cleanroom.query.parse import MAX_CHARACTERS, MAX_DEPTH, MAX_OPERANDS, MAX_TOKENS, Parameters, parse
 from cleanroom.query.plan import QuestionPlan
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 MADE = {
     table: catalog_of(table, nullable=("region", "seats"), contribution=Contribution(3, 2))
     for table in (TNM, FRANCOS, MUSEE, SALES)
@@ -501,10 +501,9 @@ def test_mutations_of_admitted_questions_are_a_plan_or_a_refusal(rng: Random, se
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("batch", range(8))
-def test_mutations_many_times(batch: int) -> None:
-    for seed in range(batch * 20_000, batch * 20_000 + 20_000):
-        check_mutations(seed)
+@by_seeds(1_000_000, at_once=50_000)
+def test_mutations_many_times(seeds: range) -> None:
+    try_each(seeds, check_mutations)
 
 
 def test_an_ordinal_of_thousands_of_digits_is_refused() -> None:

@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_rules import open_rule
+from searches import LIMITS
 from slow_vector import TNM, planned
 
 from cleanroom.accounting.account import ROOM
@@ -32,7 +33,6 @@ from cleanroom.query.pricing import QUESTIONS_OF_A_DELTA, Priced, price
 from cleanroom.query.sharing import split_of
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Quantile, Sum, UnknownKey, Variance
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 FRANCOS = TableName.parse("francos.visits")
 ONE = Fraction(1)
 DELTA = Fraction(1, 10**7)

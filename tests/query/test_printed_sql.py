@@ -8,9 +8,10 @@ from random import Random
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from questions import Question, question
 from rooms import FRANCOS, TNM, Room, admit, catalog_of, catalogs, choices, seeds, vector
+from searches import LIMITS
 from sqlglot.errors import ParseError
 
 from cleanroom.errors import InvariantBroken, Refused
@@ -20,7 +21,6 @@ from cleanroom.query.duckdb_reading import read_again
 from cleanroom.query.duckdb_sql import Statement, statement
 from cleanroom.query.plan import Plan
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 MADE = {table: catalog_of(table, nullable=("region",)) for table in (TNM, FRANCOS)}
 
 

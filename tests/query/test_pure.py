@@ -13,11 +13,12 @@ from random import Random
 import numpy as np
 import opendp.prelude as dp
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_rules import open_rule
 from questions import question
 from rooms import FRANCOS, TNM, Engine, Room, admit, catalog_of, catalogs, choices, hostile_room, seeds
+from searches import LIMITS, by_seeds, try_each
 from slow_vector import planned
 from test_pricing import KEYS, STATISTICS
 from test_sensitivity import BOTH, visit, weight
@@ -48,7 +49,6 @@ from cleanroom.query.sharing import split_of
 from cleanroom.query.sizes import persons_by_size, size_columns
 from cleanroom.query.statistics import CategoryKey
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 FALSE_ALARM = 1e-9
 SUMS = STATISTICS[:5]
 
@@ -118,10 +118,9 @@ def test_thirty_questions_after_another() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("batch", range(4))
-def test_the_same_many_times(batch: int) -> None:
-    for seed in range(batch * 1_000, batch * 1_000 + 1_000):
-        check_leaving(Random(seed), seed)
+@by_seeds(60_000, at_once=1_000)
+def test_the_same_many_times(seeds: range) -> None:
+    try_each(seeds, lambda seed: check_leaving(Random(seed), seed))
 
 
 def test_a_person_with_full_contributions_has_the_norm_and_a_heavier_one_no_more() -> None:

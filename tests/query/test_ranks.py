@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from searches import LIMITS
 from slow_vector import planned
 
 from cleanroom.accounting.accountant import charges_of
@@ -89,7 +90,7 @@ def test_a_rank_is_within_its_margin_in_nineteen_of_twenty_and_half_is_too_small
     check_coverage(tenths)
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=60)
+@settings(LIMITS, max_examples=60)
 @given(st.lists(st.integers(0, 9), min_size=4, max_size=12), st.fractions(0, 1, max_denominator=20), st.integers(0, 5))
 def test_a_score_is_the_rows_too_many_and_some_value_of_a_whole_grid_has_none(
     weights: list[int], fraction: Fraction, gap: int

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rooms import (
     COLUMNS,
@@ -28,6 +28,7 @@ from rooms import (
     seeds,
     token,
 )
+from searches import LIMITS
 
 from cleanroom.catalog import Category, Contribution, Date, Number, Text
 from cleanroom.errors import InvariantBroken
@@ -36,8 +37,6 @@ from cleanroom.query.contribution import exact_vector
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.merge_backend import MergeBackend
 from cleanroom.storage.scan import CodeColumn, ScannedTable, scan
-
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def texts_or_codes(column: CodeColumn | pa.Array) -> list[Any]:

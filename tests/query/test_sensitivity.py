@@ -7,12 +7,13 @@ table only ≤ D². All arithmetic here is on whole numbers.
 # ruff: noqa: S608 - questions are what is tested here, one a line
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from questions import question
 from rooms import (
@@ -33,6 +34,7 @@ from rooms import (
     squared_distance,
     vector,
 )
+from searches import LIMITS, by_seeds, try_each
 
 from cleanroom.accounting.accountant import ReleaseNorm
 from cleanroom.catalog import Contribution
@@ -41,7 +43,6 @@ from cleanroom.query.backend import SliceTooLarge
 from cleanroom.query.mechanisms import shape_of
 from cleanroom.query.plan import Plan
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 THRESHOLDS = (0, 0, 20)
 
 
@@ -145,10 +146,9 @@ def test_slices_uploads_and_the_order_of_others_change_nothing(rng: Random, seed
 
 @pytest.mark.soak
 @pytest.mark.parametrize("check", [check_leaving, check_sum_of_persons, check_arrangement])
-@pytest.mark.parametrize("batch", range(8))
-def test_the_same_many_times(check: object, batch: int) -> None:
-    for seed in range(batch * 1000, batch * 1000 + 1000):
-        check(Random(seed), seed)  # type: ignore[operator]
+@by_seeds(30_000, at_once=1_000)
+def test_the_same_many_times(check: Callable[[Random, int], None], seeds: range) -> None:
+    try_each(seeds, lambda seed: check(Random(seed), seed))
 
 
 @given(choices(), seeds())

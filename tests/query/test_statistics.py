@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from searches import LIMITS, by_seeds, try_each
 from slow_vector import best, check_kernel, each_person, known_codes, planned, slow_scores, slow_weights, stream
 
 from cleanroom.errors import Refused
@@ -41,7 +42,6 @@ from cleanroom.query.statistics import (
     Variance,
 )
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 ONE = Fraction(1)
 WIDTHS = ((0, 10), (-5, 7), (5, 5), (0, 0), (-9, -3), (-LARGEST_HALF_WIDTH, LARGEST_HALF_WIDTH))
 FRACTIONS = (Fraction(1, 2), Fraction(1, 4), Fraction(9, 10), Fraction(0), Fraction(1), Fraction(1, 3))
@@ -161,10 +161,9 @@ def test_every_statistic_is_the_slow_arithmetic_and_moves_as_declared(seed: int)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("batch", range(8))
-def test_the_same_many_times(batch: int) -> None:
-    for seed in range(batch * 1_000, batch * 1_000 + 1_000):
-        check_everything(Random(seed))
+@by_seeds(100_000, at_once=2_000)
+def test_the_same_many_times(seeds: range) -> None:
+    try_each(seeds, lambda seed: check_everything(Random(seed)))
 
 
 # Reach: the bounds are met, not only kept

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from searches import nightly
 
 from cleanroom.query.normal import as_predicate
 from cleanroom.query.terms import arithmetic, resolutions, universes
@@ -66,7 +67,7 @@ def test_a_type_holds_on_every_row(seed: int) -> None:
 
 
 @pytest.mark.soak
-@settings(max_examples=20_000, phases=UNSHRUNK)
+@settings(max_examples=nightly(80_000), phases=UNSHRUNK)
 @given(seed=st.integers(0, 1 << 32))
 def test_a_type_holds_on_many_rows(seed: int) -> None:
     check(seed)

@@ -10,6 +10,7 @@ import pytest
 import sqlglot
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from searches import nightly
 from sqlglot import exp
 
 from cleanroom.errors import InvariantBroken
@@ -77,7 +78,7 @@ def test_any_term_means_the_same_in_duckdb(engine: duckdb.DuckDBPyConnection, se
 
 
 @pytest.mark.soak
-@settings(max_examples=10_000, phases=UNSHRUNK)
+@settings(max_examples=nightly(40_000), phases=UNSHRUNK)
 @given(seed=st.integers(0, 1 << 32), depth=st.integers(1, 5))
 def test_any_deep_term_means_the_same_in_duckdb(engine: duckdb.DuckDBPyConnection, seed: int, depth: int) -> None:
     check(engine, seed, depth)
