@@ -91,7 +91,7 @@ TESTS: Final = (
 OTHER_PROCESSES: Final = {"test_admission_worker.py", "test_ledger_processes.py", "test_sabotage.py"}
 """Tests that start processes of their own, in which there is no mutant."""
 
-_LATER: Final = {"test_corpus.py", "test_parse.py", "test_scan.py"}
+_LATER: Final = {"test_any_text.py", "test_corpus.py", "test_parse.py", "test_scan.py"}
 """Tests of many modules, mapped after those of one."""
 
 

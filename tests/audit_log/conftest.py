@@ -1,6 +1,16 @@
-"""Say aloud, at the end of a run, when the independent verifier in Go could not take part."""
+"""What the tests of the log share; and say aloud, at the end of a run, when the independent verifier took no part."""
 
+import pytest
 from go_verifier import missing
+from witness_samples import place, witness
+from writer_samples import log
+
+__all__ = ["log", "place", "witness"]
+
+
+@pytest.fixture
+def db(tmp_path):
+    return tmp_path / "room.db"
 
 
 def pytest_terminal_summary(terminalreporter):

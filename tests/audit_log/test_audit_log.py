@@ -1,12 +1,7 @@
 """The log in its database: one transaction with the caller's state, signed after what was signed before."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from audit_samples import (
@@ -28,7 +23,6 @@ from audit_samples import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit_log import (
-    DetailsErased,
     EventType,
     Finding,
     InsideTransaction,
@@ -37,7 +31,6 @@ from audit_log import (
     LogFault,
     MalformedEntry,
     NoSuchEntry,
-    NotAReader,
     NotDurable,
     NotVerified,
     OutsideTransaction,
@@ -51,11 +44,6 @@ from audit_log import (
 from audit_log.merkle import Frontier, inclusion_proof, verify_inclusion
 from audit_log.tables import SCHEMA, node_reader, store_leaves
 from audit_log.tiles import tiles_of
-
-
-@pytest.fixture
-def db(tmp_path):
-    return tmp_path / "room.db"
 
 
 def dump(connection):
@@ -348,176 +336,9 @@ def test_a_restored_backup_is_found_by_what_was_remembered(db, tmp_path):
         assert log.verify_head(connection, remembered) == remembered
 
 
-def test_details_are_read_by_readers_only(db):
-    connection, log = new_log(db, 2)
-    with closing(connection):
-        assert log.read_details(connection, 0, "auditor", KEK) == {"sql": "SELECT é"}
-        with pytest.raises(NotVerified):
-            log.read_details(connection, 0, "auditor", READERS["m:1"])
-        with pytest.raises(NotAReader):
-            log.read_details(connection, 0, "m:2", KEK)
-        with pytest.raises(NoSuchEntry):
-            log.read_details(connection, 2, "auditor", KEK)
-
-
-@pytest.mark.parametrize("table", ["audit_detail", "audit_wrap"])
-def test_details_swapped_between_entries_do_not_open(db, table):
-    connection, log = new_log(db, 2)
-    with closing(connection):
-        connection.execute(f"UPDATE {table} SET idx = idx + 100")  # noqa: S608
-        connection.execute(f"UPDATE {table} SET idx = 101 - idx")  # noqa: S608
-        with pytest.raises(NotVerified):
-            log.read_details(connection, 0, "auditor", KEK)
-        verdict = verify_database(connection, VKEY, readers=READERS)
-        assert (verdict.code, verdict.place, verdict.index) == (Finding.DETAILS_ALTERED, table, 0)
-
-
-def test_erased_details_are_gone_and_the_log_still_holds(db):
-    connection, log = new_log(db, 3)
-    with closing(connection):
-        receipt, leaf = log.receipt(connection, 1), log.leaf(connection, 1)
-        ciphertext, wrapped = connection.execute(
-            "SELECT ciphertext, wrapped FROM audit_detail JOIN audit_wrap USING (idx) WHERE idx = 1"
-        ).fetchone()
-        decision = event(type=EventType.DETAILS_ERASED, caused_by=1)
-        connection.execute("PRAGMA secure_delete = OFF")  # some builds of SQLite have it on from the start
-        connection.execute("BEGIN IMMEDIATE")
-        assert log.erase(connection, 1, decision, {"basis": "P-39.1 s. 23"}, READERS) == 3
-        connection.execute("COMMIT")
-        with pytest.raises(DetailsErased) as erased:
-            log.read_details(connection, 1, "auditor", KEK)
-        assert erased.value.erased_by == 3
-        assert verify_database(connection, VKEY, readers=READERS).ok
-        assert verify_receipt(receipt, leaf, log.verifier)[0] == 1
-        connection.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DetailsErased):
-            log.erase(connection, 1, decision, {}, READERS)
-        for wrong in (event(caused_by=0), event(type=EventType.DETAILS_ERASED, caused_by=1)):
-            with pytest.raises(MalformedEntry):
-                log.erase(connection, 0, wrong, {}, READERS)
-        connection.execute("ROLLBACK")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        on_disk = b"".join(path.read_bytes() for path in db.parent.iterdir())
-        assert wrapped not in on_disk
-        assert ciphertext[:64] not in on_disk
-
-
-def test_readers_change_without_changing_the_leaf(db):
-    connection, log = new_log(db, 1)
-    with closing(connection):
-        leaf = log.leaf(connection, 0)
-        connection.execute("BEGIN IMMEDIATE")
-        log.rewrap_details(connection, 0, reader="auditor", kek=KEK, readers={"auditor": bytes(32)})
-        connection.execute("COMMIT")
-        assert log.read_details(connection, 0, "auditor", bytes(32)) == {"sql": "SELECT é"}
-        with pytest.raises(NotAReader):
-            log.read_details(connection, 0, "m:1", READERS["m:1"])
-        assert log.leaf(connection, 0) == leaf
-        assert verify_database(connection, VKEY, readers={"auditor": bytes(32)}).ok
-
-
-WRITER = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from audit_samples import *
-connection, log = connect(sys.argv[1]), Log(ORIGIN, signer())
-log.verify_head(connection)
-while True:
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("UPDATE balance SET spent = spent + 1")
-    index = log.append(connection, event(), {"n": 1}, READERS)
-    connection.execute("COMMIT")
-    print(index, flush=True)
-"""
-
-
-def test_kill_9_loses_no_acknowledged_entry(db):
-    connection, log = new_log(db)
-    connection.execute("CREATE TABLE balance (spent INTEGER)")
-    connection.execute("INSERT INTO balance VALUES (0)")
-    connection.close()
-    acknowledged = -1
-    # The third round ends beyond the first full tile.
-    for lines in (3, 97, 170):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(db), str(Path(__file__).parent)], stdout=subprocess.PIPE, text=True
-        ) as writer:
-            for _ in range(lines):
-                acknowledged = int(writer.stdout.readline())
-            os.kill(writer.pid, signal.SIGKILL)
-            # What was in the pipe when it died was acknowledged too.
-            acknowledged = max([acknowledged, *map(int, writer.stdout.read().split("\n")[:-1])])
-        with closing(connect(db)) as connection:
-            size = log.verify_head(connection).size
-            assert size > acknowledged
-            assert connection.execute("SELECT spent FROM balance").fetchone() == (size,)
-            assert verify_database(connection, VKEY, readers=READERS).ok
-    assert size > 256
-
-
-def test_two_writers_do_not_fork_the_log(db):
-    connection, log = new_log(db, 1)
-    with closing(connection), closing(connect(db)) as other:
-        other.execute("PRAGMA busy_timeout = 0")
-        connection.execute("BEGIN IMMEDIATE")
-        log.append(connection, event(), {}, READERS)
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("BEGIN IMMEDIATE")
-        other.execute("BEGIN")
-        assert log.size(other) == 1
-        connection.execute("COMMIT")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            log.append(other, event(), {}, READERS)
-        other.execute("ROLLBACK")
-        assert add(other, log, 1) == [2]
-        assert verify_database(connection, VKEY).ok
-
-
 def test_the_key_is_not_in_the_database(db):
     connection, _ = new_log(db, 2)
     connection.close()
     on_disk = b"".join(path.read_bytes() for path in db.parent.iterdir())
     for secret in (SEED, *READERS.values()):
         assert secret not in on_disk
-
-
-class Crowded(sqlite3.Connection):
-    """A connection beside which somebody appends an entry after each of its SELECTs."""
-
-    beside = None
-
-    def execute(self, sql, *parameters):
-        found = super().execute(sql, *parameters)
-        if self.beside is None or not sql.lstrip().startswith("SELECT"):
-            return found
-        rows = found.fetchall()
-        beside, self.beside = self.beside, None
-        beside()
-        self.beside = beside
-        return Read(rows)
-
-
-class Read(list):
-    """Stands for a cursor whose rows were read."""
-
-    def fetchone(self):
-        return self[0] if self else None
-
-    def fetchall(self):
-        return list(self)
-
-
-@pytest.mark.parametrize("read", ["receipt", "verify_head"])
-def test_head_and_entries_are_read_as_of_one_instant(db, read):
-    writer, log = new_log(db)
-    with closing(writer), closing(sqlite3.connect(db, isolation_level=None, factory=Crowded)) as reader:
-        add(writer, log, 300)
-        reader.execute("PRAGMA synchronous = FULL")
-        reader.beside = lambda: add(writer, log, 1)
-        if read == "receipt":
-            receipt = log.receipt(reader, 299)
-            assert verify_receipt(receipt, log.leaf(writer, 299), log.verifier)[1].size == 300
-        else:
-            assert log.verify_head(reader).size == 300
-        assert open_checkpoint(log.checkpoint(writer), log.verifier).size > 300
-        assert not reader.in_transaction

@@ -1,17 +1,13 @@
 """One writer for many: what was acknowledged is there, whatever happens to the process, the disk or the others."""
 
 import os
-import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
-import threading
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from audit_samples import READERS, VKEY, add, connect, event, new_log
+from audit_samples import READERS, VKEY, add, connect, event
+from writer_samples import start, together, verified, writer_of
 
 from audit_log import (
     EventType,
@@ -24,50 +20,6 @@ from audit_log import (
     prepare,
     verify_database,
 )
-
-HERE = str(Path(__file__).parent)
-
-
-@pytest.fixture
-def db(tmp_path):
-    return tmp_path / "room.db"
-
-
-@pytest.fixture
-def log(db):
-    connection, log = new_log(db)
-    with closing(connection):
-        connection.execute("CREATE TABLE balance (who TEXT PRIMARY KEY, spent INTEGER)")
-    return log
-
-
-def writer_of(db, log):
-    return GroupWriter(lambda: connect(db), log)
-
-
-def verified(db, **more):
-    with closing(connect(db)) as connection:
-        return verify_database(connection, VKEY, readers=READERS, **more)
-
-
-def together(count, call):
-    """Run a call in so many threads; return all results, and raise the first error."""
-    results, errors = [], []
-
-    def run(number):
-        try:
-            results.append(call(number))
-        except BaseException as error:  # whatever it is, the test must see it
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return results
 
 
 def test_many_threads_share_commits_and_lose_nothing(db, log):
@@ -268,49 +220,6 @@ def test_a_database_that_is_busy_is_said_to_be(db, log):
         assert writer.append(event(), {}, READERS) == 0
 
 
-WRITER = """
-import sys, threading
-sys.path.insert(0, sys.argv[2])
-from audit_samples import READERS, connect, event, signer
-from audit_log import GroupWriter, Log, LogFault
-from audit_samples import ORIGIN
-threads, each = int(sys.argv[3]), int(sys.argv[4])
-def connection():
-    opened = connect(sys.argv[1])
-    opened.execute("PRAGMA busy_timeout = 60000")
-    return opened
-writer = GroupWriter(connection, Log(ORIGIN, signer()))
-failed = []
-def run():
-    for _ in range(each):
-        try:
-            index = writer.append(event(), {}, READERS)
-        except LogFault as error:
-            failed.append(error)
-            return
-        sys.stdout.write(f"{index}\\n")
-        sys.stdout.flush()
-workers = [threading.Thread(target=run) for _ in range(threads)]
-for worker in workers: worker.start()
-for worker in workers: worker.join()
-if failed:
-    try:
-        writer.append(event(), {}, READERS)  # the disk works again; the writer must not
-    except LogFault as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-"""
-
-
-def start(db, threads, each, **environment):
-    return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(db), HERE, str(threads), str(each)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
-
-
 def test_writers_of_several_processes_take_turns(db, log):
     writers = [start(db, 4, 15) for _ in range(3)]
     acknowledged = []
@@ -335,96 +244,3 @@ def test_kill_9_loses_nothing_acknowledged_to_many(db, log):
         assert verdict.ok
         assert verdict.checkpoint.size > max(acknowledged)
     assert len(set(acknowledged)) == len(acknowledged)
-
-
-@pytest.fixture(scope="session")
-def failing_disk(tmp_path_factory):
-    """The shared object that makes a disk fail, or a loud skip."""
-    compiler = shutil.which("cc")
-    if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("no C compiler on Linux: a failing disk could NOT be tried")
-    made = tmp_path_factory.mktemp("disk") / "failing_disk.so"
-    source = Path(__file__).with_name("failing_disk.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", made, source, "-ldl"], check=True, capture_output=True)
-    return made
-
-
-@pytest.mark.parametrize("kind", ["sync", "full"])
-def test_a_disk_that_fails_once_stops_the_writer_for_good(db, log, tmp_path, failing_disk, kind):
-    trigger = tmp_path / "fail"
-    with start(db, 8, 10_000, LD_PRELOAD=str(failing_disk), FAILING_DISK=str(trigger)) as writer:
-        acknowledged = [int(line) for _, line in zip(range(30), writer.stdout, strict=False)]
-        (tmp_path / "prepared").write_text(kind)
-        (tmp_path / "prepared").rename(trigger)
-        acknowledged += map(int, writer.stdout.read().split())
-        said = writer.stderr.read()
-    assert not trigger.exists(), "the fault never happened"
-    assert writer.returncode == 1
-    assert said.startswith("WriterStopped: The log can no longer be written"), said
-    assert "disk" in said
-    assert sorted(acknowledged) == list(range(len(acknowledged)))
-    verdict = verified(db)
-    assert verdict.ok
-    assert verdict.checkpoint.size >= len(acknowledged)
-    with writer_of(db, log) as again:  # after a restart the log goes on
-        assert again.append(event(), {}, READERS) == verdict.checkpoint.size
-
-
-def crashed(db, log, groups):
-    """Write groups; return what the database and its write-ahead log were, and the latter's length after each."""
-    lengths = []
-    wal = db.with_name(db.name + "-wal")
-    with closing(connect(db)) as connection:
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        start = log.size(connection)
-        for count in groups:
-            connection.execute("BEGIN IMMEDIATE")
-            log.append_all(connection, [prepare(event(), {}, READERS) for _ in range(count)])
-            connection.execute("COMMIT")
-            lengths.append((wal.stat().st_size, log.size(connection)))
-        return db.read_bytes(), wal.read_bytes(), [(0, start), *lengths]
-
-
-def recovered(place, log, base, tail):
-    """Return the size that the log has after a crash left these bytes."""
-    place.write_bytes(base)
-    place.with_name(place.name + "-wal").write_bytes(tail)
-    place.with_name(place.name + "-shm").unlink(missing_ok=True)
-    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous = full")
-        size = log.verify_head(connection).size
-        (entries, last) = connection.execute("SELECT count(*), max(idx) FROM audit_entry").fetchone()
-        assert (entries, last + 1) == (size, size)
-        return size
-
-
-@pytest.mark.parametrize(
-    ("before", "groups", "stride"),
-    [
-        (250, (1, 2, 5, 1), 2003),  # the third completes a tile
-        pytest.param(2, (1,), 1, marks=pytest.mark.soak),
-    ],
-)
-def test_a_write_cut_at_any_byte_loses_nothing_acknowledged(db, log, tmp_path, before, groups, stride):
-    with closing(connect(db)) as connection:
-        add(connection, log, before)
-    base, tail, lengths = crashed(db, log, groups)
-    frame = 24 + 4096
-    edges = {32 + each * frame + by for each in range(len(tail) // frame) for by in (-1, 0, 24)}
-    for cut in sorted({*range(0, len(tail) + 1, stride), *edges, *(length for length, _ in lengths), len(tail)}):
-        expected = max(size for length, size in lengths if length <= cut)
-        assert recovered(tmp_path / "cut.db", log, base, tail[:cut]) == expected
-
-
-def test_a_flipped_bit_in_the_last_writes_is_never_taken_for_an_entry(db, log, tmp_path):
-    with closing(connect(db)) as connection:
-        add(connection, log, 3)
-    base, tail, lengths = crashed(db, log, (1, 2, 1))
-    sizes = {size for _, size in lengths}
-    for at in range(0, len(tail), 997):
-        changed = tail[:at] + bytes([tail[at] ^ 16]) + tail[at + 1 :]
-        before = max(size for length, size in lengths if length <= at)
-        size = recovered(tmp_path / "flipped.db", log, base, changed)
-        assert size in sizes
-        assert size >= before

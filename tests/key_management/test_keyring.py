@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keyring_samples import (
+    FRANCOS,
+    ROOT_ID,
+    SECURE_DELETE_FAST,
+    SECURE_DELETE_OFF,
+    TNM,
+    UPLOAD_1,
+    UPLOAD_2,
+    UPLOAD_3,
+    connect,
+    dump,
+    fill,
+    transaction,
+    wrapped,
+)
 
 from key_management import (
-    InTransaction,
     InvalidKeyId,
     KeyDestroyed,
     KeyExists,
     KeyId,
     KeyKind,
     Keyring,
-    KeyringDamaged,
     KeyState,
     NotInTransaction,
-    PurgeIncomplete,
     SecretKey,
     SecureDeleteOff,
     TransportKey,
@@ -30,78 +39,6 @@ from key_management import (
     UnwrapFailed,
     WrongRootKey,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-ROOT_ID = KeyId.root()
-TNM = KeyId(KeyKind.MEMBER, "tnm")
-FRANCOS = KeyId(KeyKind.MEMBER, "francos")
-UPLOAD_1 = KeyId(KeyKind.DATA, "tnm.visits/1")
-UPLOAD_2 = KeyId(KeyKind.DATA, "tnm.visits/2")
-UPLOAD_3 = KeyId(KeyKind.DATA, "francos.visits/1")
-SECURE_DELETE_OFF, SECURE_DELETE_ON, SECURE_DELETE_FAST = "OFF", "ON", "FAST"
-
-
-def connect(path: Path | str, secure_delete: str = SECURE_DELETE_ON) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute(f"PRAGMA secure_delete = {secure_delete}")
-    return connection
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def fill(connection: sqlite3.Connection, keyring: Keyring) -> dict[KeyId, SecretKey]:
-    with transaction(connection):
-        keyring.create_schema(connection)
-        return {
-            key_id: keyring.create(connection, key_id, parent)
-            for key_id, parent in [
-                (TNM, ROOT_ID),
-                (FRANCOS, ROOT_ID),
-                (UPLOAD_1, TNM),
-                (UPLOAD_2, TNM),
-                (UPLOAD_3, FRANCOS),
-            ]
-        }
-
-
-@pytest.fixture
-def keyring() -> Keyring:
-    return Keyring(SecretKey.generate())
-
-
-@pytest.fixture
-def connection() -> Iterator[sqlite3.Connection]:
-    connection = connect(":memory:")
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def keys(connection: sqlite3.Connection, keyring: Keyring) -> dict[KeyId, SecretKey]:
-    return fill(connection, keyring)
-
-
-def dump(connection: sqlite3.Connection) -> list[str]:
-    return list(connection.iterdump())
-
-
-def wrapped(connection: sqlite3.Connection, key_id: KeyId) -> bytes:
-    query = "SELECT wrapped FROM keyring_keys WHERE kind = ? AND name = ?"
-    blob = connection.execute(query, (key_id.kind.value, key_id.name)).fetchone()[0]
-    assert isinstance(blob, bytes)
-    return blob
 
 
 def test_every_key_opens_along_its_chain(
@@ -149,108 +86,6 @@ def test_details_keys_may_form_a_chain(connection: sqlite3.Connection, keyring: 
         keyring.create(connection, room, ROOT_ID)
         secret = keyring.create(connection, entry, room)
     assert keyring.open(connection, entry) == secret
-
-
-@pytest.mark.usefixtures("keys")
-def test_a_wrong_root_key_gives_one_clear_error(connection: sqlite3.Connection, keyring: Keyring) -> None:
-    stranger = Keyring(SecretKey.generate())
-    keyring.verify_root(connection)
-    with pytest.raises(WrongRootKey):
-        stranger.verify_root(connection)
-    with pytest.raises(WrongRootKey):
-        stranger.open(connection, UPLOAD_1)
-    with pytest.raises(WrongRootKey), transaction(connection):
-        stranger.create(connection, KeyId(KeyKind.MEMBER, "new"), ROOT_ID)
-    with pytest.raises(WrongRootKey), transaction(connection):
-        stranger.rotate_root(connection, SecretKey.generate())
-
-
-@pytest.mark.usefixtures("keys")
-@pytest.mark.parametrize(
-    ("one", "other"), [(UPLOAD_1, UPLOAD_2), (UPLOAD_1, UPLOAD_3), (TNM, FRANCOS), (TNM, UPLOAD_1)]
-)
-def test_swapped_wrapped_bytes_are_detected(
-    connection: sqlite3.Connection, keyring: Keyring, one: KeyId, other: KeyId
-) -> None:
-    first, second = wrapped(connection, one), wrapped(connection, other)
-    for key_id, blob in ((one, second), (other, first)):
-        connection.execute(
-            "UPDATE keyring_keys SET wrapped = ? WHERE kind = ? AND name = ?", (blob, key_id.kind.value, key_id.name)
-        )
-    for key_id in (one, other):
-        with pytest.raises(UnwrapFailed):
-            keyring.open(connection, key_id)
-
-
-@pytest.mark.usefixtures("keys")
-@pytest.mark.parametrize(
-    "change",
-    [
-        "name = 'tnm.visits/9'",
-        "kind = 'log_details'",
-        "parent_name = 'francos'",
-        "version = 2",
-        "version = -1",
-    ],
-)
-def test_a_changed_row_is_detected(connection: sqlite3.Connection, keyring: Keyring, change: str) -> None:
-    row = connection.execute("SELECT rowid FROM keyring_keys WHERE name = ?", (UPLOAD_1.name,)).fetchone()
-    connection.execute(f"UPDATE keyring_keys SET {change} WHERE rowid = ?", row)  # noqa: S608 - fixed texts above
-    kind, name = connection.execute("SELECT kind, name FROM keyring_keys WHERE rowid = ?", row).fetchone()
-    with pytest.raises(UnwrapFailed):
-        keyring.open(connection, KeyId(KeyKind(kind), name))
-
-
-@pytest.mark.parametrize("other", [KeyId(KeyKind.MEMBER, "b"), KeyId(KeyKind.LOG_DETAILS, "a")])
-def test_a_key_moved_under_a_parent_with_the_same_secret_is_detected(
-    connection: sqlite3.Connection, keyring: Keyring, other: KeyId
-) -> None:
-    """Take away the difference between the parents' keys, so that the context alone must tell them apart."""
-    parent, child, secret = KeyId(KeyKind.MEMBER, "a"), KeyId(KeyKind.LOG_DETAILS, "entry/1"), SecretKey.generate()
-    with transaction(connection):
-        keyring.create_schema(connection)
-        keyring.adopt(connection, parent, ROOT_ID, secret)
-        keyring.adopt(connection, other, ROOT_ID, secret)
-        keyring.create(connection, child, parent)
-    keyring.open(connection, child)
-    connection.execute(
-        "UPDATE keyring_keys SET parent_kind = ?, parent_name = ? WHERE name = ?",
-        (other.kind.value, other.name, child.name),
-    )
-    with pytest.raises(UnwrapFailed, match="entry/1"):
-        keyring.open(connection, child)
-
-
-@pytest.mark.usefixtures("keys")
-def test_a_changed_row_above_is_detected_and_named(connection: sqlite3.Connection, keyring: Keyring) -> None:
-    connection.execute("UPDATE keyring_keys SET version = 7 WHERE kind = 'member'")
-    with pytest.raises(UnwrapFailed, match="the key member:tnm"):
-        keyring.open(connection, UPLOAD_2)
-
-
-@pytest.mark.usefixtures("keys")
-def test_every_flipped_byte_of_a_row_is_detected(connection: sqlite3.Connection, keyring: Keyring) -> None:
-    blob = wrapped(connection, UPLOAD_1)
-    for at in range(len(blob)):
-        altered = bytearray(blob)
-        altered[at] ^= 1
-        connection.execute("UPDATE keyring_keys SET wrapped = ? WHERE name = ?", (bytes(altered), UPLOAD_1.name))
-        with pytest.raises(UnwrapFailed) as failure:
-            keyring.open(connection, UPLOAD_1)
-        assert failure.value.key_name == "the key data:tnm.visits/1"
-
-
-@pytest.mark.usefixtures("keys")
-def test_rows_that_no_keyring_writes_are_reported(connection: sqlite3.Connection, keyring: Keyring) -> None:
-    connection.execute("UPDATE keyring_keys SET parent_kind = 'data', parent_name = 'tnm.visits/1' WHERE name = 'tnm'")
-    with pytest.raises(KeyringDamaged, match="loop"):
-        keyring.open(connection, UPLOAD_1)
-    connection.execute("UPDATE keyring_keys SET parent_kind = 'elsewhere' WHERE name = 'tnm'")
-    with pytest.raises(KeyringDamaged, match="member:tnm"):
-        keyring.open(connection, UPLOAD_1)
-    connection.execute("DELETE FROM keyring_root")
-    with pytest.raises(KeyringDamaged, match="check value"):
-        keyring.open(connection, UPLOAD_3)
 
 
 @pytest.mark.usefixtures("keys")
@@ -344,120 +179,6 @@ def test_a_rolled_back_transaction_leaves_the_keyring_unchanged(
         keyring.open(connection, new)
     with pytest.raises(WrongRootKey):
         successor.open(connection, UPLOAD_1)
-
-
-def test_a_destroyed_key_and_its_children_are_out_of_reach(
-    connection: sqlite3.Connection, keyring: Keyring, keys: dict[KeyId, SecretKey]
-) -> None:
-    with transaction(connection):
-        keyring.destroy(connection, UPLOAD_1)
-    with pytest.raises(KeyDestroyed) as refusal:
-        keyring.open(connection, UPLOAD_1)
-    assert (refusal.value.key_id, refusal.value.destroyed_id) == (UPLOAD_1, UPLOAD_1)
-    assert keyring.open(connection, UPLOAD_2) == keys[UPLOAD_2]
-
-    with transaction(connection):
-        keyring.destroy(connection, TNM)
-    with pytest.raises(KeyDestroyed) as refusal:
-        keyring.open(connection, UPLOAD_2)
-    assert (refusal.value.key_id, refusal.value.destroyed_id) == (UPLOAD_2, TNM)
-    assert keyring.state(connection, UPLOAD_2) is KeyState.DESTROYED
-    assert keyring.children(connection, TNM) == (UPLOAD_1, UPLOAD_2)
-    assert keyring.open(connection, UPLOAD_3) == keys[UPLOAD_3]
-
-    with transaction(connection):
-        with pytest.raises(KeyDestroyed):
-            keyring.destroy(connection, TNM)
-        with pytest.raises(KeyDestroyed):
-            keyring.create(connection, KeyId(KeyKind.DATA, "new"), TNM)
-        with pytest.raises(KeyExists):
-            keyring.create(connection, TNM, ROOT_ID)
-
-
-def test_marking_a_tombstone_active_again_opens_nothing(
-    connection: sqlite3.Connection, keyring: Keyring, keys: dict[KeyId, SecretKey]
-) -> None:
-    foreign = wrapped(connection, UPLOAD_2)
-    with transaction(connection):
-        keyring.destroy(connection, UPLOAD_1)
-    for blob in (bytes(61), foreign):
-        connection.execute("UPDATE keyring_keys SET state = 'A', wrapped = ? WHERE name = ?", (blob, UPLOAD_1.name))
-        with pytest.raises(UnwrapFailed):
-            keyring.open(connection, UPLOAD_1)
-
-
-def files_of(path: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
-
-
-@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
-def test_no_byte_of_a_destroyed_key_stays_in_the_files(tmp_path: Path, keyring: Keyring, journal: str) -> None:
-    path = tmp_path / "room.db"
-    connection = connect(path)
-    connection.execute(f"PRAGMA journal_mode = {journal}")
-    draw = random.Random(20250901)
-    with transaction(connection):
-        keyring.create_schema(connection)
-        keyring.create(connection, TNM, ROOT_ID)
-    ids = [KeyId(KeyKind.DATA, f"{draw.getrandbits(64):016x}") for _ in range(300)]
-    for start in range(0, len(ids), 25):
-        with transaction(connection):
-            for key_id in ids[start : start + 25]:
-                keyring.create(connection, key_id, TNM)
-    blobs = {key_id: wrapped(connection, key_id) for key_id in ids}
-    image = files_of(path)
-    assert all(blob in image for blob in blobs.values())
-
-    gone = set(draw.sample(ids, 150))
-    for key_id in gone:
-        with transaction(connection):
-            keyring.destroy(connection, key_id)
-    keyring.purge(connection)
-    image = files_of(path)
-    ciphertexts = {key_id: blob[13:45] for key_id, blob in blobs.items()}
-    assert not any(ciphertexts[key_id] in image for key_id in gone)
-    assert all(ciphertexts[key_id] in image for key_id in ids if key_id not in gone)
-    connection.execute("VACUUM")
-    keyring.purge(connection)
-    image = files_of(path)
-    assert not any(ciphertexts[key_id] in image for key_id in gone)
-    assert all(key_id.name.encode() in image for key_id in gone), "tombstones stay"
-    connection.close()
-
-
-def test_without_purge_the_write_ahead_log_keeps_the_bytes(tmp_path: Path, keyring: Keyring) -> None:
-    """Keep the reason for `purge` alive."""
-    path = tmp_path / "room.db"
-    connection = connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
-    fill(connection, keyring)
-    blob = wrapped(connection, UPLOAD_1)
-    with transaction(connection):
-        keyring.destroy(connection, UPLOAD_1)
-    assert blob in files_of(path)
-    keyring.purge(connection)
-    assert blob not in files_of(path)
-    connection.close()
-
-
-def test_purge_says_when_a_reader_keeps_the_log(tmp_path: Path, keyring: Keyring) -> None:
-    path = tmp_path / "room.db"
-    connection = connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA busy_timeout = 0")
-    fill(connection, keyring)
-    reader = connect(path)
-    reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM keyring_keys").fetchone()
-    with transaction(connection):
-        keyring.destroy(connection, UPLOAD_1)
-    with pytest.raises(PurgeIncomplete):
-        keyring.purge(connection)
-    reader.close()
-    keyring.purge(connection)
-    with transaction(connection), pytest.raises(InTransaction):
-        keyring.purge(connection)
-    connection.close()
 
 
 def test_a_new_root_opens_everything_and_the_old_one_nothing(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rooms import Catalogs, Room, Row, day
+from memory_reader import Row
+from rooms import Catalogs, Room, day
 
 from cleanroom.catalog import Category, Date, Number, Text
 

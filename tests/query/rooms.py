@@ -7,20 +7,19 @@ methods of `random.Random`: Hypothesis's own in the properties, a seeded one whe
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import numpy as np
-import pyarrow as pa
+from column_values import clean_value, hostile_value
 from hypothesis import strategies as st
+from memory_reader import MemoryReader, Row
 
 from cleanroom.catalog import (
     Category,
@@ -34,7 +33,6 @@ from cleanroom.catalog import (
     day_number,
 )
 from cleanroom.identifiers import IdentifierKind, PartyId, TableName
-from cleanroom.partition import PersonsRows
 from cleanroom.query import duckdb_backend
 from cleanroom.query.algebra import scans
 from cleanroom.query.backend import PersonRows, Slice
@@ -50,75 +48,18 @@ from cleanroom.query.statistics import CategoryKey, Key, ListedKey, MonthKey, Nu
 from cleanroom.query.unknown_keys import counted_keys, key_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from fractions import Fraction
 
-    from cleanroom.catalog import ColumnType
     from cleanroom.catalog.reference import ReferenceTable
     from cleanroom.identifiers import Digest
     from cleanroom.query.algebra import Relation
     from cleanroom.query.binding.asking import ReferenceCatalog
 
-Row = tuple[int | None, tuple[Any, ...]]
-"""A person, or None for a missing unit, and the values of the catalog's columns: texts, or codes as numbers."""
-
 Catalogs = dict[TableName, TableCatalog]
 
 TNM, FRANCOS, MUSEE = (TableName(PartyId(owner), "visits") for owner in ("tnm", "francos", "musee"))
 SALES = TableName(PartyId("tnm"), "sales")
-
-
-def token(person: int) -> bytes:
-    """Return the token of a person: uniform, so that slices share persons out."""
-    return hashlib.sha256(b"person %d" % person).digest()[:16]
-
-
-class MemoryReader:
-    """One upload in memory, readable by token range as a partition is."""
-
-    def __init__(self, catalog: TableCatalog, rows: Sequence[Row]) -> None:
-        ordered = sorted(rows, key=lambda row: b"" if row[0] is None else token(row[0]))
-        self._tokens = [None if person is None else token(person) for person, _ in ordered]
-        columns = {}
-        for place, column in enumerate(catalog.columns):
-            columns[column.name] = arrow_column(column.type, [values[place] for _, values in ordered])
-        self._table = pa.table(columns)
-
-    def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> PersonsRows:
-        """Return the persons of a range of tokens; rows without a unit lie in the first."""
-        mine = [
-            not prefix_bits or int.from_bytes(each or b"", "big") >> (128 - prefix_bits) == prefix
-            for each in self._tokens
-        ]
-        held = [each for each, wanted in zip(self._tokens, mine, strict=True) if wanted]
-        return persons_of(held, self._table.select(list(columns)).filter(pa.array(mine, pa.bool_())))
-
-
-def persons_of(units: Sequence[bytes | None], rows: pa.Table) -> PersonsRows:
-    """Return rows with these tokens as a file has them; rows without one belong to a person without one."""
-    first = [row for row, unit in enumerate(units) if row == 0 or unit != units[row - 1]]
-    storage = pa.array([units[row] for row in first], pa.binary(16))
-    counts = [end - start for start, end in pairwise([*first, len(units)])]
-    return PersonsRows(
-        pa.ExtensionArray.from_storage(pa.uuid(), storage),
-        pa.array(counts, pa.uint32()),
-        rows,
-        len(units),
-    )
-
-
-def arrow_column(kind: ColumnType, values: list[Any]) -> pa.Array:
-    """Return values as a member's file holds them."""
-    match kind:
-        case Category():
-            return pa.array(values, pa.string()).dictionary_encode()
-        case Text():
-            return pa.array(values, pa.string())
-        case Date():
-            return pa.array(values, pa.int32()).cast(pa.date32())
-        case Number():
-            return pa.array(values, pa.int64())
-    raise AssertionError(kind)
 
 
 @dataclass(frozen=True)
@@ -314,21 +255,6 @@ def vector(a_plan: Plan, room: Room, *, bits: int = 0) -> tuple[int, ...]:
     return Engine(a_plan).vector(room, bits=bits)
 
 
-def squared_distance(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return ‖one - other‖² in whole numbers."""
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
-
-
-def squared_diameter(a_plan: Plan) -> int:
-    """Return D²: what removing a person from one table may change (S2), stated here apart from the product."""
-    square = a_plan.bounds.norm**2
-    one_number = a_plan.bounds.cells * len(a_plan.bounds.components) == 1 and not a_plan.bounds.distinct_keys
-    signed = any(component.lower < 0 for component in a_plan.bounds.components)
-    if len(a_plan.tables) == 1 or (one_number and not signed):
-        return square
-    return 4 * square if signed else 2 * square
-
-
 def key_values(keys: tuple[Key, ...]) -> Iterator[tuple[Any, ...]]:
     """Yield the keys of every cell, in the vector's order."""
     if not keys:
@@ -419,42 +345,6 @@ def catalogs(rng: Random, *, loose: bool = False) -> Catalogs:
             else Contribution(rng.choice((1, 2, 5)), rng.choice((1, 2, 3))),
         )
     return made
-
-
-# Rows
-
-EXTREMES = (-(2**63), -(2**31), -1, 0, 1, 5, 2**31 - 1, 2**63 - 1)
-
-
-def hostile_value(rng: Random, kind: ColumnType) -> Any:
-    """Return a value that a member's file might hold, whatever the catalog says; often an ordinary one."""
-    if rng.random() < 0.12:
-        return None
-    odd = rng.random() < 0.2
-    match kind:
-        case Category(domain=domain):
-            return rng.choice(("ailleurs", "", "NORD")) if odd else rng.choice(domain)
-        case Text():
-            return rng.choice(("web", "guichet", "", "l'été"))
-        case Date(lower=lower, upper=upper):
-            return rng.choice((-(2**31), 0, 2**31 - 1, upper + 1)) if odd else rng.randrange(lower, upper + 1)
-        case Number(lower=lower, upper=upper):
-            return rng.choice(EXTREMES) if odd else rng.choice((lower, upper, rng.randrange(lower, upper + 1)))
-    raise AssertionError(kind)
-
-
-def clean_value(rng: Random, kind: ColumnType) -> Any:
-    """Return a value as the catalog declares it."""
-    if kind.nullable and rng.random() < 0.25:
-        return None
-    match kind:
-        case Category(domain=domain):
-            return rng.choice(domain)
-        case Text():
-            return rng.choice(("web", "guichet"))
-        case Date(lower=lower, upper=upper) | Number(lower=lower, upper=upper):
-            return rng.choice((lower, upper, rng.randrange(lower, upper + 1), rng.randrange(lower, upper + 1)))
-    raise AssertionError(kind)
 
 
 def hostile_room(rng: Random, made: Catalogs) -> Room:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rooms import Engine, Room, squared_diameter, squared_distance
+from distances import squared_diameter, squared_distance
+from rooms import Engine, Room
 
 from cleanroom.query.bound import QuantileBound
 from cleanroom.query.cells import SurvivingKeys
@@ -18,7 +19,7 @@ from cleanroom.query.quantiles import scores
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rooms import Row
+    from memory_reader import Row
 
     from cleanroom.identifiers import TableName
     from cleanroom.query.contribution import ExactVector

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
+from gate_samples import asked, codes, declaration, rulebook
 from test_corpus import CORPUS, OWNERS
-from test_gate import asked, codes, declaration, rulebook
 from test_text_fuzzer import decided
 
 from cleanroom.errors import Refused

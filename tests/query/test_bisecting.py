@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rooms import FRANCOS, TNM, Engine, Room, admit, catalog_of
+from searches import LIMITS
 from slow_vector import planned, stream
 from test_pure import priced
 from test_sensitivity import BOTH, visit
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
     from cleanroom.query.plan import Plan
 
-LIMITS = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 FALSE_ALARM = 1e-9
 ONE = Fraction(1)
 PURE = frozenset({TNM})

@@ -30,7 +30,7 @@ from cleanroom.query.release import margins_before
 from cleanroom.query.sizes import persons_by_size, size_columns
 
 if TYPE_CHECKING:
-    from rooms import Row
+    from memory_reader import Row
 
 AUTO = Auto.AUTO
 PLAIN = AskedBounds()

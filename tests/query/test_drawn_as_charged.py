@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from slow_vector import TNM, planned, stream
-from test_drawing import Streamed
+from streamed import Streamed
 
 from cleanroom.accounting.account import ROOM, Charge
 from cleanroom.accounting.accountant import Draw, Reach, charges_of

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from empirical import CASES, FALSE_ALARM, bound, clopper_pearson, loss
+from empirical import CASES, loss
 from searches import nightly
+from seen_losses import FALSE_ALARM, bound, clopper_pearson
 
 SHORT = 140
 FEWEST, MOST = 60_000, 300_000

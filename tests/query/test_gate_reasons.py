@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_gate import MEETING, OVERLAP, ROOM_RULES, SECTOR, asked, declaration, rulebook, union
+from gate_samples import MEETING, OVERLAP, ROOM_RULES, SECTOR, asked, declaration, rulebook, union
 
 from cleanroom.errors import Refused
 from cleanroom.identifiers import Digest, Epoch, PartyId, Purpose, TableName

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from test_gate import MEETING, OVERLAP, SECTOR, asked, codes, declaration, rulebook, sector, union
+from gate_samples import MEETING, OVERLAP, SECTOR, asked, codes, declaration, rulebook, sector, union
 
 from cleanroom.errors import Refused
 from cleanroom.identifiers import TableName

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from gate_samples import ROOM_RULES, declaration
 from rooms import bind
-from test_gate import ROOM_RULES, declaration
 
 from cleanroom.errors import Refusal, Refused
 from cleanroom.identifiers import TableName

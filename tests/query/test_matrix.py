@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import combinations
 from random import Random
 
-from rooms import Engine, Room, Row, admit, key_values, squared_distance
+from distances import squared_distance
+from memory_reader import Row
+from rooms import Engine, Room, admit, key_values
 
 from cleanroom.catalog import Category, Column, Contribution, PrivacyUnit, TableCatalog
 from cleanroom.identifiers import IdentifierKind, PartyId, TableName

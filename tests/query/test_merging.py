@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rooms import MemoryReader, bind, choices
+from memory_reader import MemoryReader
+from rooms import bind, choices
 from searches import LIMITS, by_seeds, try_each
 from test_corpus import ACCEPT, MADE
 

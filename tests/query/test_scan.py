@@ -14,20 +14,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rooms import (
-    COLUMNS,
-    FRANCOS,
-    TNM,
-    MemoryReader,
-    Row,
-    admit,
-    catalog_of,
-    catalogs,
-    hostile_room,
-    persons_of,
-    seeds,
-    token,
-)
+from memory_reader import MemoryReader, Row, persons_of, token
+from rooms import COLUMNS, FRANCOS, TNM, admit, catalog_of, catalogs, hostile_room, seeds
 from searches import LIMITS
 
 from cleanroom.catalog import Category, Contribution, Date, Number, Text

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import sqlglot
+from gate_samples import ROOM_RULES, declaration
 from rooms import bind
 from sqlglot import exp
-from test_gate import ROOM_RULES, declaration
 
 from cleanroom.errors import Refusal, Refused
 from cleanroom.identifiers import TableName

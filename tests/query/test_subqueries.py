@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_gate import ROOM_RULES, declaration
+from gate_samples import ROOM_RULES, declaration
 
 from cleanroom.query.algebra import Join, Mark, Scan, Select, Semi
 from cleanroom.query.binding.asking import Asking, Unbound

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from erasure_samples import furnish
+from reference_samples import zones
 from room_samples import LATE, PERSONS, Place, build
 
 from cleanroom.room import question
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cleanroom.room import Room
+
+__all__ = ["zones"]
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ from room_samples import (
     stored_names,
     visits,
 )
-from test_table_life import reads
+from table_life_samples import reads
 from under_way import MOMENTS, begin_while_asked
 
 from audit_log import EventType

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from doors import DOORS, judge, tried
+from door_scenes import judge, tried
+from doors import DOORS
 
 import cleanroom.room
 from cleanroom.cli.command import _PLACES as PLACES

@@ -7,7 +7,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from doors import Scene, broken_draw, cut_short
+from door_scenes import Scene
+from doors import broken_draw, cut_short
 from room_samples import MEMBER, OTHER, Place, ask
 
 from audit_log import DatabaseSource

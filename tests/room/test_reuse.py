@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from reuse_samples import COUNT, free, no_data, numbers
 from room_samples import MEMBER, OTHER, OVERLAP, SECTOR, Place, ask, audit, entries, kinds, spent, stored_names, visits
 
 from audit_log import EventType
 from cleanroom.accounting import ledger
-from cleanroom.errors import Fault, InvariantBroken, Refused
-from cleanroom.query.release import NoisedRelease
-from cleanroom.query.reuse import MOST_DRAWS, Added, Answered, Source
-from cleanroom.room import Room, answer_store, logbook, question, stored_releases, upload
+from cleanroom.errors import InvariantBroken, Refused
+from cleanroom.query.reuse import MOST_DRAWS, Source
+from cleanroom.room import Room, question, upload
 from cleanroom.room.withdrawal import sign_withdrawal, withdraw
 from cleanroom.storage.partition_store import PartitionStore
 from key_management import KeyDestroyed, KeyId, KeyKind
@@ -24,26 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Patch = pytest.MonkeyPatch
-
-COUNT = "SELECT region, COUNT(DISTINCT person) AS n FROM theatre_fleuve.visits GROUP BY region"
-
-
-def numbers(answer: Any) -> str:
-    """Return all that a table says; a text, in which what is withheld equals itself."""
-    return str(answer.table.to_csv())
-
-
-def free(answer: Any) -> bool:
-    return set(answer.sources) == {Source.STORED} and all(
-        cost.rho == "0" and cost.epsilon == 0 and cost.rho_before == cost.rho_after for cost in answer.cost
-    )
-
-
-def no_data(patch: Patch) -> None:
-    def fail(*_: object, **__: object) -> Any:
-        raise AssertionError("data was opened")
-
-    patch.setattr(PartitionStore, "open", fail)
 
 
 def test_the_same_question_again_is_free_and_reads_no_data(place: Place, monkeypatch: Patch) -> None:
@@ -364,185 +343,3 @@ def test_what_is_free_needs_no_budget(place: Place, monkeypatch: Patch) -> None:
                 ask(room, sql, epsilon=epsilon)
             assert {each.code for each in caught.value.refusals} == {"budget_insufficient"}
         assert numbers(ask(room, epsilon=0.1)) == numbers(first)
-
-
-# What is broken on purpose
-
-
-def anybody(patch: Patch) -> None:
-    patch.setattr(stored_releases, "is_genuine", lambda _: True)
-
-
-def any_version(patch: Patch) -> None:
-    whole = stored_releases.states
-    patch.setattr(stored_releases, "states", lambda *given: tuple(replace(each, version=0) for each in whole(*given)))
-    patch.setattr("cleanroom.room.hand_in.take_away", lambda *_: [])
-
-
-def whole_price(patch: Patch) -> None:
-    whole = stored_releases.due
-    patch.setattr(stored_releases, "due", lambda plan, noise, paid, _stored: whole(plan, noise, paid, ()))
-
-
-def nothing_paid_for_more(patch: Patch) -> None:
-    whole = stored_releases.due
-
-    def due(plan: Any, noise: Any, paid: Any, stored: Any) -> Any:
-        found = whole(plan, noise, paid, stored)
-        return Answered(stored) if isinstance(found, Added) else found
-
-    patch.setattr(stored_releases, "due", due)
-
-
-def test_more_precision_is_drawn(place: Place) -> None:
-    with place.open() as room:
-        ask(room, epsilon=0.1)
-        assert ask(room, epsilon=0.3).sources == (Source.COMBINED,)
-
-
-def forged_plan_finds_nothing(place: Place, patch: Patch) -> None:
-    with place.open() as room:
-        test_a_plan_that_no_gate_issued_finds_nothing(room, patch)
-
-
-def uploads_end_reuse(place: Place) -> None:
-    with place.open() as room:
-        ask(room)
-        upload(room, visits(OTHER), place.csv(OTHER))
-        assert ask(room).sources == (Source.DRAWN,)
-
-
-def another_decision_is_noticed(place: Place, patch: Patch) -> None:
-    with place.open() as room:
-        ask(room)
-        patch.setattr(NoisedRelease, "withheld", lambda self: (0,) * self.cell_count)
-        with pytest.raises(Fault):
-            ask(room)
-
-
-SABOTAGES: dict[str, tuple[Callable[[Patch], None], Callable[[Place, Patch], None]]] = {
-    "entitlement unchecked": (anybody, forged_plan_finds_nothing),
-    "reuse across versions": (any_version, lambda place, _: uploads_end_reuse(place)),
-    "a reuse is charged": (whole_price, test_the_same_question_again_is_free_and_reads_no_data),
-    "a reuse is not logged": (
-        lambda patch: patch.setattr(
-            question, "log_reuse", lambda room, *_, **__: room.journal.log.size(room.connection) - 1
-        ),
-        test_the_same_question_again_is_free_and_reads_no_data,
-    ),
-    "a draw is not stored": (
-        lambda patch: patch.setattr(stored_releases, "keep", lambda *_: {"stored": [], "answers_removed": []}),
-        test_the_same_question_again_is_free_and_reads_no_data,
-    ),
-    "more precision is given away": (nothing_paid_for_more, lambda place, _: test_more_precision_is_drawn(place)),
-    "a stored decision is not compared": (
-        lambda patch: patch.setattr(stored_releases, "_require_decisions", lambda *_: None),
-        another_decision_is_noticed,
-    ),
-    "stored answers survive a withdrawal": (
-        lambda patch: patch.setattr("cleanroom.room.withdrawal.take_away", lambda *_: []),
-        lambda place, _: test_a_withdrawn_table_s_answers_are_destroyed_and_stay_charged(place),
-    ),
-}
-
-
-@pytest.mark.parametrize("sabotage", SABOTAGES)
-def test_each_sabotage_of_reuse_turns_a_test_red(sabotage: str, place: Place, monkeypatch: Patch) -> None:
-    breaking, test = SABOTAGES[sabotage]
-    whole = place.copy(place.path.parent / "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        test(whole, patch)
-    breaking(monkeypatch)
-    with (
-        pytest.raises((AssertionError, pytest.fail.Exception, Fault, KeyError)),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        test(place, patch)
-
-
-# What is kept
-
-
-def test_only_the_newest_are_kept(place: Place, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(answer_store, "MOST_STORED", 2)
-    with place.open() as room:
-        questions = [COUNT.replace("GROUP", f"WHERE tickets > {number} GROUP") for number in range(1, 4)]
-        for each in questions:
-            ask(room, each)
-        assert len(stored_names(place)) == 2
-        assert free(ask(room, questions[2]))
-        assert ask(room, questions[0]).sources == (Source.DRAWN,)
-    audit(place)
-
-
-def tampered(place: Place, statement: str) -> None:
-    with closing(sqlite3.connect(place.path / "room.db", isolation_level=None)) as connection:
-        assert connection.execute(statement).rowcount >= 1
-
-
-TAMPERING = {
-    "a byte": "UPDATE stored_draw SET sealed = CAST(substr(sealed, 1, 40) || x'00' || substr(sealed, 42) AS BLOB)"
-    " WHERE place = 1",
-    "another answer's bytes": "UPDATE stored_draw SET sealed = (SELECT sealed FROM stored_draw WHERE place = 2)"
-    " WHERE place = 1",
-    "another question's answer": "UPDATE stored_draw SET tag = (SELECT tag FROM stored_draw WHERE place = 1)"
-    " WHERE place = 2",
-}
-
-
-@pytest.mark.parametrize("tampering", TAMPERING)
-def test_a_stored_answer_that_was_altered_or_moved_is_noticed(tampering: str, place: Place) -> None:
-    with place.open() as room:
-        ask(room)
-        ask(room, COUNT)
-        paid = spent(room)
-    tampered(place, TAMPERING[tampering])
-    with place.open() as room:
-        with pytest.raises(Fault) as caught:
-            ask(room)
-        assert caught.value.code == "stored_answer_damaged"
-        assert spent(room) == paid
-        assert kinds(room)[-1] is EventType.QUERY_REFUSED
-    if "tag" not in TAMPERING[tampering]:
-        found = logbook.verify(place.path, place.home)
-        assert any("stored answer" in each.en for each in found.contradictions)
-
-
-@pytest.mark.parametrize("statement", ["DELETE FROM stored_draw_table", "UPDATE stored_draw SET name = 'x' || name"])
-def test_an_answer_that_is_gone_or_renamed_is_named_by_the_verification(statement: str, place: Place) -> None:
-    with place.open() as room:
-        ask(room)
-    tampered(place, statement)
-    if "DELETE" in statement:
-        tampered(place, "DELETE FROM stored_draw")
-    found = logbook.verify(place.path, place.home)
-    assert any("stored answer" in each.en for each in found.contradictions)
-
-
-def test_no_number_of_an_answer_stands_in_the_database(place: Place) -> None:
-    with place.open() as room:
-        answer = ask(room)
-        (name,) = stored_names(place)
-        (sealed,) = room.connection.execute("SELECT sealed FROM stored_draw").fetchone()
-        content = room.path.joinpath("room.db").read_bytes() + room.path.joinpath("room.db-wal").read_bytes()
-    assert len(sealed) % 4096 == 29
-    assert b'"steps":' not in content
-    assert b"cleanroom/drawn/v1" not in content
-    assert name.encode() in content
-    assert answer.table["n"].notna().any()
-
-
-def test_a_question_whose_draw_cannot_be_stored_fails_charged(place: Place, monkeypatch: Patch) -> None:
-    def full(*_: object, **__: object) -> Any:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    with place.open() as room:
-        with monkeypatch.context() as patch:
-            patch.setattr(answer_store, "enter", full)
-            with pytest.raises(Fault) as caught:
-                ask(room)
-        assert caught.value.code == "failed_after_charge"
-        assert stored_names(place) == []
-        assert ledger.unfinished(room.connection) == ()
-        assert ask(room).sources == (Source.DRAWN,)
-    audit(place)

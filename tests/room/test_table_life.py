@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from room_samples import LATE, MEMBER, OTHER, OVERLAP, Place, ask, audit, entries, kinds, partition_files, spent, visits
+from table_life_samples import TABLE, current, packed, reads, taken
 from under_way import MOMENTS, begin_while_asked
 
 from audit_log import EventType, verify_receipt
-from cleanroom.errors import CleanroomError, Fault, InvalidUpload, NotVerified, Refused, UsageError
-from cleanroom.partition.intent import Append, Correct, Intent, Replace
-from cleanroom.room import Room, intake, logbook, member_facts, question, registry, retirement, sending, upload
+from cleanroom.errors import Fault, InvalidUpload, NotVerified, Refused, UsageError
+from cleanroom.partition.intent import Append, Correct, Replace
+from cleanroom.room import Room, intake, logbook, question, registry, retirement, upload
 from cleanroom.room.own_uploads import own_uploads, sign_reading
 from cleanroom.room.registry import Stage
 from cleanroom.room.signed_request import SignedRequest
@@ -24,33 +25,8 @@ from key_management import KeyDestroyed, KeyId, KeyKind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cleanroom.room import UploadReceipt
-
-TABLE = visits(LATE)
 
 MINE = visits(MEMBER)
-
-
-def taken(room: Room, place: Place, intent: Intent | None = None, rows: int | None = None) -> UploadReceipt:
-    """Upload the late member's rows, or the first of them."""
-    source = place.csv(LATE)
-    if rows is not None:
-        lines = source.read_text().splitlines(keepends=True)
-        source = place.path.parent / f"first-{rows}.csv"
-        source.write_text("".join(lines[: rows + 1]))
-    _, receipt = upload(room, TABLE, source, intent=intent)
-    assert receipt is not None
-    return receipt
-
-
-def packed(room: Room, place: Place, to: Path, intent: Intent | None = None) -> Path:
-    """Make a package of the late member's rows, on the table's version as it is now."""
-    sending.pack(room.home, member_facts.facts_in(room, TABLE), place.csv(LATE), to, intent)
-    return to
-
-
-def current(room: Room) -> list[tuple[int, int]]:
-    return [(each.number, each.manifest.row_count) for each in registry.uploads(room.connection, TABLE)]
 
 
 def refused(room: Room, package: Path, code: str) -> None:
@@ -259,11 +235,6 @@ def replace_mine(place: Place) -> None:
         upload(other, MINE, place.csv(MEMBER), intent=Replace())
 
 
-def reads(room: Room) -> set[str]:
-    """Return the uploads whose keys the last question opened."""
-    return set(next(details["uploads"] for _, kind, details in reversed(entries(room)) if kind is EventType.KEY_USED))
-
-
 def test_a_question_reads_exactly_the_uploads_of_the_version(room: Room, place: Place) -> None:
     upload(room, MINE, place.csv(MEMBER))
     ask(room)
@@ -311,94 +282,3 @@ def test_without_patience_the_question_fails_charged(place: Place, monkeypatch: 
         monkeypatch.setattr(question, "open_data_keys", whole)
         ask(room)
     audit(place)
-
-
-# The outbox
-
-
-def waiting(room: Room) -> list[str]:
-    return [each.upload for each in sending.Outbox.of(room.home, room.room_id).waiting()]
-
-
-def busy(*_: object) -> None:
-    raise Fault(sending.Bilingual("occupée", "busy"), code="storage_failed")
-
-
-def test_what_the_room_could_not_take_waits_and_is_handed_in_once(
-    room: Room, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("cleanroom.room.hand_in._record", busy)
-        for _ in range(2):
-            with pytest.raises(Fault):
-                taken(room, place)
-    (left,) = waiting(room)
-    outbox = sending.Outbox.of(room.home, room.room_id)
-    (package,) = outbox.paths()
-    assert package.stat().st_mode & 0o777 == 0o600
-    rows = place.csv(LATE).read_text().splitlines()[1:40]
-    content = package.read_bytes()
-    assert not any(row.split(",")[0].encode() in content for row in rows)
-    with pytest.raises(UsageError) as caught:
-        taken(room, place, rows=3)
-    assert caught.value.code == "upload_waiting"
-    (receipt,) = sending.resume(room)
-    assert (receipt.upload, receipt.number, receipt.repeated) == (left, 1, False)
-    assert waiting(room) == []
-    assert sending.resume(room) == ()
-    audit(place)
-
-
-def test_the_same_command_hands_it_in(room: Room, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("cleanroom.room.hand_in._record", busy)
-        with pytest.raises(Fault):
-            taken(room, place)
-    (left,) = waiting(room)
-    with pytest.raises(UsageError):
-        taken(room, place, Replace())
-    prepared, receipt = upload(room, TABLE, place.csv(LATE))
-    assert prepared is None
-    assert receipt is not None
-    assert receipt.upload == left
-    assert len(registry.uploads(room.connection, TABLE)) == 1
-
-
-def test_a_lost_receipt_is_given_again(room: Room, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_disk(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sending, "keep_receipt", no_disk)
-        first = taken(room, place)
-    assert waiting(room) == [first.upload]
-    (again,) = sending.resume(room)
-    assert (again.upload, again.receipt.index, again.repeated) == (first.upload, first.receipt.index, True)
-    assert waiting(room) == []
-    assert len(registry.uploads(room.connection, TABLE)) == 1
-
-
-def test_what_is_refused_for_good_does_not_wait(room: Room, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("cleanroom.room.hand_in._record", busy)
-        with pytest.raises(Fault):
-            taken(room, place)
-    room.declare(place.yaml(LATE).replace(b"threshold: 20", b"threshold: 25"))
-    with pytest.raises(InvalidUpload):
-        sending.resume(room)
-    assert waiting(room) == []
-    assert taken(room, place).number == 1
-    audit(place)
-
-
-def test_a_damaged_package_is_named_and_leaves(room: Room, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("cleanroom.room.hand_in._record", busy)
-        with pytest.raises(Fault):
-            taken(room, place)
-    (package,) = sending.Outbox.of(room.home, room.room_id).paths()
-    package.write_bytes(package.read_bytes()[:-1])
-    with pytest.raises(CleanroomError) as caught:
-        sending.resume(room)
-    assert caught.value.code == "truncated_package"
-    assert taken(room, place).number == 1

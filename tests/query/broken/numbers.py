@@ -32,7 +32,7 @@ from broken.words import (
 NUMBERS = (
     Sabotage(
         "norm clip off", CLIPPING, BEYOND, "if high < 0:",
-        "test_exact:test_a_norm_exactly_met_is_kept_and_one_off_is_clipped",
+        "test_exact_arithmetic:test_a_norm_exactly_met_is_kept_and_one_off_is_clipped",
     ),
     Sabotage(
         "clip off where a person has one group", CONTRIBUTION, "square = bounds.norm * bounds.norm",
@@ -41,7 +41,7 @@ NUMBERS = (
     ),
     Sabotage(
         "lattice check off", CLIPPING, f"        {FITS}\n            return\n        factor", "        if high >= 0:\n            return\n        factor",
-        "test_exact:test_lattice_check_catches_what_floats_round_up",
+        "test_exact_arithmetic:test_lattice_check_catches_what_floats_round_up",
     ),
     Sabotage(
         "state carried to the next person", CONTRIBUTION, "            counts[cell] = 0\n            for measure", "            counts[cell] += 0\n            for measure",
@@ -114,19 +114,19 @@ NUMBERS = (
     ),
     Sabotage(
         "total not clamped", CONTRIBUTION, "_on_lattice(min(max(value_sums[place, cell], least), most)", "_on_lattice(value_sums[place, cell]",
-        "test_exact:test_extremes_sum_exactly", (2**31 - 1, 40),
+        "test_exact_arithmetic:test_extremes_sum_exactly", (2**31 - 1, 40),
     ),
     Sabotage(
         "a mean's rows not capped", CONTRIBUTION, "entry = min(n, max_rows) * steps",
-        "entry = n * steps", "test_exact:test_extremes_sum_exactly", (2**31 - 1, 40),
+        "entry = n * steps", "test_exact_arithmetic:test_extremes_sum_exactly", (2**31 - 1, 40),
     ),
     Sabotage(
         "rows outside the domain kept", CELLS, "cells[row] = -1 if before < 0", "cells[row] = 0 if before < 0",
-        "test_exact:test_rows_outside_the_declared_cells_are_dropped",
+        "test_exact_arithmetic:test_rows_outside_the_declared_cells_are_dropped",
     ),
     Sabotage(
         "order of persons not checked", CONTRIBUTION, " or not _in_order(rows.persons, rows.starts)", "",
-        "test_exact:test_rows_out_of_order_and_oversized_components_stop_the_question",
+        "test_exact_arithmetic:test_rows_out_of_order_and_oversized_components_stop_the_question",
     ),
     Sabotage(
         "a month off by one", CELLS, "= (calendar - first)[days", "= (calendar - first + 1)[days", PLAIN, (MONTHS,)
@@ -155,13 +155,13 @@ NUMBERS = (
     ),
     Sabotage(
         "middle off by one", "cleanroom.query.statistics", "return (self.lower + self.upper) // 2",
-        "return (self.lower + self.upper) // 2 + 1", "test_exact:check_middle",
+        "return (self.lower + self.upper) // 2 + 1", "test_exact_arithmetic:check_middle",
     ),
     Sabotage("a mean's total keeps all rows", CONTRIBUTION, "share = float(total) * (float(max_rows) / float(n))", "share = float(total)",
         "test_statistics:check_one_factor"),
     Sabotage("values beyond their bounds", GATHERING, "sums[measure, cell] += min(max(values[measure, np.uint64(row)], least), most)", "sums[measure, cell] += values[measure, np.uint64(row)]", "test_statistics:check_one_factor"),
     Sabotage("NULLs counted as persons", CONTRIBUTION, "entry = steps if n > 0 else 0", "entry = steps",
-        "test_statistics:test_counts_of_a_column_leave_out_its_nulls"),
+        "test_statistics_of_a_column:test_counts_of_a_column_leave_out_its_nulls"),
     Sabotage("grouping sets not counted in the norm", BOUND, "norm = _root_up(sum(groups) * sum(", "norm = _root_up(max(groups) * sum(",
         "test_statistics:test_grouping_sets_count_each_in_the_norm"),
     Sabotage("a quantile's weights not normalised", QUANTILES, "each[cell] = unit if n <= max_rows else unit * max_rows // n", "each[cell] = unit",
@@ -189,11 +189,11 @@ NUMBERS = (
     Sabotage("a threshold priced by a continuous tail", "cleanroom.query.key_threshold", "max(mine * (1 + 2.0**-40), theirs)", "theirs",
         "test_drawing:check_delta"),
     Sabotage("a person brings all keys", UNKNOWN, "key[np.arange(len(key)) - begins < most]", "key[np.arange(len(key)) >= 0]",
-        "test_drawing:test_first_keys_are_each_person_s_own"),
+        "test_unknown_keys:test_first_keys_are_each_person_s_own"),
     Sabotage("a person's key counted by rows", UNKNOWN, "different[1:] = np.any(pairs[:, 1:] != pairs[:, :-1], axis=0)", "different[1:] = True",
-        "test_drawing:check_keys_of_seeds"),
+        "test_unknown_keys:check_keys_of_seeds"),
     Sabotage("a key where none is declared", UNKNOWN, "outside |= ~column.present", "outside |= column.present & False",
-        "test_drawing:check_keys_of_seeds"),
+        "test_unknown_keys:check_keys_of_seeds"),
     Sabotage("noise eight times too small", "cleanroom.query.noise", "noised = measurement([max(-CLAMP", "noised = dp.m.make_gaussian(dp.vector_domain(dp.atom_domain(T=\"i64\")), dp.l2_distance(T=\"f64\"), scale=scale / 8)([max(-CLAMP",
         "test_empirical:check_case", ("counts", 300)),
     Sabotage("a choice's noise eight times too small", "cleanroom.query.noise", "return tuple(int(measurement(list(cell))) for cell in scores)",
@@ -256,11 +256,11 @@ NUMBERS = (
     Sabotage("tokens placed by half of them", RUNS, " or everyone[place, 1] != persons[person, 1]", "",
         "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("a.seats", 2)),
     Sabotage("a memory failure is an answer withheld", CONTRIBUTION, "except SliceTooLarge:", "except ZeroDivisionError:",
-        "test_sensitivity:test_a_slice_that_does_not_fit_is_halved_and_the_sum_is_the_same"),
+        "test_sensitivity_of_slices:test_a_slice_that_does_not_fit_is_halved_and_the_sum_is_the_same"),
     Sabotage("the largest delta prices", PRICING, "delta = min(budget.delta", "delta = max(budget.delta",
-        "test_gate:test_the_smallest_delta_of_the_tables_prices_epsilon"),
+        "test_gate_precision:test_the_smallest_delta_of_the_tables_prices_epsilon"),
     Sabotage("the laxest default", PRICING, "            epsilon = min(rule.default_epsilon for rule in rules.values())\n            shares", "            epsilon = max(rule.default_epsilon for rule in rules.values())\n            shares",
-        "test_gate:test_the_default_is_the_strictest_rule_s"),
+        "test_gate_precision:test_the_default_is_the_strictest_rule_s"),
     Sabotage("a filter's persons decide suppression", "cleanroom.query.release", "and component.column is None:", "and not component.column:",
         "test_attack_findings:test_the_threshold_counts_persons_of_the_cell_not_those_of_a_filter"),
     Sabotage(

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rooms import Engine, Room, squared_diameter, squared_distance, token
+from distances import squared_diameter, squared_distance
+from memory_reader import token
+from rooms import Engine, Room
 from slow_vector import each_person
 
 from cleanroom.query.backend import Codes, PersonRows

@@ -14,7 +14,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from rooms import PUBLISHED, Catalogs, Room, Row, catalogs, clean_value, day, hostile_value
+from column_values import clean_value, hostile_value
+from memory_reader import Row
+from rooms import PUBLISHED, Catalogs, Room, catalogs, day
 
 from cleanroom.catalog.reference import ReferenceTable, reference_table
 from cleanroom.query.binding.asking import ReferenceCatalog
