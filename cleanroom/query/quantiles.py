@@ -110,7 +110,7 @@ def _scores(quantile: QuantileBound, cell: Int64s) -> list[int]:
 
 @njit(cache=True, nogil=True)
 def _add_weights(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    starts, cells, bins, present, max_rows, unit, norm, square_high, square_low, weights, pure=False
+    starts, cells, bins, present, max_rows, unit, norm, square_high, square_low, weights, pure
 ):
     sets = cells.shape[0]
     cell_count = weights.shape[0]

@@ -373,6 +373,62 @@ def test_halving_where_nothing_is_in_doubt_and_the_median_of_weights_where_somet
     assert search.first <= search.found() <= search.last
 
 
+def check_median(rng: Random) -> None:
+    """The next place halves the weight of what is left, by weights laid down candidate by candidate."""
+    size, scale = rng.choice((2, 3, 5, 9, 200)), 10.0
+    search = Search(size, scale)
+    weights = [1.0] * size
+    for _ in range(rng.randrange(9)):
+        if search.settled:
+            return
+        place = rng.choice((search.place(), rng.randrange(search.first, search.last)))
+        reading = rng.choice((-900, -21, -20, -13, -1, 0, 1, 6, 20, 21, 900))
+        search.learn(place, reading)
+        # How likely the noise alone is to make such a reading of something above 0, and of something below.
+        above = math.exp(-abs(reading) / scale) / 2 if reading < 0 else 1 - math.exp(-reading / scale) / 2
+        if abs(reading) > 20:
+            above = float(reading > 0)
+        weights = [each * (above if at <= place else 1 - above) for at, each in enumerate(weights)]
+    assert [at for at in (0, size - 1) if weights[at] > 0 and not search.first <= at <= search.last] == []
+    assert (search.first, search.last) == (
+        min(at for at in range(size) if weights[at] > 0),
+        max(at for at in range(size) if weights[at] > 0),
+    )
+    half = sum(weights) / 2
+    asked = search._median()
+    assert sum(weights[: asked + 1]) >= half * (1 - 1e-12)
+    assert sum(weights[:asked]) < half * (1 + 1e-12)
+    if not search.settled:
+        assert search.place() == min(asked, search.last - 1)
+
+
+@given(st.integers(0, 2**32))
+@settings(LIMITS, max_examples=600)
+def test_the_next_place_halves_the_weight_of_what_is_left(seed: int) -> None:
+    check_median(Random(seed))
+
+
+def test_the_last_candidate_is_never_read_and_an_even_weight_is_halved_at_the_lower_place() -> None:
+    search = Search(4, 10.0)
+    search.learn(1, 0)
+    assert search.place() == 1
+    for place in (0, 1, 2, 2):
+        search.learn(place, -20)
+    assert search._median() == search.found() == search.last == 3
+    assert search.place() == 2
+
+
+def test_an_answer_is_between_the_outermost_places_in_doubt() -> None:
+    search = Search(1_000_000, 10.0)
+    for place in (500, 20, 100):
+        search.learn(place, 0)
+    assert search.found() == 501
+    other = Search(1_000_000, 10.0)
+    for place in (999_000, 999_900, 999_500):
+        other.learn(place, 1)
+    assert other.found() == 999_000
+
+
 def test_an_answer_is_not_outside_the_places_in_doubt() -> None:
     """Of much that is left on one side: what no reading says anything of is not answered."""
     search = Search(1_000_000, 10.0)

@@ -34,6 +34,7 @@ def laid(
     bins: list[int] | None = None,
     absent: tuple[int, ...] = (),
     max_rows: int = 1,
+    pure: bool = False,
 ) -> npt.NDArray[np.int64]:
     """Run the pass over rows of one person, or of `units`; two bins."""
     rows = len(cells[0])
@@ -50,6 +51,7 @@ def laid(
         norm,
         *halves(square),
         weights,
+        pure,
     )
     return weights
 
@@ -67,6 +69,32 @@ def test_a_norm_exactly_met_is_kept_and_one_less_takes_a_step_of_each() -> None:
     fifths = 20 << 18
     assert set(laid(EVERY, norm=float(fifths), square=fifths**2)[:, 0].tolist()) == {1 << 20}
     assert set(laid(EVERY, norm=float(fifths), square=fifths**2 - 1)[:, 0].tolist()) == {(1 << 20) - 1}
+
+
+def test_an_l1_norm_exactly_met_is_kept_and_one_less_takes_a_step_of_each() -> None:
+    """25 cells of 5·2^18 add up to 125·2^18; four fifths of that are 2^20 in each cell, to the unit. L2 has no say."""
+    for norm, each in (
+        (125 << 18, UNIT),
+        ((125 << 18) - 1, UNIT - 1),
+        (100 << 18, 1 << 20),
+        ((100 << 18) - 1, (1 << 20) - 1),
+    ):
+        assert set(laid(EVERY, norm=float(norm), square=0, pure=True)[:, 0].tolist()) == {each}
+    several = laid([[0, 0, 1]], unit=90, norm=90.0, square=0, pure=True, max_rows=9)
+    assert several[:2, 0].tolist() == [60, 30]
+
+
+def test_weights_that_a_float_rounds_up_are_shortened_again() -> None:
+    """A fifth of the norm lies between two floats, and the upper one is taken: five of these are too many."""
+    unit, norm = 2**54 + 400, 5 * 2**54 + 16
+    assert 5 * int(float(unit) * (float(norm) / (5 * unit))) > norm
+    (weight,) = set(laid([list(range(5))], unit=unit, norm=float(norm), square=0, pure=True)[:5, 0].tolist())
+    assert norm * (1 - 2**-39) <= 5 * weight <= norm
+
+
+def test_an_l1_norm_that_nothing_meets_leaves_nothing() -> None:
+    """The last resort."""
+    assert not laid(EVERY, norm=-1.0, square=0, pure=True).any()
 
 
 def test_squares_beyond_64_bits_are_compared_whole() -> None:
