@@ -34,8 +34,7 @@ def test_files_are_short() -> None:
     # Where others' environments are made, nothing is ours.
     ours = [path for path in (*PRODUCT, *beside) if "data" not in path.relative_to(ROOT).parts]
     long = {str(path.relative_to(ROOT)) for path in ours if path.read_text("utf-8").count("\n") > 400}
-    # Still to be split.
-    assert long <= {f"tests/query/{name}.py" for name in ("test_pure", "test_bisecting", "broken/numbers")}
+    assert long == set()
 
 
 def test_modules_are_called_by_what_they_are() -> None:

@@ -21,13 +21,14 @@ from pathlib import Path
 
 from breakage import Sabotage
 from broken.numbers import NUMBERS
+from broken.pure import PURE
 from broken.questions import QUESTIONS
 from generated.breakages import BREAKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
 
-SABOTAGES = (*BREAKAGES, *NUMBERS, *QUESTIONS)
+SABOTAGES = (*BREAKAGES, *NUMBERS, *PURE, *QUESTIONS)
 
 
 class _NotApplied(Exception):

@@ -6,7 +6,6 @@ from __future__ import annotations
 from breakage import Sabotage
 
 from broken.words import (
-    ACCOUNTANT,
     BEYOND,
     BOUND,
     CELLS,
@@ -264,55 +263,6 @@ NUMBERS = (
     Sabotage("a filter's persons decide suppression", "cleanroom.query.release", "and component.column is None:", "and not component.column:",
         "test_attack_findings:test_the_threshold_counts_persons_of_the_cell_not_those_of_a_filter"),
     Sabotage(
-        "L1 clip off", CLIPPING, "if sum_of_sizes(vector, entries, norm) <= norm:\n        return\n    length",
-        "if norm >= 0:\n        return\n    length",
-        "test_pure:test_a_person_with_full_contributions_has_the_norm_and_a_heavier_one_no_more",
-    ),
-    Sabotage(
-        "a pure table pays for leaving everywhere alone", ACCOUNTANT, "return 1 if self is VectorShape.ONE_NON_NEGATIVE else 2",
-        "return 1", "test_pure:test_thirty_questions_after_another",
-    ),
-    Sabotage(
-        "half the epsilon of Laplace noise charged", ACCOUNTANT, "return self.times * Fraction(reach) / self.scale",
-        "return self.times * Fraction(reach) / (2 * self.scale)", "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
-    ),
-    Sabotage(
-        "a quarter of the square of a pure epsilon", ACCOUNTANT, "return self.epsilon_at(reach) ** 2 / (2 * self.times)",
-        "return self.epsilon_at(reach) ** 2 / (4 * self.times)", "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
-    ),
-    Sabotage(
-        "Laplace noise not held against its charge", "cleanroom.query.noise", "if Fraction(norm) > Fraction(scale) * charged.as_fraction():",
-        "if norm < 0:", "test_pure:test_not_a_step_too_little_is_charged",
-    ),
-    Sabotage(
-        "Gaussian noise in a pure question", "cleanroom.query.drawing", "if bounds.pure:", "if bounds.pure and False:",
-        "test_pure:test_a_pure_draw_is_laplace",
-    ),
-    Sabotage(
-        "a grain where people are shortened", BOUND, "if not self.pure or self.norm < self.cells * sum(each.reach for each in self.components):", "if not self.pure:",
-        "test_pure:test_one_number_has_the_noise_of_whole_persons_and_a_shortened_one_that_of_the_lattice",
-    ),
-    Sabotage(
-        "a vector off its grain", "cleanroom.query.drawing", "if any(value % grain for value in values) or", "if",
-        "test_pure:test_a_number_between_two_grains_gets_no_noise",
-    ),
-    Sabotage(
-        "half the noise on a grain", "cleanroom.query.drawing", "scale=grained_scale(bounds, scale),", "scale=grained_scale(bounds, scale) / 2,",
-        "test_pure:test_a_single_count_errs_as_little_as_whole_noise_can", ("1",),
-    ),
-    Sabotage(
-        "a changed size priced as one that is gone, purely", MECHANISMS, "return Reach(1, 2)", "return Reach(1, 1)", "test_pure:check_sizes", ("rows", 4),
-    ),
-    Sabotage(
-        "the noise on persons by size unseen", "cleanroom.query.drawing", "norm=due.reach.everywhere, scale=noise.choice.scale", "norm=due.reach.everywhere, scale=noise.choice.scale / 8",
-        "test_pure:test_the_best_bound_is_picked_where_its_noise_is_small",
-    ),
-    Sabotage(
-        "Laplace noise sixteen times too small, seen from outside", "cleanroom.query.noise", "noised = measurement([min(max(value",
-        "noised = dp.m.make_laplace(dp.vector_domain(dp.atom_domain(T=\"i64\")), dp.l1_distance(T=\"i64\"), scale=scale / 16)([min(max(value",
-        "test_empirical:check_case", ("pure count", 300),
-    ),
-    Sabotage(
         "cells add up though one is withheld", CONSISTENT, " or release.withheld():", ":",
         "test_consistent:test_nothing_is_adjusted_where_a_cell_is_withheld",
     ),
@@ -325,57 +275,8 @@ NUMBERS = (
         "total = total + _summed(marginal, away) * Fraction(1)", "test_consistent:test_an_independent_least_squares_says_the_same_numbers_and_variances",
     ),
     Sabotage(
-        "keys without a domain in a pure question", BOUND, "    if pure:\n        _require_domains", "    if False:\n        _require_domains",
-        "test_pure:test_keys_without_a_domain_are_refused_and_quantiles_are_answered",
-    ),
-    Sabotage(
-        "a noisy max in a pure question", BOUND, "made = PureQuantileBound if pure else QuantileBound", "made = QuantileBound",
-        "test_pure:test_keys_without_a_domain_are_refused_and_quantiles_are_answered",
-    ),
-    Sabotage(
-        "a pure quantile's weights not clipped", QUANTILES, "if sum_of_sizes(vector, count, norm) <= norm:\n        return\n    length",
-        "if norm >= 0:\n        return\n    length", "test_bisecting:check_weights_are_clipped",
-    ),
-    Sabotage(
-        "a pure quantile's weights clipped in L2", QUANTILES, "isinstance(quantile, PureQuantileBound),", "False,",
-        "test_bisecting:check_weights_are_clipped",
-    ),
-    Sabotage(
-        "a pure quantile's room charged to tables", MECHANISMS, "return Reach(quantile.reading, 2 * sides * quantile.norm)",
-        "return Reach(quantile.reading, quantile.reading)", "test_bisecting:check_readings", (1,),
-    ),
-    Sabotage(
-        "readings taken to move as scores do", "cleanroom.query.bound", "return 2 * self.factor * self.norm", "return self.factor * self.norm",
-        "test_bisecting:check_readings", (1,),
-    ),
-    Sabotage(
         "one round of a pure quantile charged", MECHANISMS, "pure=bounds.pure, times=quantile_rounds(quantile))", "pure=bounds.pure)",
         "test_mechanisms:test_a_pure_quantile_is_read_in_rounds_and_each_moves_by_twice_the_weights",
-    ),
-    Sabotage(
-        "one round of a pure quantile priced", PRICING, "_weight(plan, each.statistic) / quantile_rounds(each)", "_weight(plan, each.statistic)",
-        "test_pure:test_a_pure_epsilon_is_shared_out_and_used_up",
-    ),
-    Sabotage(
-        "rounds that were not charged", "cleanroom.query.drawing", "        if left < 0:\n            raise InvariantBroken(\"more is read", "        if left < -9:\n            raise InvariantBroken(\"more is read",
-        "test_bisecting:check_nothing_more_is_read",
-    ),
-    Sabotage(
-        "noise of a median's readings as if there were one, seen from outside", "cleanroom.query.noise", "noised = measurement([min(max(value",
-        "noised = dp.m.make_laplace(dp.vector_domain(dp.atom_domain(T=\"i64\")), dp.l1_distance(T=\"i64\"), scale=scale / 7)([min(max(value",
-        "test_empirical:check_case", ("pure median", 300),
-    ),
-    Sabotage(
-        "a rank margin of one reading", "cleanroom.query.ranks", "Fraction(laplace_margin95(scale, quantile.rounds))", "Fraction(laplace_margin95(scale)) / 2",
-        "test_bisecting:check_contrary_noise",
-    ),
-    Sabotage(
-        "readings in doubt forgotten", "cleanroom.query.bisecting", "            chosen = max(chosen, min(least, self.last))\n            chosen = min(chosen, max(greatest + 1, self.first))\n", "",
-        "test_bisecting:test_an_answer_is_not_outside_the_places_in_doubt",
-    ),
-    Sabotage(
-        "gaps counted with the lower value", "cleanroom.query.bisecting", "after = min(2 * place + 1, len(upto) - 1)", "after = 2 * place",
-        "test_bisecting:test_weight_between_two_candidates_is_on_the_side_of_the_nearer_rank",
     ),
     Sabotage(
         "weights of quantiles not paid", PRICING, "sum((_weight(plan, each.statistic) for each in plan.bounds.quantiles), Fraction(0))",
