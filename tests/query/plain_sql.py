@@ -20,6 +20,7 @@ from slow_vector import best
 
 from cleanroom.catalog import Category, Date, Number, Text
 from cleanroom.query.cells import key_values
+from cleanroom.query.components import Measured
 from cleanroom.query.finishing import answer_columns, answer_rows
 from cleanroom.query.release import CellState, NoisedRelease
 from cleanroom.query.statistics import Mean, Quantile, StatisticOutput, Variance
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cleanroom.query.public.language import PublicColumn
     from cleanroom.query.public.run import PublicRows
     from cleanroom.query.release import Cell
+    from cleanroom.query.statistics import Statistic
 
 Answer = list[tuple[Any, ...]]
 
@@ -100,8 +102,8 @@ class _Occupied(NoisedRelease):
                 yield next(islice(NoisedRelease.cells(whole), number, None))
 
 
-def exact_release(a_plan: Plan, room: Room) -> tuple[NoisedRelease, float]:
-    """Return what a release would be without noise, and how far a quantile of it may be off.
+def exact_release(a_plan: Plan, room: Room) -> tuple[NoisedRelease, dict[int, float]]:
+    """Return what a release would be without noise, and how far each of its statistics may be off.
 
     Args:
         a_plan: has a threshold of one person.
@@ -109,17 +111,38 @@ def exact_release(a_plan: Plan, room: Room) -> tuple[NoisedRelease, float]:
     engine = Engine(a_plan)
     surviving = engine.keys(room) if a_plan.bounds.distinct_keys else None
     exact = engine.exact(room, surviving=surviving)
-    chosen, off = [], 0.0
+    chosen = []
+    off = {place: _truncated(a_plan, each) for place, each in enumerate(a_plan.statistics)}
     for bound, weights in zip(a_plan.bounds.quantiles, exact.weights, strict=True):
         statistic = a_plan.statistics[bound.statistic]
         assert isinstance(statistic, Quantile)
         chosen.append(tuple(best(bound, cell, discrete=statistic.discrete) for cell in weights))
         for place, cell in zip(chosen[-1], weights, strict=True):
-            off = max(off, float(_loose(bound, statistic, place, cell) * Fraction(statistic.resolution)))
+            loose = float(_loose(bound, statistic, place, cell) * Fraction(statistic.resolution))
+            off[bound.statistic] = max(off[bound.statistic], loose)
     if not a_plan.keys and a_plan.bounds.threshold:
         # One line, whether or not anybody is in it.
         a_plan = replace(a_plan, bounds=replace(a_plan.bounds, threshold=0))
     return _Occupied(a_plan, 1.0, exact.values, tuple(chosen), surviving), off
+
+
+def _truncated(a_plan: Plan, statistic: Statistic) -> float:
+    """Return how far a mean or a variance may be off since totals of wide bounds are cut to whole steps of the lattice.
+
+    Of each person's total a step at most is cut (S20), and a person in a mean has a row at least: a step of the mean. A
+    variance is Q/N - (S/N)², and S/N at most half the width.
+    """
+    if not isinstance(statistic, (Mean, Variance)):
+        return 0.0
+    steps = dict.fromkeys((Measured.MEAN_TOTAL, Measured.SQUARES), Fraction(0))
+    for each in a_plan.bounds.components:
+        if each.column == statistic.column and each.measured in steps and each.multiplier % 2**each.shift:
+            steps[each.measured] = max(steps[each.measured], Fraction(2**each.shift, each.multiplier))
+    mean, squares = (steps[each] * statistic.resolution for each in steps)
+    if isinstance(statistic, Mean):
+        return float(mean)
+    width = (statistic.upper - statistic.lower) * statistic.resolution
+    return 2 * float(squares * statistic.resolution + width * mean)
 
 
 def _loose(bound: QuantileBound, statistic: Quantile, place: int, cell: npt.NDArray[np.int64]) -> int:
@@ -138,12 +161,17 @@ def _loose(bound: QuantileBound, statistic: Quantile, place: int, cell: npt.NDAr
     return max(bound.grid.step, here - bound.grid.candidate(first), bound.grid.candidate(last) - here)
 
 
-def exact_answer(plan: QuestionPlan, room: Room) -> tuple[PublicRows, float]:
-    """Return the answer before noise, and how far a number that hangs on quantiles may be off."""
+def exact_answer(plan: QuestionPlan, room: Room) -> tuple[PublicRows, dict[tuple[int, int], float]]:
+    """Return the answer before noise, and how far each number of a release may be off."""
     exact = [exact_release(each, room) for each in plan.releases]
     found = answer_rows(plan, tuple(release for release, _ in exact), {})
     assert found.columns == answer_columns(plan)
-    return found, max(off for _, off in exact)
+    return found, {
+        (number, place): off[output.statistic]
+        for number, (release, (_, off)) in enumerate(zip(plan.releases, exact, strict=True))
+        for place, output in enumerate(release.outputs)
+        if isinstance(output, StatisticOutput)
+    }
 
 
 def neutral(plan: QuestionPlan) -> list[bool]:
@@ -182,7 +210,7 @@ def compare_plan(
     theirs = [tuple(native(value) for value in row) for row in connection.execute(written).fetchall()]
     found, off = exact_answer(plan, room)
     mine = [tuple(native(cell.value) for cell in row) for row in found.rows]
-    off = max(off, within)
+    near = [max([within, *(off.get(each, 0.0) for each in column.behind)]) for column in found.columns]
     lenient = neutral(plan)
     # A number that must be a whole line's name: labels and keys.
     keys = [place for place, column in enumerate(found.columns) if not column.behind]
@@ -199,7 +227,7 @@ def compare_plan(
         )
     for one, other in zip(mine, theirs, strict=True):
         for place, (got, wanted) in enumerate(zip(one, other, strict=True)):
-            assert _alike(got, wanted, found.columns[place], off, neutral=lenient[place]), (
+            assert _alike(got, wanted, found.columns[place], near[place], neutral=lenient[place]), (
                 written,
                 found.columns[place].label,
                 one,

@@ -72,6 +72,11 @@ def nothing_of(kind: ValueType) -> t.Term:
     return t.Nothing(text=isinstance(kind, TextType))
 
 
+def is_value(term: t.Term) -> bool:
+    """Return whether a term is one value, and not NULL: a boolean that is always NULL is a flag too."""
+    return isinstance(term, (t.Integer, t.Word)) or (isinstance(term, t.Flag) and term.value is not None)
+
+
 def alike(values: Sequence[Operand], position: Position | None = None) -> Alike | Refusal:
     """Bring values to one type.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from cleanroom.errors import InvariantBroken, Refusal
 from cleanroom.query.refusals import refusal
 from cleanroom.query.terms import language as t
-from cleanroom.query.terms.alike import alike, constant_value, day_of_constant, recoded
+from cleanroom.query.terms.alike import alike, constant_value, day_of_constant, is_value, recoded
 from cleanroom.query.terms.evaluate import evaluate
 from cleanroom.query.terms.logic import all_of, any_of, as_boolean, opposite
 from cleanroom.query.terms.operands import derived, described, is_null
@@ -143,7 +143,7 @@ def distinct(left: Operand, right: Operand, position: Position | None = None) ->
     terms = [each.term for each in (left, right) if isinstance(each, Typed)]
     if not small(*terms):
         return too_large(position)
-    missing = tuple(t.Missing(term) for term in terms if not isinstance(term, (t.Integer, t.Word, t.Flag)))
+    missing = tuple(t.Missing(term) for term in terms if not is_value(term))
     branches: list[tuple[t.Term, t.Term]] = []
     if len(missing) == 2:
         branches.append((t.AllOf(missing), t.Flag(False)))
@@ -289,7 +289,7 @@ def _between_terms(operator: Operator, left: Operand, right: Operand, position: 
     term = _compared(operator, a, b)
     if all(isinstance(each, (t.Integer, t.Word, t.Flag)) for each in (a, b)):
         (flag,) = evaluate(term, {}).items()
-        return t.Flag(bool(flag))
+        return t.Flag(None if flag is None else bool(flag))
     return term
 
 

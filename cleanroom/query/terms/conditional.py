@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cleanroom.errors import Refusal
 from cleanroom.query.terms import language as t
-from cleanroom.query.terms.alike import alike, nothing_of
+from cleanroom.query.terms.alike import alike, is_value, nothing_of
 from cleanroom.query.terms.arithmetic import ceil, floor
 from cleanroom.query.terms.comparing import Operator, compare
 from cleanroom.query.terms.logic import as_boolean
@@ -85,7 +85,7 @@ def coalesce(items: Sequence[Operand], position: Position | None = None) -> Type
     if not all(small(term) for term in found.terms[:-1]):
         return too_large(position)
     terms = list(found.terms)
-    sure = next((place for place, term in enumerate(terms) if isinstance(term, (t.Integer, t.Word, t.Flag))), None)
+    sure = next((place for place, term in enumerate(terms) if is_value(term)), None)
     if sure is not None:
         terms = terms[: sure + 1]
     chosen = tuple((t.Opposite(t.Missing(term)), term) for term in terms[:-1])

@@ -309,5 +309,19 @@ score - -tickets
 NOT score > 0 OR tickets = 1
 (score > 0) = TRUE
 1 < tickets AND tickets < 5
+COALESCE(1 IN (2, NULL), tickets > 2)
+COALESCE(1 IN (2, NULL), 2 IN (3, NULL), tickets > 2)
+COALESCE(1 IN (2, NULL), TRUE)
+COALESCE(1 IN (2, NULL), 2 IN (3, NULL))
+NOT ((1 IN (2, NULL)) = TRUE)
+(1 IN (2, NULL)) = (2 IN (3, NULL))
+(1 IN (2, NULL)) = (tickets > 2)
+(1 IN (2, NULL)) IS DISTINCT FROM (2 IN (3, NULL))
+(1 IN (2, NULL)) IS DISTINCT FROM TRUE
+(1 IN (2, NULL)) IS DISTINCT FROM (tickets > 2)
+(1 IN (2, NULL)) IS NOT DISTINCT FROM (score > 2)
+CASE WHEN 1 IN (2, NULL) THEN 1 ELSE 2 END
+NULLIF(1 IN (2, NULL), tickets > 2)
+(tickets > 2) IN (1 IN (2, NULL), score > 1)
 """
 LINES = EXPRESSIONS.strip().splitlines()
