@@ -24,6 +24,7 @@ NAMED: Final = {
         "bound",
         "contribution",
         "gathering",
+        "in_full",
         "components",
         "cells",
         "row_cells",

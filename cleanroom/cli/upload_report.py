@@ -17,10 +17,10 @@ _SHOWN: Final = 10
 _LONGEST: Final = 40
 _TYPES: Final = {
     StorageType.UUID: Bilingual("jeton, 16 octets", "token, 16 bytes"),
-    StorageType.DICTIONARY: Bilingual("rang dans le domaine", "place in the domain"),
     StorageType.STRING: Bilingual("texte", "text"),
-    StorageType.DATE32: Bilingual("jours depuis 1970-01-01", "days since 1970-01-01"),
-    StorageType.INT64: Bilingual("pas de la résolution", "steps of the resolution"),
+    StorageType.CODE8: Bilingual("code de sa déclaration, 1 octet", "code of its declaration, 1 byte"),
+    StorageType.CODE16: Bilingual("code de sa déclaration, 2 octets", "code of its declaration, 2 bytes"),
+    StorageType.CODE32: Bilingual("code de sa déclaration, 4 octets", "code of its declaration, 4 bytes"),
 }
 
 

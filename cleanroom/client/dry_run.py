@@ -17,6 +17,7 @@ from cleanroom.client.gather import LeftOut, Options, SourceFacts, gather
 from cleanroom.client.upload import RoomFacts, manifest_of, new_upload, require_key, sealed, sorted_groups
 from cleanroom.errors import InvariantBroken
 from cleanroom.identifiers import Digest, TableName
+from cleanroom.partition.codes import code_bytes, missing_code, read_codes
 from cleanroom.partition.manifest import StoredColumn, TableFileFacts, storage_schema
 from cleanroom.partition.package import package_bytes, sealing_info
 from cleanroom.partition.table_layout import TOKEN_COLUMN, aad_prefix, token_bytes
@@ -166,20 +167,19 @@ class _Counted(io.RawIOBase):
 def _stored(rows: pa.Table, catalog: TableCatalog) -> Iterator[StoredRow]:
     tokens = bytes(token_bytes(rows[TOKEN_COLUMN].combine_chunks()))
     columns = [
-        [_value(column.name, column.type, each) for each in _codes(rows[column.name])] for column in catalog.columns
+        [_value(column.name, column.type, each) for each in _codes(rows[column.name], column.type)]
+        for column in catalog.columns
     ]
     for row in range(rows.num_rows):
         yield StoredRow(tokens[16 * row : 16 * row + 16].hex(), tuple(column[row] for column in columns))
 
 
-def _codes(column: pa.ChunkedArray) -> list[int | str | None]:
-    """Return what the file holds: codes of a dictionary, days, steps, texts."""
-    values = column.combine_chunks()
-    if isinstance(values, pa.DictionaryArray):
-        values = values.indices
-    elif pa.types.is_date32(values.type):
-        values = values.cast(pa.int32())
-    return list(values.to_pylist())
+def _codes(column: pa.ChunkedArray, kind: ColumnType) -> list[int | str | None]:
+    """Return what the file holds: codes, texts; None for what is missing."""
+    if isinstance(kind, Text):
+        return list(column.to_pylist())
+    missing = missing_code(code_bytes(kind))
+    return [None if code == missing else code for code in read_codes(column.combine_chunks()).tolist()]
 
 
 def _value(name: str, kind: ColumnType, stored: int | str | None) -> StoredValue:
@@ -189,9 +189,9 @@ def _value(name: str, kind: ColumnType, stored: int | str | None) -> StoredValue
         case Category(domain=domain), int():
             meaning = domain[stored]
         case Date(), int():
-            meaning = day_of(stored).isoformat()
+            meaning = day_of(kind.lower + stored).isoformat()
         case Number(unit=unit), int():
-            meaning = f"{kind.value(stored)}" + ("" if unit is None else f" {unit}")
+            meaning = f"{kind.value(kind.lower + stored)}" + ("" if unit is None else f" {unit}")
         case Text(), str():
             meaning = stored
         case _:

@@ -18,8 +18,8 @@ import pyarrow as pa
 from cleanroom.catalog import Category, Date, Number, Text
 from cleanroom.client.tokens import token_column
 from cleanroom.errors import InvariantBroken
-from cleanroom.partition.manifest import StorageType, StoredColumn
-from cleanroom.partition.table_layout import TOKEN_COLUMN, arrow_schema, token_array
+from cleanroom.partition.codes import code_array, code_bytes, first_of, missing_code
+from cleanroom.partition.table_layout import arrow_schema, token_array
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from cleanroom.catalog import ColumnType, TableCatalog
     from cleanroom.client.linkage import LinkageKey
     from cleanroom.identifiers import TokenKind
+    from cleanroom.partition.manifest import StoredColumn
 
 HIGH: Final = "token, high half"
 LOW: Final = "token, low half"
 """No declared name has a blank or a comma, so these stay apart from them."""
 
 RUN_ROWS: Final = 1 << 17
+
+_UNSIGNED: Final = {1: pl.UInt8, 2: pl.UInt16, 4: pl.UInt32}
 
 _WORTH_A_DICTIONARY: Final = 2
 """Texts of which each occurs so often on average are held once in a run."""
@@ -104,7 +107,7 @@ class Runs:
                 run.slice(cut[group][0], cut[group][1] - cut[group][0])
                 for run, cut in zip(self._runs, ranges, strict=True)
             ]
-            yield _arrow(self._sorted(slices), columns)
+            yield _arrow(self._sorted(slices), self._catalog, columns)
 
     def _close_run(self) -> None:
         if self._waiting_rows:
@@ -185,27 +188,21 @@ def _dictionary(values: pl.Series) -> pl.Series:
     return values.cast(pl.Enum(distinct))
 
 
-def _arrow(rows: pl.DataFrame, columns: Sequence[StoredColumn]) -> pa.Table:
+def _arrow(rows: pl.DataFrame, catalog: TableCatalog, columns: Sequence[StoredColumn]) -> pa.Table:
     octets = np.empty((rows.height, 2), dtype=">u8")
     octets[:, 0] = rows[HIGH].to_numpy()
     octets[:, 1] = rows[LOW].to_numpy()
     arrays = [token_array(octets.view(np.uint8).reshape(-1))]
-    arrays += [_array(rows[column.name], column.storage) for column in columns if column.name != TOKEN_COLUMN]
+    arrays += [_array(rows[column.name], column.type) for column in catalog.columns]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
 
 
-def _array(values: pl.Series, storage: StorageType) -> pa.Array:
-    match storage:
-        case StorageType.DICTIONARY:
-            if not isinstance(values.dtype, pl.Enum):
-                raise InvariantBroken("a category is not held as its domain's enumeration")
-            codes = values.to_physical().cast(pl.Int32).to_arrow()
-            return pa.DictionaryArray.from_arrays(codes, pa.array(values.dtype.categories.to_list(), pa.string()))
-        case StorageType.STRING:
-            return values.to_arrow().cast(pa.string())
-        case StorageType.DATE32:
-            return values.to_arrow()
-        case StorageType.INT64:
-            return values.cast(pl.Int64).to_arrow()
-        case StorageType.UUID:
-            raise InvariantBroken("the token is not a declared column")
+def _array(values: pl.Series, kind: ColumnType) -> pa.Array:
+    if isinstance(kind, Text):
+        return values.to_arrow().cast(pa.string())
+    if isinstance(kind, Category) and not isinstance(values.dtype, pl.Enum):
+        raise InvariantBroken("a category is not held as its domain's enumeration")
+    size = code_bytes(kind)
+    # Strict: a value that the code has no room for stops the upload.
+    codes = (values.to_physical().cast(pl.Int64) - first_of(kind)).cast(_UNSIGNED[size])
+    return code_array(codes.fill_null(missing_code(size)).to_numpy())

@@ -25,12 +25,13 @@ from cleanroom.identifiers import (
     identifier,
     parse_token_kind,
 )
+from cleanroom.partition.codes import code_bytes
 from cleanroom.partition.intent import Act, Append, Correct, Erase, Replace, act, is_upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FORMAT: Final = "cleanroom/partition/v3"
+FORMAT: Final = "cleanroom/partition/v4"
 LARGEST_GROUP_BITS: Final = 14
 """At most 2^14 token ranges, of two row groups each: a row group's ordinal is authenticated as a signed number of 16
 bits (Parquet Modular Encryption §4.4.2). They hold two thousand million rows at their usual size, then get larger."""
@@ -47,10 +48,10 @@ class StorageType(StrEnum):
     """How a column lies in the table file."""
 
     UUID = "uuid"
-    DICTIONARY = "dictionary"
     STRING = "string"
-    DATE32 = "date32"
-    INT64 = "int64"
+    CODE8 = "code8"
+    CODE16 = "code16"
+    CODE32 = "code32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class StoredColumn:
     storage: StorageType
     nullable: bool
 
+
+_CODES: Final = {1: StorageType.CODE8, 2: StorageType.CODE16, 4: StorageType.CODE32}
 
 TOKEN: Final = StoredColumn("u", StorageType.UUID, nullable=False)
 """The privacy unit's token, the first column of every table file (S14)."""
@@ -215,14 +218,10 @@ def storage_schema(catalog: TableCatalog) -> tuple[StoredColumn, ...]:
 
 def _storage(kind: ColumnType) -> tuple[StorageType, bool]:
     match kind:
-        case Category(nullable=nullable):
-            return StorageType.DICTIONARY, nullable
         case Text(nullable=nullable):
             return StorageType.STRING, nullable
-        case Date(nullable=nullable):
-            return StorageType.DATE32, nullable
-        case Number(nullable=nullable):
-            return StorageType.INT64, nullable
+        case Category(nullable=nullable) | Date(nullable=nullable) | Number(nullable=nullable):
+            return _CODES[code_bytes(kind)], nullable
         case _:
             assert_never(kind)
 

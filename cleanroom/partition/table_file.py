@@ -23,7 +23,7 @@ from cleanroom.partition.table_layout import (
     aad_prefix,
     arrow_schema,
     file_schema,
-    one_array,
+    persons_read,
 )
 from cleanroom.partition.table_writing import DICTIONARY_BYTES
 
@@ -150,7 +150,11 @@ class TableFile:
             raise _not_as_declared("colonnes", "columns")
         metadata = parquet.metadata
         held = tuple(metadata.row_group(place).num_rows for place in range(metadata.num_row_groups))
-        if len(held) % 2 or held[1::2] != tuple(count for count in manifest.group_rows if count):
+        if (
+            len(held) % 2
+            or set(held[::2]) - {1}
+            or held[1::2] != tuple(count for count in manifest.group_rows if count)
+        ):
             raise _not_as_declared("groupes de lignes", "row groups")
         return cls(source, parquet, manifest)
 
@@ -206,8 +210,7 @@ class TableFile:
         row_count = sum(counts[first:end])
         if columns and rows.num_rows != row_count:
             raise _altered(f"plages de jetons {first} à {end - 1}", f"token ranges {first} to {end - 1}")
-        tokens, of_each = map(one_array, persons.columns)
-        return PersonsRows(tokens, of_each, rows, row_count)
+        return PersonsRows(*persons_read(persons), rows, row_count)
 
     def _read(self, places: list[int], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
         """Return these columns of these row groups."""

@@ -1,9 +1,10 @@
 """How a table's rows lie in its file: each person once, with the rows after them (docs/spec/partition.md).
 
 Persons are sorted by token and cut into 2^k ranges of equal token width. A range that has rows is two row groups: its
-persons, each a token and how many rows it has, then their rows, which need no token, since each is the person's whose
-turn it is. What belongs to the other row group is NULL there. A token is random and nothing shortens it, so that
-written once for a person, not for each row, it is the least that a question must read and decrypt.
+persons, all of them one value of tokens and one of how many rows each has, then their rows, which need no token, since
+each is the person's whose turn it is. A token is random and nothing shortens it, so that written once for a person, not
+for each row, it is the least that a question must read and decrypt; codes (`partition.codes`) are as narrow as their
+declaration. What belongs to the other row group is NULL there, or where it may not be, nothing that means anything.
 """
 
 from __future__ import annotations
@@ -60,28 +61,40 @@ def aad_prefix(room: RoomId, table: TableName, upload: UploadId) -> bytes:
 
 
 def arrow_schema(columns: Sequence[StoredColumn]) -> pa.Schema:
-    """Return the Arrow schema of rows under their tokens."""
-    return pa.schema([pa.field(column.name, _arrow_type(column.storage), column.nullable) for column in columns])
+    """Return the Arrow schema of rows under their tokens; of a code that is missing there is one that says so."""
+    return pa.schema(
+        [
+            pa.field(column.name, _arrow_type(column.storage), column.nullable and column.storage is StorageType.STRING)
+            for column in columns
+        ]
+    )
 
 
 def file_schema(columns: Sequence[StoredColumn]) -> pa.Schema:
-    """Return the Arrow schema of a table file: every column has row groups where it is NULL."""
-    token, *declared = (field.with_nullable(True) for field in arrow_schema(columns))
-    return pa.schema([token, pa.field(ROWS_COLUMN, pa.uint32()), *declared])
+    """Return the Arrow schema of a table file."""
+    persons = [pa.field(name, pa.binary()) for name in (TOKEN_COLUMN, ROWS_COLUMN)]
+    return pa.schema([*persons, *arrow_schema(columns[1:])])
+
+
+def nothing(field: pa.Field, rows: int) -> pa.Array:
+    """Return what a column holds in the row groups that are not its own: NULL, or if required 0 or the empty text."""
+    if field.nullable:
+        return pa.nulls(rows, field.type)
+    return pa.repeat("" if field.type == pa.string() else pa.scalar(bytes(field.type.byte_width), field.type), rows)
 
 
 def _arrow_type(storage: StorageType) -> pa.DataType:
     match storage:
         case StorageType.UUID:
             return pa.uuid()
-        case StorageType.DICTIONARY:
-            return pa.dictionary(pa.int32(), pa.string())
         case StorageType.STRING:
             return pa.string()
-        case StorageType.DATE32:
-            return pa.date32()
-        case StorageType.INT64:
-            return pa.int64()
+        case StorageType.CODE8:
+            return pa.binary(1)
+        case StorageType.CODE16:
+            return pa.binary(2)
+        case StorageType.CODE32:
+            return pa.binary(4)
         case _:
             assert_never(storage)
 
@@ -104,6 +117,38 @@ def token_bytes(array: pa.Array) -> memoryview:
 def token_pairs(array: pa.Array) -> NDArray[np.uint64]:
     """Return such tokens as pairs of numbers, as their bytes lie in memory; shape (tokens, 2)."""
     return np.frombuffer(token_bytes(array), dtype=np.uint64).reshape(-1, 2)
+
+
+def persons_written(held: PersonsRows) -> dict[str, pa.Array]:
+    """Return persons as a file has them: one value of all tokens, one of all counts (little-endian, 32 bits)."""
+    counts = held.counts.to_numpy(zero_copy_only=False).astype("<u4")
+    return {
+        TOKEN_COLUMN: pa.array([token_bytes(held.tokens)], pa.binary()),
+        ROWS_COLUMN: pa.array([counts.tobytes()], pa.binary()),
+    }
+
+
+def persons_read(table: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """Return the tokens and the counts of the persons of some row groups; nothing of them is checked.
+
+    Raises:
+        InvariantBroken: a value is not of whole tokens or counts.
+    """
+    tokens, counts = (_octets(table.column(name)) for name in (TOKEN_COLUMN, ROWS_COLUMN))
+    if len(tokens) % TOKEN_BYTES or len(counts) % 4:
+        raise InvariantBroken("a partition's persons are cut off")
+    return token_array(tokens), pa.array(counts.view("<u4"))
+
+
+def _octets(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """Return a column's values one after another; none for NULL."""
+    found = [np.zeros(0, dtype=np.uint8)]
+    for chunk in column.chunks:
+        _, ends, data = chunk.buffers()
+        if data is not None:
+            at = np.frombuffer(ends, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+            found.append(np.frombuffer(data, dtype=np.uint8)[at[0] : at[-1]])
+    return found[1] if len(found) == 2 else np.concatenate(found)
 
 
 def row_counts(held: PersonsRows) -> NDArray[np.uint32]:

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
 from cleanroom.partition.table_layout import (
-    ROWS_COLUMN,
     TOKEN_COLUMN,
     PersonsRows,
     file_schema,
+    nothing,
     one_array,
+    persons_written,
     token_array,
     token_pairs,
 )
@@ -54,18 +55,17 @@ def write_table_file(
         The rows of each range.
     """
     schema = file_schema(columns)
-    plain = {TOKEN_COLUMN, ROWS_COLUMN}
     rows: list[int] = []
     with pq.ParquetWriter(
         target,
         schema,
-        # Tokens are random, and codes are packed by the bit: no codec shortens them by a tenth, and every reading would
-        # pay for it (reference/storage.md Q0). Words are another matter.
+        # Tokens are random, and codes as narrow as whole bytes can be: what a codec would take off, every reading would
+        # pay for (docs/adr/0022). Words are another matter.
         compression={
             name: "zstd" if column == pa.string() else "none"
             for name, column in zip(schema.names, schema.types, strict=True)
         },
-        use_dictionary=[name for name in schema.names if name not in plain],
+        use_dictionary=[name for name, column in zip(schema.names, schema.types, strict=True) if column == pa.string()],
         dictionary_pagesize_limit=DICTIONARY_BYTES,
         write_statistics=False,
         version="2.6",
@@ -98,18 +98,11 @@ def persons_rows(rows: pa.Table) -> PersonsRows:
 
 def _row_groups(held: PersonsRows, schema: pa.Schema) -> tuple[pa.Table, pa.Table]:
     """Return the row group of persons and that of their rows."""
-    persons = {TOKEN_COLUMN: held.tokens, ROWS_COLUMN: held.counts}
     rows = {name: held.rows.column(name) for name in held.rows.column_names}
-    return _filled(persons, len(held.counts), schema), _filled(rows, held.row_count, schema)
+    return _filled(persons_written(held), 1, schema), _filled(rows, held.row_count, schema)
 
 
 def _filled(held: dict[str, pa.Array | pa.ChunkedArray], rows: int, schema: pa.Schema) -> pa.Table:
-    """Return a table with every column of the file, NULL where the row group has none of it."""
-    arrays = [held[field.name] if field.name in held else _nulls(field.type, rows) for field in schema]
+    """Return a table with every column of the file."""
+    arrays = [held[field.name] if field.name in held else nothing(field, rows) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _nulls(kind: pa.DataType, rows: int) -> pa.Array:
-    if isinstance(kind, pa.ExtensionType):
-        return pa.ExtensionArray.from_storage(kind, pa.nulls(rows, kind.storage_type))
-    return pa.nulls(rows, kind)

@@ -7,16 +7,17 @@ know no person, whose speed no processor's guess at who ends where decides; and 
 *Claim.* Of each person that is not left, what was added is the vector z that `query.contribution` makes of their rows,
 and Σz² ≤ norm², of a pure release Σ|z| ≤ norm. Nothing was added of a person that is left.
 
-*Proof.* A person has k cells, all grouping sets together, and at most `most_rows` rows. Then of z's entries in a cell
-none is cut: n ≤ max_rows where rows are counted or averaged, and so |Σ(v − middle)| ≤ max_rows·max|v − middle|, which
-`_additive` holds against the entry's bounds; a total is at most Σ|v|, which `most` is held against. No entry is
-rounded, since units are whole steps. So each is Σ over rows of what one row gives, but for the entries of persons,
-which are their steps once a cell. Let `size` be the sum over rows and sets of the absolute values of what a row gives
-to all other entries. These entries' L2 norm is at most their L1 norm, which is at most `size`; those of persons have
-Σ = k·Σsteps² of squares. So k·Σsteps² + size² ≤ norm² is enough, in L1 k·Σsteps + size ≤ norm: `most[k]`, made of whole
-numbers by `math.isqrt`, is the greatest such size, and no more than any total's bound in steps. A row's size is below
-2^52 and most_rows at most 2^10, so a person's is below 2^62, and the difference of two running sums is exact whatever
-they wrap to. ∎
+*Proof.* A person has k cells, all grouping sets together, and r rows, one in each set, at most `most_rows`. Then of z's
+entries in a cell none is cut: n ≤ max_rows where rows are counted or averaged, and so |Σ(v − middle)| ≤
+max_rows·max|v − middle|, which `_additive` holds against the entry's bounds; a total is at most Σ|v|, which `most` is
+held against. No entry is rounded, since units are whole steps. So each is Σ over rows of what one row gives, but for
+the entries of persons, which are their steps once a cell. The entries of persons have Σ = k·Σsteps² of squares; those
+of one count of rows an L2 norm of at most their L1 norm, r·steps at most; all others together one of at most `size`,
+the sum over rows and sets of the absolute values of what a row gives them. So k·Σp² + r²·Σn² + size² ≤ norm² is enough,
+p and n the steps of persons and rows, in L1 k·Σp + r·Σn + size ≤ norm: `most[k, r]`, made of whole numbers by
+`math.isqrt`, is the greatest such size, and no more than any total's bound in steps; -1 where there is none. A row's
+size is below 2^52 and a person has at most 2^10 rows, so a person's is below 2^62, and the difference of two running
+sums is exact whatever they wrap to. ∎
 
 What all persons together give is below 2^62, since each is within the norm, so that sums that wrap on the way, or while
 somebody is still to be taken back, end as they should.
@@ -25,6 +26,7 @@ somebody is still to be taken back, end as they should.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
 _MOST_ROWS: Final = 1 << 10
 _LARGEST_ROW: Final = 1 << 52
 _LARGEST_SUM: Final = 1 << 62
-_MOST_CELLS: Final = 1 << 10
-"""Of one person; who has more is left."""
+_MOST_COUNTED: Final = 64
+"""Cells of one person, and rows where rows are counted; who has more is left."""
 
 
 def add_in_full(
@@ -72,14 +74,9 @@ def add_in_full(
     """
     persons = len(starts) - 1
     each_row = _steps_of_rows(bounds.components, places, len(values))
-    most = _most_sizes(bounds)
-    if (
-        each_row is None
-        or not len(most)
-        or bounds.norm * persons >= _LARGEST_SUM
-        or not _additive(bounds, limits, places, each_row)
-    ):
+    if each_row is None or bounds.norm * persons >= _LARGEST_SUM or not _additive(bounds, limits, places, each_row):
         return np.arange(persons, dtype=np.int64)
+    most = _most_sizes_of(bounds)
     measured = {each.measured for each in bounds.components}
     # Where rows are neither counted nor averaged, how many are in a cell does not matter.
     counted = not measured.isdisjoint({Measured.ROWS, Measured.MEAN_TOTAL})
@@ -88,7 +85,7 @@ def add_in_full(
     sums = np.zeros((len(values), cell_count), dtype=np.int64)
     left: Int64s
     if cells.shape[1] == 1 and not len(values):
-        left = _add_sharing(starts, cells[:, 0], cell_count, each_row[0, 0], most_rows, most, in_cells)
+        left = _add_sharing(starts, cells[:, 0], cell_count, most_rows, most, in_cells)
     else:
         distinct = Measured.PERSONS in measured
         left = _add(starts, cells, cell_count, values, limits, each_row, distinct, most_rows, most, in_cells, sums)
@@ -110,29 +107,26 @@ def _steps_of_rows(components: Sequence[Component], places: Sequence[int], measu
     """Return what a row's size is made of; None where an entry is no sum over rows of whole steps.
 
     Returns:
-        First the steps of a row, then of each measure: of its values, of their distances from the middle, the middle.
+        Of each measure the steps of its values and of their distances from the middle, and the middle.
     """
-    found = np.zeros((measures + 1, 3), dtype=np.int64)
+    found = np.zeros((measures, 3), dtype=np.int64)
     middles: dict[int, int] = {}
     for each, place in zip(components, places, strict=True):
         if each.shift or each.measured is Measured.SQUARES or each.steps * _MOST_ROWS >= _LARGEST_ROW:
             return None
-        if each.measured is Measured.ROWS:
-            found[0, 0] += each.steps
-        elif each.measured is Measured.TOTAL:
-            found[place + 1, 0] += each.steps
+        if each.measured is Measured.TOTAL:
+            found[place, 0] += each.steps
         elif each.measured is Measured.MEAN_TOTAL:
             if middles.setdefault(place, each.middle) != each.middle:
                 return None
-            found[place + 1, 1:] += each.steps, 0
-            found[place + 1, 2] = each.middle
+            found[place, 1:] = found[place, 1] + each.steps, each.middle
     return found
 
 
 def _additive(bounds: Bounds, limits: Int64s, places: Sequence[int], each_row: Int64s) -> bool:
     """Return whether a row's size fits, and no mean of a person with at most max_rows rows meets its bounds."""
-    size = int(each_row[0, 0])
-    for (least, most), (values, away, middle) in zip(limits.tolist(), each_row[1:].tolist(), strict=True):
+    size = 0
+    for (least, most), (values, away, middle) in zip(limits.tolist(), each_row.tolist(), strict=True):
         size += max(-least, most, 0) * values + max(middle - least, most - middle, 0) * away
     if size >= _LARGEST_ROW:
         return False
@@ -145,25 +139,33 @@ def _additive(bounds: Bounds, limits: Int64s, places: Sequence[int], each_row: I
     return True
 
 
-def _most_sizes(bounds: Bounds) -> Int64s:
-    """Return the greatest size of a person in k cells who fits, for k from 0 as far as there is one."""
-    steps = [each.steps for each in bounds.components if each.measured is Measured.PERSONS]
+def _most_sizes_of(bounds: Bounds) -> Int64s:
     totals = [each for each in bounds.components if each.measured is Measured.TOTAL]
-    # A total that cannot be negative need not be held against the bound below.
-    most = min((each.steps * _total_bound(each) for each in totals), default=_LARGEST_SUM)
-    found = []
-    for cells in range(_MOST_CELLS + 1):
-        if bounds.pure:
-            left = bounds.norm - cells * sum(steps)
-        else:
-            square = bounds.norm**2 - cells * sum(each**2 for each in steps)
-            left = math.isqrt(square) if square >= 0 else -1
-        if left < 0:
-            break
-        found.append(min(left, most))
-        if not steps:
-            break
-    return np.array(found, dtype=np.int64)
+    return _most_sizes(
+        bounds.norm,
+        bounds.pure,
+        tuple(each.steps for each in bounds.components if each.measured is Measured.PERSONS),
+        tuple(each.steps for each in bounds.components if each.measured is Measured.ROWS),
+        min((each.steps * _total_bound(each) for each in totals), default=_LARGEST_SUM),
+    )
+
+
+@lru_cache(maxsize=16)
+def _most_sizes(norm: int, pure: bool, persons: tuple[int, ...], rows: tuple[int, ...], most: int) -> Int64s:
+    """Return the greatest size of a person in k cells with r rows; shape (cells, rows).
+
+    The last of both stands for all further ones, and so does the first where neither persons nor rows are counted.
+    """
+    power = 1 if pure else 2
+    of_cell, of_row = (sum(steps**power for steps in each) for each in (persons, rows))
+    found = np.full((_MOST_COUNTED if persons else 1, _MOST_COUNTED if rows else 1), -1, dtype=np.int64)
+    for cells in range(max(1, len(found) - 1)):
+        for count in range(max(1, found.shape[1] - 1)):
+            left = norm**power - cells * of_cell - count**power * of_row
+            if left < 0:
+                break
+            found[cells, count] = min(left if pure else math.isqrt(left), most)
+    return found
 
 
 def _total_bound(component: Component) -> int:
@@ -172,7 +174,7 @@ def _total_bound(component: Component) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _add_sharing(starts, cells, cell_count, steps, most_rows, most, in_cells):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _add_sharing(starts, cells, cell_count, most_rows, most, in_cells):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Add the persons who fit, whose rows all share a cell in each grouping set; return the others."""
     left = np.empty(starts.shape[0], dtype=np.int64)
     within = np.int64(0)
@@ -181,8 +183,8 @@ def _add_sharing(starts, cells, cell_count, steps, most_rows, most, in_cells):  
     remaining, fitting, together = 0, np.int64(0), np.int64(0)
     for person in range(starts.shape[0] - 1):
         rows = starts[person + 1] - starts[person]
-        fits = (rows <= most_rows) & (rows <= _MOST_ROWS) & (within < most.shape[0])
-        fits &= rows * within * steps <= most[min(within, most.shape[0] - 1)]
+        fits = (rows <= most_rows) & (rows <= _MOST_ROWS)
+        fits &= most[min(within, most.shape[0] - 1), min(rows * cells.shape[0], most.shape[1] - 1)] >= 0
         fitting += np.int64(fits)
         together += np.int64(fits) * rows
         left[remaining] = person
@@ -206,11 +208,12 @@ def _add(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     for person in range(everybody):
         begins[starts[person]] = True
     # Running sums before each row, and at last over all.
-    sizes, firsts = np.zeros(rows + 1, dtype=np.int64), np.zeros(rows + 1, dtype=np.int32)
+    sized = values.shape[0] > 0
+    sizes, firsts = np.zeros(rows + 1 if sized else 1, dtype=np.int64), np.zeros(rows + 1, dtype=np.int32)
     for number in range(cells.shape[0]):
-        _count(cells[number], stride, begins, cell_count, each_row[0, 0], sizes, firsts, persons, counts)
+        _count(cells[number], stride, begins, cell_count, firsts, persons, counts)
         for measure in range(values.shape[0]):
-            steps = each_row[measure + 1]
+            steps = each_row[measure]
             _sum(cells[number], stride, values[measure], limits[measure], cell_count, steps, sizes, sums[measure])
     left = np.empty(everybody + 1, dtype=np.int64)
     in_cell = np.zeros(cell_count, dtype=np.int64)
@@ -218,8 +221,10 @@ def _add(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     for person in range(everybody):
         start, end = starts[person], starts[person + 1]
         within = np.int64(firsts[np.uint64(end)] - firsts[np.uint64(start)]) if distinct else np.int64(0)
-        fits = (end - start <= _MOST_ROWS) & (within < most.shape[0])
-        fits &= sizes[np.uint64(end)] - sizes[np.uint64(start)] <= most[min(within, most.shape[0] - 1)]
+        size = sizes[np.uint64(end)] - sizes[np.uint64(start)] if sized else np.int64(0)
+        counted = (end - start) * cells.shape[0]
+        fits = end - start <= _MOST_ROWS
+        fits &= size <= most[min(within, most.shape[0] - 1), min(counted, most.shape[1] - 1)]
         if fits and end - start > most_rows:
             fits = _most_in_a_cell(cells, stride, start, end, cell_count, in_cell) <= most_rows
         # No branch: who fits is what no processor can guess.
@@ -231,22 +236,20 @@ def _add(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
 
 @njit(nogil=True, inline="always")
 def _count(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    cells, stride, begins, cell_count, steps, sizes, firsts, persons, counts
+    cells, stride, begins, cell_count, firsts, persons, counts
 ):
-    """Count rows and persons by cell; add to the running sums of sizes, and of cells that a person is first met in."""
+    """Count rows and persons by cell; add to the running sum of cells that a person is first met in."""
     last = np.full(cell_count, -1, dtype=np.int64)
-    size, first, start = np.int64(0), np.int32(0), 0
+    first, start = np.int32(0), 0
     for row in range(begins.shape[0] - 1):
         cell = np.uint64(cells[np.uint64(row * stride)])
         start = row if begins[np.uint64(row)] else start
         if cell < np.uint64(cell_count):
             counts[cell] += 1
-            size += steps
             new = last[cell] < start
             last[cell] = row
             persons[cell] += np.int64(new)
             first += np.int32(new)
-        sizes[np.uint64(row + 1)] += size
         firsts[np.uint64(row + 1)] += first
 
 

@@ -245,7 +245,7 @@ def _listed(values: Int64s, codes: Sequence[Code], wanted: bool) -> Bools:
         return np.asarray(np.isin(values, listed) == wanted)
     inside = np.zeros(most - least + 1, dtype=np.bool_)
     inside[listed - least] = True
-    found: Bools = _in_list(values, inside, least, most, wanted)
+    found: Bools = _in_list(values, inside, np.int64(least), np.int64(most), wanted)
     return found
 
 
@@ -330,11 +330,11 @@ def _in_range(values, least, most, wanted):  # type: ignore[no-untyped-def]  # p
 def _in_list(values, inside, least, most, wanted):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return which values are in a list that says of each number from `least` to `most` if it is, or which are not."""
     found = np.empty(values.shape[0], dtype=np.bool_)
+    first, last = np.uint64(least), np.uint64(most) - np.uint64(least)
     for row in range(values.shape[0]):
-        value = values[row]
-        # Compared before they are subtracted, which might not fit.
-        listed = least <= value <= most and inside[value - least]
-        found[row] = listed == wanted
+        # No branch. A number below the least wraps to one beyond the list, which is short.
+        place = np.uint64(values[row]) - first
+        found[row] = ((place <= last) & inside[min(place, last)]) == wanted
     return found
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_SECONDS: Final = 60.0
-FORM: Final = 4
+FORM: Final = 5
 """The form of the room, in its database's header. A change of any table, of the room's or of the libraries' that keep
 theirs in it, or of the table files, is a new number, and says what becomes of rooms of the old one: so far, that they
 are not opened."""

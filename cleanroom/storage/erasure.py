@@ -1,8 +1,8 @@
 """Write a partition anew without the rows of people who are erased, under a fresh key; the rest stays, in its order.
 
 Every file is read, filtered and written whether or not anybody of the list is in it: what is done does not depend on
-who was there (S5). A column's dictionary is made from the rows that stay, or a word that only an erased person had
-would live on in it. Rows are in memory a token range at a time; what is written is ciphertext.
+who was there (S5). Of texts the file keeps a dictionary: it is made from the rows that stay, or a word that only an
+erased person had would live on in it. Rows are in memory a token range at a time; what is written is ciphertext.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cleanroom.partition.manifest import StorageType
 from cleanroom.partition.table_layout import (
     TOKEN_BYTES,
     TOKEN_COLUMN,
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from cleanroom.identifiers import UploadId
     from cleanroom.partition.intent import Erase
-    from cleanroom.partition.manifest import StoredColumn
     from cleanroom.storage.partition_store import PartitionReader, PartitionStore
     from key_management.secret import SecretKey
 
@@ -97,16 +95,7 @@ def _kept(reader: PartitionReader, unwanted: pa.Array) -> Iterator[pa.Table]:
         rows = rows_under_tokens(reader.read(manifest.group_bits, group, names))
         tokens = one_array(rows.column(TOKEN_COLUMN)).storage
         kept = rows.filter(pc.invert(pc.is_in(tokens, value_set=unwanted)))
-        yield pa.Table.from_arrays(
-            [_anew(kept.column(each.name), each) for each in manifest.columns], schema=arrow_schema(manifest.columns)
-        )
-
-
-def _anew(column: pa.ChunkedArray, stored: StoredColumn) -> pa.ChunkedArray:
-    """Return a column whose dictionary has the words of its rows, and no others."""
-    if stored.storage is not StorageType.DICTIONARY:
-        return column
-    return column.cast(pa.string()).dictionary_encode()
+        yield kept.cast(arrow_schema(manifest.columns))
 
 
 def _read_back(store: PartitionStore, made: StoredPartition, key: SecretKey) -> None:

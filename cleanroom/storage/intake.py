@@ -14,13 +14,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cleanroom.errors import Bilingual, InvalidUpload, NotVerified
+from cleanroom.errors import Bilingual, InvalidUpload, InvariantBroken, NotVerified
 from cleanroom.identifiers import Digest, Epoch, RoomId
+from cleanroom.partition.codes import missing_code, read_codes
 from cleanroom.partition.intent import Erase
 from cleanroom.partition.manifest import Manifest, storage_schema
 from cleanroom.partition.package import Package, read_package, sealing_info, verify_signature
 from cleanroom.partition.table_file import LARGEST_BATCH, RowGroup, TableFile, Texts
-from cleanroom.partition.table_layout import ROWS_COLUMN, TOKEN_BYTES, TOKEN_COLUMN, first_at_prefix, token_bytes
+from cleanroom.partition.table_layout import (
+    ROWS_COLUMN,
+    TOKEN_COLUMN,
+    first_at_prefix,
+    nothing,
+    persons_read,
+    token_bytes,
+)
 from key_management.errors import UnsealFailed
 
 if TYPE_CHECKING:
@@ -205,12 +213,12 @@ def _check_manifest(
 
 def _check_group(table_file: TableFile, group: int, manifest: Manifest) -> None:
     """Check one token range; a batch at a time, so that a hostile file cannot ask for more memory than a batch."""
-    counted = _check_persons(table_file, group, manifest.group_bits)
+    counted = _check_persons(table_file, group, manifest.group_bits) if manifest.group_rows[group] else 0
     required = {column.name for column in manifest.columns[1:] if not column.nullable}
     rows = 0
     for batch in _batches(table_file, group, RowGroup.ROWS):
         rows += batch.num_rows
-        if any(batch.column(name).null_count for name in required):
+        if any(_is_missing_in(batch.column(name)) for name in required):
             raise _not_right(group, "valeur manquante", "missing value")
     if not rows == counted == manifest.group_rows[group]:
         raise _not_right(group, "nombre de lignes", "row count")
@@ -218,19 +226,26 @@ def _check_group(table_file: TableFile, group: int, manifest: Manifest) -> None:
 
 def _check_persons(table_file: TableFile, group: int, bits: int) -> int:
     """Check a token range's persons; return how many rows they have by their own account."""
-    last: bytes | None = None
-    rows = 0
-    for batch in _batches(table_file, group, RowGroup.PERSONS):
-        tokens, counts = token_bytes(batch.column(TOKEN_COLUMN)), batch.column(ROWS_COLUMN)
-        if batch.column(TOKEN_COLUMN).null_count or counts.null_count or pc.min(counts).as_py() == 0:
-            raise _not_right(group, "personne sans jeton ou sans ligne", "person without a token or a row")
-        if first_at_prefix(tokens, bits, group) != 0 or first_at_prefix(tokens, bits, group + 1) != batch.num_rows:
-            raise _not_right(group, "jeton hors de sa plage", "token outside its range")
-        if not _ascending(tokens, last):
-            raise _not_right(group, "jetons non triés ou répétés", "tokens unsorted or repeated")
-        last = bytes(tokens[-TOKEN_BYTES:])
-        rows += pc.sum(counts).as_py()
-    return rows
+    written = pa.Table.from_batches(_batches(table_file, group, RowGroup.PERSONS))
+    try:
+        held, counts = persons_read(written)
+    except InvariantBroken:
+        raise _not_right(group, "personnes coupées", "persons cut off") from None
+    if not len(held) or len(held) != len(counts) or pc.min(counts).as_py() == 0:
+        raise _not_right(group, "personne sans jeton ou sans ligne", "person without a token or a row")
+    tokens = token_bytes(held)
+    if first_at_prefix(tokens, bits, group) != 0 or first_at_prefix(tokens, bits, group + 1) != len(held):
+        raise _not_right(group, "jeton hors de sa plage", "token outside its range")
+    if not _ascending(tokens):
+        raise _not_right(group, "jetons non triés ou répétés", "tokens unsorted or repeated")
+    return int(pc.sum(counts).as_py())
+
+
+def _is_missing_in(column: pa.Array) -> bool:
+    """Return whether a column of codes says somewhere that there is none; texts are required by the file itself."""
+    if not pa.types.is_fixed_size_binary(column.type):
+        return False
+    return bool((read_codes(column) == missing_code(column.type.byte_width)).any())
 
 
 def _batches(table_file: TableFile, group: int, held: RowGroup) -> Iterator[pa.RecordBatch]:
@@ -248,11 +263,17 @@ def _batches(table_file: TableFile, group: int, held: RowGroup) -> Iterator[pa.R
                 ),
                 code="table_file_too_large",
             )
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            of_persons = name in {TOKEN_COLUMN, ROWS_COLUMN}
-            if of_persons is not (held is RowGroup.PERSONS) and column.null_count != batch.num_rows:
+        for field, column in zip(batch.schema, batch.columns, strict=True):
+            of_persons = field.name in {TOKEN_COLUMN, ROWS_COLUMN}
+            if of_persons is not (held is RowGroup.PERSONS) and not _says_nothing(field, column):
                 raise _not_right(group, "colonne hors de son groupe de lignes", "column outside its row group")
         yield batch
+
+
+def _says_nothing(field: pa.Field, column: pa.Array) -> bool:
+    """Return whether a column has in another's row group what it is to have there."""
+    held = column.cast(pa.string()) if isinstance(column, pa.DictionaryArray) else column
+    return bool(held.equals(nothing(field.with_type(held.type), len(column))))
 
 
 def _text_bytes(column: pa.Array) -> int:
@@ -263,9 +284,7 @@ def _text_bytes(column: pa.Array) -> int:
     return int(pc.sum(lengths.take(column.indices)).as_py() or 0)
 
 
-def _ascending(tokens: memoryview, last: bytes | None) -> bool:
-    if last is not None and bytes(tokens[:TOKEN_BYTES]) <= last:
-        return False
+def _ascending(tokens: memoryview) -> bool:
     halves = np.frombuffer(tokens, dtype=">u8").reshape(-1, 2).astype(np.uint64)
     high, low = halves[:, 0], halves[:, 1]
     rises = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] > low[:-1]))

@@ -13,16 +13,16 @@ follow for it; order is checked, tokens of several uploads meet, and no row is l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from numba import njit
 
-from cleanroom.catalog import Category, ColumnType, Date, Number, Text
+from cleanroom.catalog import Category, ColumnType, Text
 from cleanroom.errors import InvariantBroken
+from cleanroom.partition.codes import first_of, missing_code, read_codes, values_of
 from cleanroom.partition.table_layout import one_array, row_counts, token_pairs
 from cleanroom.storage.token_runs import first_rows, merged_order, rows_from, runs_of, turned_at
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cleanroom.catalog import TableCatalog
+    from cleanroom.partition.codes import Coded
     from cleanroom.partition.table_layout import PersonsRows
 
 Int64s = npt.NDArray[np.int64]
@@ -175,61 +176,27 @@ def _joined(columns: Sequence[CodeColumn]) -> CodeColumn:
     return CodeColumn(values, np.concatenate(list(everywhere)))
 
 
-def _admitted(kind: Category | Date | Number, array: pa.Array) -> CodeColumn:
-    match kind:
-        case Category(domain=domain):
-            return _category_codes(array, domain)
-        case Date(lower=lower, upper=upper):
-            return _clamped(array.cast(pa.int32()), lower, upper)
-        case Number(lower=lower, upper=upper):
-            return _clamped(array, lower, upper)
-    assert_never(kind)
+def _admitted(kind: Coded, array: pa.Array) -> CodeColumn:
+    """Return a column's values as the catalog admits them, whatever its codes are.
 
-
-def _category_codes(array: pa.Array, domain: tuple[str, ...]) -> CodeColumn:
-    """Return domain indices; a value outside the domain is NULL. Works on the dictionary, once for each value."""
-    if not isinstance(array, pa.DictionaryArray):
-        array = array.dictionary_encode()
-    places = pc.index_in(array.dictionary.cast(pa.string()), value_set=pa.array(domain, pa.string())).fill_null(-1)
-    codes = np.ascontiguousarray(places.to_numpy(zero_copy_only=False), dtype=np.int64)
-    indices = array.indices.fill_null(-1) if array.indices.null_count else array.indices
-    values = np.empty(len(indices), dtype=np.int64)
-    if _look_up(indices.to_numpy(zero_copy_only=False), codes, values):
+    A category's code that no value of the domain has is NULL; a day or a number beyond the greatest is the greatest;
+    none can be below the least. Where nothing may be missing, what is missing is NULL all the same.
+    """
+    codes, count = read_codes(array), values_of(kind)
+    missing = count if isinstance(kind, Category) else missing_code(codes.itemsize)
+    values = np.empty(len(codes), dtype=np.int64)
+    if _decode(codes, first_of(kind), count, missing, values):
         return CodeColumn(values, None)
-    return _nulls_apart(values, values >= 0)
+    return CodeColumn(values, np.asarray(codes < missing))
 
 
 @njit(cache=True, nogil=True)
-def _look_up(indices, codes, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Write the code of each index, -1 for one that there is not; return whether all have one."""
+def _decode(codes, first, count, missing, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write the value of each code, 0 where there is none; return whether there is one everywhere."""
     every = True
-    for row in range(indices.shape[0]):
-        index = indices[row]
-        code = codes[index] if 0 <= index < codes.shape[0] else -1
-        every &= code >= 0
-        values[row] = code
+    for row in range(codes.shape[0]):
+        code = np.int64(codes[row])
+        there = code < missing
+        every &= there
+        values[row] = first + min(code, count - 1) if there else 0
     return every
-
-
-def _clamped(array: pa.Array, lower: int, upper: int) -> CodeColumn:
-    raw = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
-    values = np.empty(len(raw), dtype=np.int64)
-    _clamp(raw, lower, upper, values)
-    if not array.null_count:
-        return CodeColumn(values, None)
-    return _nulls_apart(values, np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_))
-
-
-@njit(cache=True, nogil=True)
-def _clamp(raw, lower, upper, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Write each number, brought within bounds."""
-    for row in range(raw.shape[0]):
-        # Widened before it is compared: a bound need not fit the narrower type.
-        values[row] = min(max(np.int64(raw[row]), lower), upper)
-
-
-def _nulls_apart(values: Int64s, present: Bools) -> CodeColumn:
-    """Return codes that are 0 where NULL: what stands there is the member's, or a bound."""
-    if present.all():
-        return CodeColumn(values, None)
-    return CodeColumn(np.where(present, values, 0), present)

@@ -117,15 +117,15 @@ def test_a_dry_run_needs_no_root_key_and_keeps_nothing(office: Office) -> None:
         "1 of them have more rows than max_rows_per_person: 1 will never count",
         "encrypted bytes would travel, token ranges: 1; nothing is written or handed in",
         "tokens are of a trial key",
-        "jour: days since 1970-01-01",
-        "0 = laval 19756 = 2024-02-03 1250 = 12.50 CAD",
-        "1 = estrie 19757 = 2024-02-04 10000 = 100.00 CAD",
+        "jour: code of its declaration, 2 bytes",
+        "0 = laval 33 = 2024-02-03 1250 = 12.50 CAD",
+        "1 = estrie 34 = 2024-02-04 10000 = 100.00 CAD",
     ):
         assert said in " ".join(ran.out.split()), said
     assert "anne" not in ran.out.lower()
     french = office.upload(*options, office.place / "non.txt", "--dry-run", lang="fr")
     assert "rien n'est écrit ni déposé" in french.out
-    assert "jours depuis 1970-01-01" in french.out
+    assert "jour : code de sa déclaration, 2 octets" in french.out
 
 
 def test_those_who_said_no_are_remembered_and_counted(office: Office) -> None:

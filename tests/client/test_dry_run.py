@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -95,12 +95,12 @@ def test_it_is_what_the_upload_is(tmp_path: Path, rows: int) -> None:
     assert [row.token for row in run.first] == [tokens[16 * row : 16 * row + 16].hex() for row in range(min(5, rows))]
     for row, expected in zip(run.first, stored.drop_columns(["u"]).slice(0, 5).to_pylist(), strict=True):
         region, day, amount, note = row.values
-        assert region.meaning == expected["region"]
-        assert region.stored == (None if region.meaning is None else ("laval", "estrie").index(region.meaning))
-        assert day.meaning == (None if expected["jour"] is None else expected["jour"].isoformat())
-        assert day.stored == (None if expected["jour"] is None else (expected["jour"] - date(1970, 1, 1)).days)
-        assert amount.stored == expected["montant"]
-        assert amount.meaning == (None if amount.stored is None else f"{Decimal('0.05') * int(amount.stored)} CAD")
+        codes = [int.from_bytes(expected[name], "little") for name in ("region", "jour", "montant")]
+        kept = [None if code == none else code for code, none in zip(codes, (255, 65_535, 65_535), strict=True)]
+        assert [region.stored, day.stored, amount.stored] == kept
+        assert region.meaning == (None if kept[0] is None else ("laval", "estrie")[kept[0]])
+        assert day.meaning == (None if kept[1] is None else (date(2024, 1, 1) + timedelta(days=kept[1])).isoformat())
+        assert amount.meaning == (None if kept[2] is None else f"{Decimal('0.05') * kept[2]} CAD")
         assert note.stored == note.meaning == expected["note"]
 
 

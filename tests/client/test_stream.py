@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_codes import coded_numbers
 
 from cleanroom.ahead import ahead
 from cleanroom.catalog import (
@@ -129,9 +130,9 @@ def taken(groups: list[pa.Table]) -> list[Stored]:
     for group in groups:
         octets = bytes(token_bytes(group["u"].combine_chunks()))
         columns = [
-            group["region"].combine_chunks().indices.to_pylist(),
-            group["jour"].combine_chunks().cast(pa.int32()).to_pylist(),
-            group["montant"].to_pylist(),
+            coded_numbers(group["region"]),
+            coded_numbers(group["jour"], DAY.lower),
+            coded_numbers(group["montant"], AMOUNT.lower),
             group["note"].to_pylist(),
         ]
         stored += [(octets[16 * row : 16 * row + 16], values) for row, values in enumerate(zip(*columns, strict=True))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stored_codes import coded_numbers
 
 from cleanroom.catalog import Category, Column, Contribution, Date, Number, PrivacyUnit, TableCatalog, Text
 from cleanroom.client import (
@@ -35,12 +36,13 @@ from cleanroom.identifiers import Epoch, IdentifierKind, RoomId, TableName
 from cleanroom.partition.manifest import storage_schema
 from key_management.secret import SecretKey
 
+REGIONS, FIRST_DAY = ("laval", "estrie", "Montréal"), date(2024, 1, 1)
 CATALOG = TableCatalog(
     TableName.parse("tnm.visits"),
     PrivacyUnit("person", "courriel", IdentifierKind.EMAIL),
     (
-        Column("region", Category(("laval", "estrie", "Montréal"), nullable=True)),
-        Column("jour", Date(date(2024, 1, 1), date(2024, 12, 31), nullable=True)),
+        Column("region", Category(REGIONS, nullable=True)),
+        Column("jour", Date(FIRST_DAY, date(2024, 12, 31), nullable=True)),
         Column("montant", Number(Decimal("0.01"), 0, 10_000, nullable=True)),
         Column("note", Text(nullable=True)),
     ),
@@ -55,8 +57,13 @@ HEADER = "courriel,region,jour,montant,note\n"
 def taken(gathered: Gathered) -> list[tuple[object, ...]]:
     """Return the stored rows without their tokens, in the order of their notes."""
     (group,) = gathered.runs.groups(storage_schema(CATALOG), 0)
-    rows = group.drop_columns(["u"]).to_pylist()
-    return sorted((tuple(row.values()) for row in rows), key=str)
+    columns = [
+        [None if place is None else REGIONS[place] for place in coded_numbers(group["region"])],
+        [None if each is None else FIRST_DAY + timedelta(days=each) for each in coded_numbers(group["jour"])],
+        coded_numbers(group["montant"]),
+        group["note"].to_pylist(),
+    ]
+    return sorted(zip(*columns, strict=True), key=str)
 
 
 def a_file(directory: Path, content: str | bytes, name: str = "v.csv") -> Path:

@@ -6,16 +6,12 @@ import hashlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
-from cleanroom.catalog import (
-    Category,
-    Date,
-    Number,
-    TableCatalog,
-    Text,
-)
+from cleanroom.catalog import Category, TableCatalog, Text
 from cleanroom.partition import PersonsRows
+from cleanroom.partition.codes import code_array, code_bytes, first_of, missing_code, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,14 +62,19 @@ def persons_of(units: Sequence[bytes | None], rows: pa.Table) -> PersonsRows:
 
 
 def arrow_column(kind: ColumnType, values: list[Any]) -> pa.Array:
-    """Return values as a member's file holds them."""
-    match kind:
-        case Category():
-            return pa.array(values, pa.string()).dictionary_encode()
-        case Text():
-            return pa.array(values, pa.string())
-        case Date():
-            return pa.array(values, pa.int32()).cast(pa.date32())
-        case Number():
-            return pa.array(values, pa.int64())
-    raise AssertionError(kind)
+    """Return values as a member's file holds them; what no code says is brought to the nearest that does."""
+    if isinstance(kind, Text):
+        return pa.array(values, pa.string())
+    size = code_bytes(kind)
+    missing = missing_code(size)
+    # A word outside the domain: a code that no value has, or none at all where every code has one.
+    beyond = min(values_of(kind), missing)
+    codes = []
+    for value in values:
+        if value is None:
+            codes.append(missing)
+        elif isinstance(kind, Category):
+            codes.append(kind.domain.index(value) if value in kind.domain else beyond)
+        else:
+            codes.append(min(max(value - first_of(kind), 0), missing - 1))
+    return code_array(np.array(codes, dtype=f"u{size}"))

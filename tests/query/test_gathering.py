@@ -65,13 +65,14 @@ def test_rows_of_cells_of_their_own_are_looked_at_wherever_they_stand() -> None:
     assert added(cells, values, len(values), squares=True)[1] == [3 * PERSON_ROWS, 6]
 
 
-def test_what_is_kept_of_persons_alike_is_added_in_both_halves() -> None:
-    """Three persons of two rows, of which one gives 2^41 + 2: the second and third are the first once more."""
+def test_what_persons_give_is_added_in_both_halves() -> None:
+    """Three persons of two rows, of which one gives 2^41 + 2."""
     steps, norm = (1 << 40) + 1, 1 << 50
     low, high = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
     nothing = np.zeros((0, 6), dtype=np.int64)
     _add_persons(
         np.array([0, 2, 4, 6]),
+        np.arange(3),
         np.zeros((1, 1), dtype=np.int64),
         nothing,
         np.zeros((0, 6), dtype=np.bool_),

@@ -105,9 +105,27 @@ def test_both_ways_come_to_the_same(first: int) -> None:
 
 
 def test_who_has_very_many_rows_is_left() -> None:
-    plan = planned((KEY,), (CountRows(), Sum(1, 0, 9, ONE)), 5_000, 4)
+    plan = planned((KEY,), (CountPersons(), Sum(1, 0, 9, ONE)), 5_000, 4)
     persons: Any = [[(0, 1, 0)] * rows for rows in (1_023, 1_024, 1_025, 1)]
     assert both_ways(plan, stream(persons, 3))[1] == 1
+
+
+def test_who_is_in_more_cells_than_are_looked_up_is_left() -> None:
+    key = CategoryKey(0, tuple(map(str, range(80))), nullable=False)
+    plan = planned((key,), (CountPersons(),), 1, 70)
+    persons: Any = [[(cell, 0, 0) for cell in range(count)] for count in (1, 62, 63, 64, 75)]
+    found, left = both_ways(plan, stream(persons, 3))
+    assert left == 3
+    assert sum(found) < sum(len(person) for person in persons) * plan.bounds.components[0].steps
+
+
+def test_who_has_more_counted_rows_than_are_looked_up_is_left() -> None:
+    plan = planned((KEY,), (CountRows(),), 70, 4)
+    persons: Any = [[(0, 0, 0)] * count for count in (1, 62, 63, 64, 90)]
+    narrow = replace(plan, bounds=replace(plan.bounds, norm=64 * plan.bounds.components[0].steps))
+    found, left = both_ways(narrow, stream(persons, 3))
+    assert left == 3
+    assert sum(found) == (1 + 62 + 63 + 64 + 64) * plan.bounds.components[0].steps
 
 
 def test_nobody_is_counted_in_full_where_a_value_is_missing() -> None:

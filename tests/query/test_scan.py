@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -14,13 +15,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_reader import MemoryReader, Row, persons_of, token
+from memory_reader import MemoryReader, Row, arrow_column, persons_of, token
 from rooms import COLUMNS, FRANCOS, TNM, admit, catalog_of, catalogs, hostile_room, seeds
 from searches import LIMITS
 
-from cleanroom.catalog import Category, Contribution, Date, Number, Text
+from cleanroom.catalog import Category, Contribution, Date, Number, TableCatalog, Text
 from cleanroom.errors import InvariantBroken
 from cleanroom.partition import PersonsRows
+from cleanroom.partition.codes import code_bytes, first_of, missing_code, values_of
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.merge_backend import MergeBackend
@@ -146,6 +148,13 @@ def test_rows_without_a_unit_are_dropped() -> None:
     assert rows_of(scan(catalog, [empty], ("seats",), bits=0, prefix=0)) == []
 
 
+def coded(catalog: TableCatalog, name: str, values: list[Any]) -> pa.Array:
+    """Return values of a declared column as a file has them."""
+    column = catalog.column(name)
+    assert column is not None
+    return arrow_column(column.type, values)
+
+
 class Raw:
     """A reader that gives persons and rows as they are, whatever was asked."""
 
@@ -162,10 +171,10 @@ LOW, HIGH = b"\x00" * 15 + b"\x01", b"\xff" * 16
 def test_disorder_is_refused() -> None:
     catalog = catalog_of(TNM)
     with pytest.raises(InvariantBroken, match="ordered"):
-        scan(catalog, [Raw([HIGH, LOW], seats=pa.array([1, 2]))], ("seats",), bits=0, prefix=0)
+        scan(catalog, [Raw([HIGH, LOW], seats=coded(catalog, "seats", [1, 2]))], ("seats",), bits=0, prefix=0)
     same_half = [b"\x01" * 8 + b"\x02" * 8, b"\x01" * 16]
     with pytest.raises(InvariantBroken, match="ordered"):
-        scan(catalog, [Raw(same_half, seats=pa.array([1, 2]))], ("seats",), bits=0, prefix=0)
+        scan(catalog, [Raw(same_half, seats=coded(catalog, "seats", [1, 2]))], ("seats",), bits=0, prefix=0)
 
 
 Counts = tuple[list[int | None], int, str]
@@ -194,8 +203,11 @@ def test_counts_that_are_not_of_the_rows_are_refused(case: Counts, uploads: int)
     """A member says how many rows a person has; whoever says it wrongly moves rows from person to person (S7)."""
     counts, rows, said = case
     catalog = catalog_of(TNM)
-    wrong, right = Raw([LOW, HIGH], seats=pa.array([1, 2])), Raw([LOW], seats=pa.array([1]))
-    columns = pa.table({"seats": pa.array([1] * rows)})
+    wrong, right = (
+        Raw([LOW, HIGH], seats=coded(catalog, "seats", [1, 2])),
+        Raw([LOW], seats=coded(catalog, "seats", [1])),
+    )
+    columns = pa.table({"seats": coded(catalog, "seats", [1] * rows)})
     wrong.held = PersonsRows(wrong.held.tokens, pa.array(counts, pa.uint32()), columns, rows)
     with pytest.raises(InvariantBroken, match=said):
         scan(catalog, [wrong, right][:uploads], ("seats",), bits=0, prefix=0)
@@ -203,7 +215,7 @@ def test_counts_that_are_not_of_the_rows_are_refused(case: Counts, uploads: int)
 
 def test_columns_that_are_shorter_than_said_are_refused() -> None:
     catalog = catalog_of(TNM)
-    wrong = Raw([LOW, HIGH], seats=pa.array([1, 2]))
+    wrong = Raw([LOW, HIGH], seats=coded(catalog, "seats", [1, 2]))
     wrong.held = replace(wrong.held, rows=wrong.held.rows.slice(0, 1))
     with pytest.raises(InvariantBroken, match="not those of its persons"):
         scan(catalog, [wrong], ("seats",), bits=0, prefix=0)
@@ -215,7 +227,7 @@ def test_a_token_that_a_file_repeats_is_one_person() -> None:
     for tokens, ours in (([LOW, HIGH, HIGH], [LOW, HIGH]), ([LOW, LOW, HIGH], [LOW, HIGH]), ([HIGH] * 3, [HIGH])):
         reader = Raw([LOW])
         units = pa.ExtensionArray.from_storage(pa.uuid(), pa.array(tokens, pa.binary(16)))
-        rows = pa.table({"seats": pa.array(range(6))})
+        rows = pa.table({"seats": coded(catalog, "seats", list(range(6)))})
         reader.held = PersonsRows(units, pa.array([1, 2, 3], pa.uint32()), rows, 6)
         found = scan(catalog, [reader], ("seats",), bits=0, prefix=0)
         assert [int(high) >> 63 for high, _ in found.persons] == [int(each == HIGH) for each in ours]
@@ -226,22 +238,39 @@ def test_a_token_that_a_file_repeats_is_one_person() -> None:
         assert rows_of(found) == expected
 
 
-def test_an_index_that_the_dictionary_has_not_is_null() -> None:
-    """Decoded bytes may say anything: what is beyond the dictionary, on either side, is no value of the domain (S7)."""
-    catalog = catalog_of(TNM, region=("nord", "sud"))
-    indices = pa.array([0, 1, 2, -1, 2**31 - 1, -(2**31), None, 3], pa.int32())
-    for words, last in ((["sud", "nord", "ailleurs"], None), (["sud", "nord", "ailleurs", "sud"], 1)):
-        column = pa.DictionaryArray.from_arrays(indices, pa.array(words), safe=False)
-        reader = Raw([token(1)] * len(indices), region=column)
-        (found,) = scan(catalog, [reader], ("region",), bits=0, prefix=0).columns.values()
-        assert texts_or_codes(found) == [1, 0, None, None, None, None, None, last]
+@pytest.mark.parametrize("nullable", [(), ("region", "bought", "seats", "amount")])
+def test_every_code_says_something(nullable: tuple[str, ...]) -> None:
+    """Decoded bytes may say anything: of a category what no value has is NULL, other values stay within bounds (S7)."""
+    catalog = catalog_of(TNM, region=("nord", "sud"), seats=(-2, 7), amount=(-5, 70_000), nullable=nullable)
+    first, last = catalog.columns[2].type.lower, catalog.columns[2].type.upper  # type: ignore[union-attr]
+    cases: dict[str, tuple[str, dict[int, int | None]]] = {
+        "region": ("u1", {0: 0, 1: 1, 2: None, 127: None, 128: None, 254: None, 255: None}),
+        "seats": ("u1", {0: -2, 9: 7, 10: 7, 128: 7, 254: 7, 255: None}),
+        "bought": ("<u2", {0: first, last - first: last, 40_000: last, 65_534: last, 65_535: None}),
+        "amount": ("<u4", {0: -5, 70_005: 70_000, 70_006: 70_000, 2**31: 70_000, 2**32 - 2: 70_000, 2**32 - 1: None}),
+    }
+    for name, (width, expected) in cases.items():
+        for codes in ([*expected], [code for code, value in expected.items() if value is not None]):
+            octets = pa.py_buffer(np.array(codes, dtype=width))
+            kind = pa.binary(np.dtype(width).itemsize)
+            reader = Raw([token(1)] * len(codes), **{name: pa.Array.from_buffers(kind, len(codes), [None, octets])})
+            (found,) = scan(catalog, [reader], (name,), bits=0, prefix=0).columns.values()
+            assert texts_or_codes(found) == [expected[code] for code in codes]
+
+
+@pytest.mark.parametrize(("values", "size"), [(1, 1), (255, 1), (256, 2), (65_535, 2), (65_536, 4), (2**32 - 1, 4)])
+def test_a_code_is_of_the_fewest_bytes_that_also_hold_that_there_is_none(values: int, size: int) -> None:
+    lower = -(2**31) + 1
+    kind = Number(Decimal(1), lower, lower + values - 1, nullable=False)
+    assert (values_of(kind), code_bytes(kind), first_of(kind)) == (values, size, lower)
+    assert values <= missing_code(size) == 2 ** (8 * size) - 1
 
 
 def test_rows_of_another_slice_are_refused() -> None:
     """A person met in two slices would be clipped twice, each time alone (W-12)."""
     catalog = catalog_of(TNM)
     with pytest.raises(InvariantBroken, match="another slice"):
-        scan(catalog, [Raw([LOW, HIGH], seats=pa.array([1, 2]))], ("seats",), bits=1, prefix=0)
+        scan(catalog, [Raw([LOW, HIGH], seats=coded(catalog, "seats", [1, 2]))], ("seats",), bits=1, prefix=0)
 
 
 @pytest.mark.parametrize(("measure", "tables"), [("seats", 1), ("a.seats", 2)])
@@ -252,21 +281,22 @@ def test_persons_that_share_half_a_token_are_two_persons(measure: str, tables: i
     tokens = [b"\x01" * 8 + bytes(7) + bytes([number]) for number in (1, 1, 2)]
     source = "tnm.visits AS a" + " JOIN francos.visits AS b USING (person)" * (tables - 1)
     a_plan = admit(f"SELECT COUNT(*) AS n, COUNT(DISTINCT person) AS p FROM {source} WHERE {measure} >= 1", None, made)
-    readers = {table: (made[table], [Raw(tokens, seats=pa.array([1, 1, 1]))]) for table in names}
+    readers = {table: (made[table], [Raw(tokens, seats=coded(made[table], "seats", [1, 1, 1]))]) for table in names}
     for backend in (DuckDBBackend(readers, 3), MergeBackend(readers, 3)):
         values = exact_vector(a_plan, backend).values
         assert values == tuple(2 * component.steps for component in a_plan.bounds.components)
 
 
-def test_columns_arrive_in_chunks_slices_and_other_encodings() -> None:
+def test_columns_arrive_in_chunks_and_slices() -> None:
     catalog = catalog_of(TNM)
     units = [token(person) for person in sorted(range(6), key=token)]
+    seats = coded(catalog, "seats", [1, 2, None, 99, -5, 3])
     whole = Raw(
         units,
-        region=pa.array(["nord", "est", None, "zz", "sud", "nord"]),
-        seats=pa.chunked_array([[1, 2], [], [None, 99, -5, 3]], pa.int64()),
+        region=coded(catalog, "region", ["nord", "est", None, "zz", "sud", "nord"]),
+        seats=pa.chunked_array([seats.slice(0, 2), seats.slice(2, 0), seats.slice(2)]),
     )
-    sliced = Raw(units, region=pa.array(["nord"] * 6).dictionary_encode(), seats=pa.array(range(6)))
+    sliced = Raw(units, seats=coded(catalog, "seats", list(range(6))))
     held = sliced.held
     sliced.held = PersonsRows(held.tokens.slice(2, 3), held.counts.slice(2, 3), held.rows.slice(2, 3), 3)
     found = scan(catalog, [whole], ("region", "seats"), bits=0, prefix=0)
@@ -274,7 +304,8 @@ def test_columns_arrive_in_chunks_slices_and_other_encodings() -> None:
         [0, 2, None, None, 1, 0],
         [1, 2, None, 12, 1, 3],
     ]
-    assert [unit for unit, _ in rows_of(scan(catalog, [sliced], ("seats",), bits=0, prefix=0))] == units[2:5]
+    cut = rows_of(scan(catalog, [sliced], ("seats",), bits=0, prefix=0))
+    assert cut == [(unit, (seat,)) for unit, seat in zip(units[2:5], (2, 3, 4), strict=True)]
 
 
 @given(st.integers(0, 40), st.integers(1, 6), st.integers(0, 2**32))
@@ -303,6 +334,7 @@ def test_a_column_that_the_catalog_lacks_is_our_own_fault() -> None:
 
 def test_random_units_are_no_special_case() -> None:
     rng = Random(1)
+    catalog = catalog_of(TNM)
     units = sorted(uuid.UUID(int=rng.getrandbits(128)).bytes for _ in range(500))
-    found = scan(catalog_of(TNM), [Raw(units, seats=pa.array([1] * 500))], ("seats",), bits=0, prefix=0)
+    found = scan(catalog, [Raw(units, seats=coded(catalog, "seats", [1] * 500))], ("seats",), bits=0, prefix=0)
     assert [unit for unit, _ in rows_of(found)] == units

@@ -16,6 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 from rooms import admit
 
@@ -31,6 +32,7 @@ from cleanroom.partition import (
     token_array,
     write_table_file,
 )
+from cleanroom.partition.codes import code_array, first_of
 from cleanroom.partition.table_file import TableFile
 from cleanroom.partition.table_layout import ROWS_COLUMN, TOKEN_COLUMN
 from cleanroom.query import contribution, merge_backend, numbered, quantiles
@@ -123,14 +125,10 @@ def partition(member: str) -> PartitionReader:
         arrays: list[Any] = [token_array(b"".join(row[0] for row in mine))]
         for place, field in enumerate(list(schema)[1:], start=1):
             values = [row[place] for row in mine]
-            if pa.types.is_dictionary(field.type):
-                domain = REGIONS if field.name == "region" else DISCIPLINES
-                codes = pa.array(values, pa.int32())
-                arrays.append(pa.DictionaryArray.from_arrays(codes, pa.array(domain, pa.string())))
-            else:
-                arrays.append(
-                    pa.array(values, pa.int32()).cast(field.type) if field.name == "purchased" else pa.array(values)
-                )
+            declared = described.column(field.name)
+            assert declared is not None
+            codes = np.array(values, dtype=np.int64) - first_of(declared.type)
+            arrays.append(code_array(codes.astype(f"u{field.type.byte_width}")))
         groups.append(pa.Table.from_arrays(arrays, schema=schema))
     upload = UploadId(sha256(member.encode()).hexdigest()[:32])
     data_key = SecretKey.adopt(sha256(b"data key of " + member.encode()).digest())

@@ -39,10 +39,9 @@ from audit_log import EventType
 from cleanroom.client.normalise import normalise_email
 from cleanroom.errors import NotVerified
 from cleanroom.identifiers import ErasureGround
-from cleanroom.partition.intent import Correct, Replace
+from cleanroom.partition.intent import Correct
 from cleanroom.query.reuse import Source
 from cleanroom.room import (
-    Room,
     logbook,
     registry,
     upload,
@@ -114,42 +113,6 @@ def test_everybody_of_a_table_can_be_erased(furnished: Place) -> None:
         asked = ask(room)
         assert asked.sources == (Source.DRAWN,)
     audit(furnished)
-
-
-def test_a_word_that_only_they_had_does_not_live_on_in_a_dictionary(furnished: Place, tmp_path: Path) -> None:
-    who, word = people(furnished)[3], "telephone"
-    lines = furnished.csv(MEMBER).read_text("utf-8").splitlines()
-    channel = lines[0].split(",").index("channel")
-    changed = [lines[0]]
-    for line in lines[1:]:
-        cells = line.split(",")
-        cells[channel] = word if cells[0] == who else "web"
-        changed.append(",".join(cells))
-    source = tmp_path / "words.csv"
-    source.write_text("\n".join(changed), "utf-8")
-    with furnished.open() as room:
-        upload(room, MINE, source, intent=Replace())
-        assert word in words(room)
-        erased(room, who)
-        assert word not in words(room)
-        # Nor does a category that nobody has any more: dictionaries hold what the rows have.
-        erased(room, *people(furnished))
-        assert words(room) == set()
-
-
-def words(room: Room) -> set[str]:
-    """Return all words of the dictionaries of the member's files, whether a row has them or not."""
-    found: set[str] = set()
-    for each in registry.uploads(room.connection, MINE):
-        key = room.keyring.open(room.connection, KeyId(KeyKind.DATA, each.upload))
-        names = [column.name for column in each.manifest.columns[1:] if column.storage in {"dictionary", "string"}]
-        with room.store.open(room.stored(each), key) as reader:
-            read = reader.read(0, 0, names)
-        for name in names:
-            for chunk in read.rows.column(name).chunks:
-                coded = chunk if hasattr(chunk, "dictionary") else chunk.dictionary_encode()
-                found |= set(coded.dictionary.to_pylist()) - {None}
-    return found
 
 
 def test_stored_answers_are_destroyed_and_stay_charged(furnished: Place) -> None:

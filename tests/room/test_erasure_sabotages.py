@@ -17,7 +17,6 @@ from cleanroom.room import (
     erasure,
     registry,
 )
-from cleanroom.storage import erasure as storage_erasure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +54,6 @@ def manifests_in_the_entry(patch: Patch) -> None:
     patch.setattr(erasure, "manifest_digest", lambda stored: str(stored.manifest.row_count).rjust(9)[:9].strip())
 
 
-def anew_without_its_words(patch: Patch) -> None:
-    patch.setattr(storage_erasure, "_anew", lambda column, _stored: column)
-
-
 SABOTAGES: dict[str, tuple[Callable[[Patch], None], Callable[[Place], None]]] = {
     "erasing an absent token does not bump the version": (
         no_version_for_nobody,
@@ -84,12 +79,6 @@ SABOTAGES: dict[str, tuple[Callable[[Patch], None], Callable[[Place], None]]] = 
     "the entry's size tells of the rows": (
         manifests_in_the_entry,
         test_erasure.test_the_entry_has_one_size,
-    ),
-    "a dictionary keeps their words": (
-        anew_without_its_words,
-        lambda place: test_erasure.test_a_word_that_only_they_had_does_not_live_on_in_a_dictionary(
-            place, place.path.parent
-        ),
     ),
     "a list that could find nobody is certified": (
         lambda patch: patch.setattr(erasure, "_require_epochs", lambda *_: None),

@@ -117,8 +117,29 @@ def stored_form(made: list[Row]) -> list[Row]:
 def read_form(held: PersonsRows) -> list[Row]:
     """Return what was read in the form of `stored_form`."""
     table = rows_under_tokens(held)
-    lists = [table.column(name).to_pylist() for name in table.column_names]
+    lists = [[said(name, each) for each in table.column(name).to_pylist()] for name in table.column_names]
     return [(unit.bytes, *rest) for unit, *rest in zip(*lists, strict=True)]
+
+
+def said(name: str, stored: object) -> object:
+    """Return what stored codes say, as docs/spec/partition.md has it; anything else as it is."""
+    if not isinstance(stored, bytes):
+        return stored
+    code = int.from_bytes(stored, "little")
+    if stored == b"\xff" * len(stored):
+        return None
+    match name:
+        case "region":
+            return REGIONS[code]
+        case "genre":
+            return ("théâtre", "danse")[code]
+        case "achat":
+            return date(2023, 9, 1) + timedelta(days=code)
+        case "billets":
+            return 1 + code
+        case "montant":
+            return code - 100
+    raise AssertionError(name)
 
 
 def prepared(source: Source, destination: Path) -> PreparedUpload:
@@ -152,16 +173,14 @@ class Forger:
         """Return plain rows for these tokens, in this order."""
         columns = storage_schema(CATALOG)
         data = [
-            pa.array([None] * len(tokens), pa.int32()),
-            pa.array([0] * len(tokens), pa.int32()),
+            pa.array([b"\xff"] * len(tokens), pa.binary(1)),
+            pa.array([b"\0"] * len(tokens), pa.binary(1)),
             pa.array([None] * len(tokens), pa.string()),
             pa.array(["s"] * len(tokens), pa.string()),
-            pa.array([None] * len(tokens), pa.date32()),
-            pa.array([None] * len(tokens), pa.int64()),
-            pa.array([0] * len(tokens), pa.int64()),
+            pa.array([b"\xff\xff"] * len(tokens), pa.binary(2)),
+            pa.array([b"\xff"] * len(tokens), pa.binary(1)),
+            pa.array([b"\x64\0\0\0"] * len(tokens), pa.binary(4)),
         ]
-        for place, domain in ((0, REGIONS), (1, ("théâtre", "danse"))):
-            data[place] = pa.DictionaryArray.from_arrays(data[place], pa.array(domain, pa.string()))
         return pa.Table.from_arrays([token_array(b"".join(tokens)), *data], schema=arrow_schema(columns))
 
     def package(

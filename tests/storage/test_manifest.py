@@ -64,7 +64,7 @@ def test_manifests_have_one_encoding() -> None:
         content.replace(b'"act":"append"', b'"act":"correct","upload":"none"'),
         content.replace(b'"intent":{"act":"append"}', b'"intent":"append"'),
         content.replace(b'"intent":{"act":"append"},', b""),
-        content.replace(b"partition/v3", b"partition/v2"),
+        content.replace(b"partition/v4", b"partition/v3"),
         b"[]",
         b"\xff",
         b"[" * 100_000,

@@ -136,15 +136,15 @@ def test_only_the_groups_of_a_range_are_read(tmp_path: Path, monkeypatch: pytest
 
 def test_as_many_ranges_as_are_promised_are_written_and_read(tmp_path: Path) -> None:
     """And not one more: each is two row groups, whose ordinals have 15 bits (Parquet Modular Encryption §4.4.2)."""
-    columns = (TOKEN, StoredColumn("montant", StorageType.INT64, nullable=False))
+    columns = (TOKEN, StoredColumn("montant", StorageType.CODE8, nullable=False))
     key, path, most = SecretKey.generate(), tmp_path / "many.parquet", 1 << LARGEST_GROUP_BITS
-    lone = pa.table({"u": token_array(bytes(16)), "montant": [7]}, schema=arrow_schema(columns))
+    lone = pa.table({"u": token_array(bytes(16)), "montant": [b"\7"]}, schema=arrow_schema(columns))
     assert write_table_file(path, columns, (lone for _ in range(most)), data_key=key, aad=b"") == (1,) * most
     opened = pq.ParquetFile(
         path, decryption_properties=pe.create_decryption_properties(key.reveal_secret_bytes(), aad_prefix=b"")
     )
     assert opened.num_row_groups == 2 * most
-    assert opened.read_row_group(2 * most - 1, columns=["montant"]).to_pylist() == [{"montant": 7}]
+    assert opened.read_row_group(2 * most - 1, columns=["montant"]).to_pylist() == [{"montant": b"\7"}]
     with pytest.raises(OSError, match="row groups"):
         write_table_file(path, columns, (lone for _ in range(most + 1)), data_key=key, aad=b"")
 

@@ -16,6 +16,7 @@ from cleanroom.identifiers import UploadId
 from cleanroom.partition import table_layout
 from cleanroom.partition.intent import Erase
 from cleanroom.partition.manifest import Manifest
+from cleanroom.partition.table_file import RowGroup, TableFile, Texts
 from cleanroom.storage import erasure
 from cleanroom.storage.erasure import rewrite
 from cleanroom.storage.partition_store import PartitionStore, StoredPartition
@@ -97,26 +98,27 @@ def test_small_files(made: list[Row], tmp_path: Path) -> None:
         assert read(held[0], after, new) == ([] if erased else expected)
 
 
-def test_what_a_forger_put_beside_the_domain_goes_with_its_person(tmp_path: Path) -> None:
-    """The store holds a member's bytes, the scan enforces the domain; a dictionary must not keep what nobody has."""
+def test_a_word_goes_with_the_last_person_who_had_it(tmp_path: Path) -> None:
+    """Of texts the file keeps a dictionary, which must not keep what nobody has."""
     forger, tokens = Forger(tmp_path), [bytes([number]) * 16 for number in range(4)]
     table = forger.table(tokens)
-    codes = pa.array([0, 1, 2, 0], pa.int32())
-    words = pa.DictionaryArray.from_arrays(codes, pa.array(["montreal", "mot-de-un", "mot-de-deux", "mot-de-personne"]))
-    forged = table.set_column(1, table.schema.field("region"), words)
-    taken = verified(forger.package([forged]))
+    words = pa.array(["mot-de-tous", "mot-de-un", "mot-de-deux", "mot-de-tous"])
+    taken = verified(forger.package([table.set_column(4, table.schema.field("salle"), words)]))
     store = PartitionStore(tmp_path / "store")
     held = store, store.place(taken), taken.data_key
 
     def dictionary(stored: StoredPartition, key: SecretKey) -> set[str]:
-        with store.open(stored, key) as reader:
-            chunks = reader.read(0, 0, NAMES).rows.column("region").chunks
-        return {word for chunk in chunks for word in chunk.dictionary.to_pylist()}
+        with (
+            store.path(stored).open("rb") as source,
+            TableFile.open(source, stored.manifest, key, texts=Texts.CODED) as file,
+        ):
+            (batch,) = file.batches(0, RowGroup.ROWS)
+            return set(batch.column("salle").dictionary.to_pylist())
 
-    assert dictionary(*held[1:]) == {"montreal", "mot-de-un", "mot-de-deux", "mot-de-personne"}
+    assert dictionary(*held[1:]) == {"mot-de-tous", "mot-de-un", "mot-de-deux"}
     made, new = rewritten(held, [tokens[1]])
-    assert dictionary(made, new) == {"montreal", "mot-de-deux"}
-    assert [row[1] for row in read(store, made, new)] == ["montreal", "mot-de-deux", "montreal"]
+    assert dictionary(made, new) == {"mot-de-tous", "mot-de-deux"}
+    assert [row[4] for row in read(store, made, new)] == ["mot-de-tous", "mot-de-deux", "mot-de-tous"]
 
 
 def test_an_altered_file_is_noticed_and_nothing_is_left(held: Placed) -> None:

@@ -51,16 +51,28 @@ NUMBERS = (
         "test_kernel:check_together", (0, 20),
     ),
     Sabotage(
-        "counted in full whatever the norm", IN_FULL, "        fits &= sizes[np.uint64(end)] - sizes[np.uint64(start)] <= most[min(within, most.shape[0] - 1)]\n", "",
+        "counted in full whatever the norm", IN_FULL, "        fits &= size <= most[min(within, most.shape[0] - 1), min(counted, most.shape[1] - 1)]\n", "",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "persons' own entries forgotten in the norm", IN_FULL, "bounds.norm**2 - cells * sum(each**2 for each in steps)", "bounds.norm**2",
+        "persons' own entries forgotten in the norm", IN_FULL, "norm**power - cells * of_cell - count", "norm**power - count",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "persons' own entries forgotten in a pure norm", IN_FULL, "bounds.norm - cells * sum(steps)", "bounds.norm",
+        "counts of rows forgotten in the norm", IN_FULL, " - count**power * of_row", "",
         "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "a pure norm of squares", IN_FULL, "power = 1 if pure else 2", "power = 2",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "further cells as the last that fits", IN_FULL, "for cells in range(max(1, len(found) - 1)):", "for cells in range(len(found)):",
+        "test_in_full:test_who_is_in_more_cells_than_are_looked_up_is_left",
+    ),
+    Sabotage(
+        "further rows as the last that fits", IN_FULL, "for count in range(max(1, found.shape[1] - 1)):", "for count in range(found.shape[1]):",
+        "test_in_full:test_who_has_more_counted_rows_than_are_looked_up_is_left",
     ),
     Sabotage(
         "nobody taken back", IN_FULL, "    for person in left:\n", "    for person in left[:0]:\n",
@@ -71,7 +83,7 @@ NUMBERS = (
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "a total counted in full whatever its bound", IN_FULL, "found.append(min(left, most))", "found.append(left)",
+        "a total counted in full whatever its bound", IN_FULL, "min(left if pure else math.isqrt(left), most)", "left if pure else math.isqrt(left)",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
@@ -83,7 +95,7 @@ NUMBERS = (
         "test_in_full:test_a_mean_whose_bounds_are_narrower_is_not_counted_in_full",
     ),
     Sabotage(
-        "rows that share a cell counted in full whatever the norm", IN_FULL, "        fits &= rows * within * steps <= most[min(within, most.shape[0] - 1)]\n", "",
+        "rows that share a cell counted in full whatever the norm", IN_FULL, "        fits &= most[min(within, most.shape[0] - 1), min(rows * cells.shape[0], most.shape[1] - 1)] >= 0\n", "",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
@@ -214,16 +226,16 @@ NUMBERS = (
     Sabotage("releases of a question not added up", "cleanroom.accounting.account", "case Rho() as first, Rho() as second:\n            return Charge(one.account, first + second, delta)", "case Rho() as first, Rho() as second:\n            return Charge(one.account, first, delta)", "test_empirical:check_case", ("two releases", 300)),
     Sabotage("keys released at one person", UNKNOWN, "measurement = threshold_measurement(scale, threshold)", "measurement = threshold_measurement(scale, 1)",
         "test_empirical:check_case", ("keys", 130)),
-    Sabotage("scan clamp off", SCAN, "values[row] = min(max(np.int64(raw[row]), lower), upper)", "values[row] = raw[row]",
+    Sabotage("scan clamp off", SCAN, "first + min(code, count - 1) if", "first + code if",
         "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
-    Sabotage("scan clamp off at one end", SCAN, "min(max(np.int64(raw[row]), lower), upper)", "max(np.int64(raw[row]), lower)",
-        "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
-    Sabotage("scan clamp off where some are NULL", SCAN, "_clamp(raw, lower, upper, values)\n    if not", "values[:] = raw\n    if not array.null_count:\n        _clamp(raw, lower, upper, values)\n    if not",
-        "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
-    Sabotage("category clamp off", SCAN, ".fill_null(-1)\n", ".fill_null(0)\n",
-        "test_scan:test_values_out_of_the_declaration_are_clamped_or_null"),
-    Sabotage("an index beyond the dictionary", SCAN, "if 0 <= index < codes.shape[0] else -1", "if 0 <= index < codes.shape[0] else 0",
-        "test_scan:test_an_index_that_the_dictionary_has_not_is_null"),
+    Sabotage("scan clamp off by one", SCAN, "min(code, count - 1)", "min(code, count)",
+        "test_scan:test_every_code_says_something", ((),)),
+    Sabotage("category clamp off", SCAN, "missing = count if isinstance(kind, Category) else missing_code(codes.itemsize)", "missing = missing_code(codes.itemsize)",
+        "test_scan:test_every_code_says_something", ((),)),
+    Sabotage("what is missing is the greatest", SCAN, "    there = code < missing\n", "    there = code <= missing\n",
+        "test_scan:test_every_code_says_something", ((),)),
+    Sabotage("days counted from another day", SCAN, "_decode(codes, first_of(kind), count", "_decode(codes, 0, count",
+        "test_scan:test_every_code_says_something", ((),)),
     Sabotage("row cap off", SCAN, "if longest > catalog.max_rows_per_person:", "if longest > longest:",
         "test_scan:test_a_person_has_the_first_rows_in_the_order_of_the_files_over_all_uploads"),
     Sabotage("slice not checked", SCAN, "if bits and any(", "if bits < 0 and any(",
