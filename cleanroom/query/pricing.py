@@ -170,13 +170,15 @@ def _pure_noise_for_margin(plan: Plan, margin: Fraction) -> Noise:
     """Return the scales of the greatest noise on the vector that keeps a margin, and what a part costs then."""
     scale = _scale_for_margin(plan, margin)
     loss = Fraction(vector_reach(plan.bounds).largest(tables_alone=len(plan.tables) == 1)) / Fraction(scale)
-    return _pure_noise(plan, loss / _vector_share(plan), scale)
+    # The least scale that costs exactly this loss is the one that it was computed from.
+    return _pure_noise(plan, loss / _vector_share(plan))
 
 
-def _settled_purely(plan: Plan, bounds: Bounds, part: Fraction, vector: float | None = None) -> Noise:
+def _settled_purely(plan: Plan, bounds: Bounds, part: Fraction) -> Noise:
     """Return the least scales at which a vector and readings of quantiles with these bounds cost their parts."""
     alone = len(plan.tables) == 1
-    if bounds.components and vector is None:
+    vector = None
+    if bounds.components:
         vector = least_pure_scale(vector_reach(bounds), tables_alone=alone, epsilon=part * _vector_share(plan))
     quantiles = tuple(
         least_pure_scale(
@@ -187,14 +189,13 @@ def _settled_purely(plan: Plan, bounds: Bounds, part: Fraction, vector: float | 
     return Noise(vector, quantiles)
 
 
-def _pure_noise(plan: Plan, part: Fraction, vector: float | None = None) -> Noise:
+def _pure_noise(plan: Plan, part: Fraction) -> Noise:
     """Return the scales of a pure release, whatever bound is chosen.
 
     Args:
         part: the epsilon of one part.
-        vector: the scale of the widest vector, where a margin has already fixed it.
     """
-    widest, choice = _settled_purely(plan, plan.bounds, part, vector), plan.bounds.choice
+    widest, choice = _settled_purely(plan, plan.bounds, part), plan.bounds.choice
     if choice is None:
         return widest
     alone = len(plan.tables) == 1
