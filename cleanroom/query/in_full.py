@@ -110,16 +110,16 @@ def _steps_of_rows(components: Sequence[Component], places: Sequence[int], measu
         Of each measure the steps of its values and of their distances from the middle, and the middle.
     """
     found = np.zeros((measures, 3), dtype=np.int64)
-    middles: dict[int, int] = {}
     for each, place in zip(components, places, strict=True):
-        if each.shift or each.measured is Measured.SQUARES or each.steps * _MOST_ROWS >= _LARGEST_ROW:
+        if each.shift or each.measured is Measured.SQUARES:
             return None
         if each.measured is Measured.TOTAL:
             found[place, 0] += each.steps
         elif each.measured is Measured.MEAN_TOTAL:
-            if middles.setdefault(place, each.middle) != each.middle:
+            if found[place, 1]:
+                # A second middle of one measure, which no statistics have: sizes are kept of one.
                 return None
-            found[place, 1:] = found[place, 1] + each.steps, each.middle
+            found[place, 1:] = each.steps, each.middle
     return found
 
 

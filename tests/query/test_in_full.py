@@ -128,6 +128,31 @@ def test_who_has_more_counted_rows_than_are_looked_up_is_left() -> None:
     assert sum(found) == (1 + 62 + 63 + 64 + 64) * plan.bounds.components[0].steps
 
 
+def test_a_total_of_more_rows_than_count_is_counted_in_full_within_its_bound() -> None:
+    """S33: a total is clamped, not weighted down, so that the number of its rows does not matter."""
+    plan = planned((KEY,), (Sum(1, 0, 9, ONE),), 2, 2)
+    step = plan.bounds.components[0].steps
+    persons: Any = [[(1, 6, 0)] * 3, [(1, 6, 0)] * 4]
+    assert both_ways(plan, stream(persons, 3)) == ((0, 18 * step + 18 * step, 0, 0), 1)
+
+
+def test_sums_over_persons_that_might_not_fit_are_made_the_other_way() -> None:
+    plan = planned((KEY,), (CountRows(),), 1, 1)
+    long = replace(plan, bounds=replace(plan.bounds, norm=1 << 61))
+    assert both_ways(long, stream([[(0, 0, 0)]], 3))[1] == 0
+    assert both_ways(long, stream([[(0, 0, 0)], [(1, 0, 0)]], 3))[1] == 2
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_large_entries_are_added_in_both_halves(sign: int) -> None:
+    plan = planned((KEY,), (Sum(1, -(2**23), 2**23, ONE),), 1, 1)
+    step = plan.bounds.components[0].steps
+    assert 2**23 * step > 2**36
+    persons: Any = [[(0, sign * 2**23, 0)], [(0, sign * (2**23 - 1), 0)], [(2, sign * 5, 0)]]
+    found, left = both_ways(plan, stream(persons, 3))
+    assert (found, left) == ((sign * (2**24 - 1) * step, 0, sign * 5 * step, 0), 0)
+
+
 def test_nobody_is_counted_in_full_where_a_value_is_missing() -> None:
     plan = planned((KEY,), (Sum(1, 0, 9, ONE),), 5, 2)
     persons: Any = [[(0, 1, 0)], [(1, None, 0)]]
@@ -140,6 +165,18 @@ def test_a_total_below_its_least_is_not_counted_in_full() -> None:
     persons: Any = [[(0, -1, 0)] * 5, [(0, -1, 0)] * 3, [(0, 2, 0)]]
     step = plan.bounds.components[0].steps
     assert both_ways(plan, stream(persons, 3)) == ((step * (-3 - 3 + 2),), 1)
+
+
+def test_a_mean_whose_rows_all_count_is_counted_in_full() -> None:
+    plan = planned((), (Mean(1, 0, 10, ONE),), 2, 1)
+    count, total = plan.bounds.components
+    rows = stream([[(0, 10, 0), (0, 2, 0)], [(0, 4, 0)], [(0, 4, 0)] * 3], 3)
+    assert total.middle == 5
+    assert both_ways(plan, rows) == ((5 * count.steps, (5 - 3 - 1) * total.steps - 2 * total.steps), 1)
+    # Of a second middle no sizes are kept.
+    again = replace(total, middle=4, upper=12, lower=-12)
+    twice = replace(plan, bounds=replace(plan.bounds, components=(count, total, again), norm=2 * plan.bounds.norm))
+    assert both_ways(twice, rows)[1] == 3
 
 
 def test_a_mean_whose_bounds_are_narrower_is_not_counted_in_full() -> None:

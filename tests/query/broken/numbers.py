@@ -103,7 +103,7 @@ NUMBERS = (
         "test_in_full:test_a_row_whose_size_might_not_fit_is_counted_the_other_way",
     ),
     Sabotage(
-        "entries on a coarser unit summed before they are cut", IN_FULL, "if each.shift or each.measured", "if each.measured",
+        "entries on a coarser unit summed before they are cut", IN_FULL, "if each.shift or each.measured is Measured.SQUARES:", "if each.measured is Measured.SQUARES:",
         "test_in_full:test_what_is_on_a_coarser_unit_is_counted_the_other_way",
     ),
     Sabotage(
