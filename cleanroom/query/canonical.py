@@ -287,7 +287,7 @@ def _inner(relation: algebra.Join) -> Placed:
     reach = len(made[order[0]].places)
     for at in order[1:]:
         reach += len(made[at].places)
-        now = [term for term in waiting if max(t.columns_of(term), default=0) < reach]
+        now = [term for term in waiting if max(t.columns_of(term), default=-1) < reach]
         waiting = [term for term in waiting if term not in now]
         joined = algebra.Join(joined, made[at].relation, JoinKind.INNER, together(now))
     return Placed(joined, places)

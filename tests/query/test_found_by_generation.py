@@ -48,3 +48,9 @@ def test_a_person_that_is_not_there_is_neither_in_nor_not_in(condition: str) -> 
         "SELECT COUNT(*) AS n, COUNT(DISTINCT a.person) AS p FROM tnm.visits AS a LEFT JOIN francos.visits AS b ON "
         f"a.person = b.person AND b.seats > 2 WHERE {condition}"
     )
+
+
+@pytest.mark.parametrize("condition", ["FALSE", "NULL", "NOT (TRUE)"])
+def test_rows_never_meet_where_their_condition_is_never_true(condition: str) -> None:
+    """A condition that looks at no column, of a join of which no column is looked at, is a condition all the same."""
+    agrees(f"SELECT COUNT(*) AS n FROM tnm.visits AS a JOIN francos.visits AS b ON a.person = b.person AND {condition}")

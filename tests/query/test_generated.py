@@ -7,7 +7,9 @@ that fails names its question, and can be asked alone.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ from cleanroom.errors import Refused
 
 if TYPE_CHECKING:
     from generated.values import Question
-    from rooms import Catalogs
+    from rooms import Catalogs, Room
 
     from cleanroom.query.plan import QuestionPlan
 
@@ -92,9 +94,20 @@ def test_the_whole_algebra_holds_many_times(seeds: range) -> None:
 
 
 @lru_cache(maxsize=128)
-def opened(number: int) -> duckdb.DuckDBPyConnection:
+def room_of(number: int, *, once: bool) -> Room:
+    """Return a room, with equal rows of a person in a table once if `once`."""
+    room = plain_population(number)
+    if not once:
+        return room
+    return replace(
+        room, uploads={table: (tuple(dict.fromkeys(chain(*parts))),) for table, parts in room.uploads.items()}
+    )
+
+
+@lru_cache(maxsize=128)
+def opened(number: int, *, once: bool) -> duckdb.DuckDBPyConnection:
     """Return a database of a room, for all questions asked in it."""
-    return database(plain_population(number), REFERENCE_TABLES)
+    return database(room_of(number, once=once), REFERENCE_TABLES)
 
 
 def check_plain(rng: Random, number: int) -> None:
@@ -103,10 +116,14 @@ def check_plain(rng: Random, number: int) -> None:
     question, plan = asked(rng, room.catalogs, plain=True, threshold=1)
     if plan is None or not comparable(plan):
         return
+    # Which of two equal rows comes first is nobody's to say, and two windows may say it differently: of a row that has
+    # no row before it, and of another that QUALIFY leaves out, whether they are the same.
+    once = any(repr(release.relation).count("Window(") > 1 for release in plan.releases)
+    room = room_of(number, once=once)
     try:
         # Persons' means are rounded to a resolution (S20).
         COUNTS["compared"] += 1
-        COUNTS["not empty"] += compare_plan(plan, question.written, room, opened(number), within=1e-3) > 0
+        COUNTS["not empty"] += compare_plan(plan, question.written, room, opened(number, once=once), within=1e-3) > 0
     except duckdb.Error:
         # Plain SQL fails where its numbers do not fit or it has a fault of its own; that is counted, below.
         COUNTS["not comparable"] += 1
