@@ -13,7 +13,7 @@ from slow_vector import check_kernel, planned, stream
 
 from cleanroom.query import contribution
 from cleanroom.query.contribution import contributions
-from cleanroom.query.in_full import add_in_full
+from cleanroom.query.in_full import _additive, _most_sizes, _most_sizes_of, add_in_full
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Sum, Variance
 
 if TYPE_CHECKING:
@@ -173,10 +173,93 @@ def test_a_mean_whose_rows_all_count_is_counted_in_full() -> None:
     rows = stream([[(0, 10, 0), (0, 2, 0)], [(0, 4, 0)], [(0, 4, 0)] * 3], 3)
     assert total.middle == 5
     assert both_ways(plan, rows) == ((5 * count.steps, (5 - 3 - 1) * total.steps - 2 * total.steps), 1)
-    # Of a second middle no sizes are kept.
-    again = replace(total, middle=4, upper=12, lower=-12)
-    twice = replace(plan, bounds=replace(plan.bounds, components=(count, total, again), norm=2 * plan.bounds.norm))
-    assert both_ways(twice, rows)[1] == 3
+    # Of a second middle no sizes are kept, whatever the first was.
+    for middle in (5, 0):
+        first, again = (replace(total, middle=each, upper=20, lower=-20) for each in (middle, 4))
+        twice = replace(plan, bounds=replace(plan.bounds, components=(count, first, again), norm=3 * plan.bounds.norm))
+        assert both_ways(twice, rows)[1] == 3
+    # A sum and a mean of one column look at the same values.
+    beside = planned((), (Sum(1, 0, 10, ONE), Mean(1, 0, 10, ONE)), 2, 1)
+    assert both_ways(beside, stream([[(0, 5, 0)], [(0, 6, 0)]], 3))[1] == 0
+
+
+@pytest.mark.parametrize("pure", [False, True])
+@pytest.mark.parametrize(("persons", "rows"), [((), ()), ((3,), ()), ((), (2,)), ((3, 5), (2, 7))])
+@pytest.mark.parametrize("most", [40, 10**9])
+def test_the_greatest_size_is_the_greatest_that_the_norm_leaves(
+    pure: bool, persons: tuple[int, ...], rows: tuple[int, ...], most: int
+) -> None:
+    norm, power = 200, 1 if pure else 2
+    found = _most_sizes(norm, pure, persons, rows, most)
+    assert found.shape == (64 if persons else 1, 64 if rows else 1)
+    for (cells, count), size in np.ndenumerate(found):
+        whole = cells * sum(each**power for each in persons) + count**power * sum(each**power for each in rows)
+        sizes = [each for each in range(norm + 1) if whole + each**power <= norm**power]
+        last = (persons and cells == 63) or (rows and count == 63)
+        assert size == (-1 if last or not sizes else min(most, sizes[-1]))
+
+
+def test_what_a_person_may_give_is_made_of_each_component_once() -> None:
+    statistics = (Sum(1, 0, 9, ONE), CountPersons(), CountRows(), Sum(2, -4, 9, ONE))
+    plan = planned((KEY,), statistics, 3, 2)
+    first, persons, rows, second = (replace(each, multiplier=16) for each in plan.bounds.components)
+    second = replace(second, lower=-2)
+    for components, expected in (
+        ((first, persons, rows), ((persons.steps,), (rows.steps,), 27 * first.steps)),
+        ((first, persons, second), ((persons.steps,), (), 2 * second.steps)),
+        ((rows, rows), ((), (rows.steps, rows.steps), 1 << 62)),
+    ):
+        bounds = replace(plan.bounds, components=components)
+        assert np.array_equal(_most_sizes_of(bounds), _most_sizes(bounds.norm, bounds.pure, *expected))
+
+
+SIZES = (
+    # Bounds of values; steps of values, of their distances from the middle, the middle; the greatest size of a row.
+    ((0, 9), (7, 0, 0), 63),
+    ((-9, 4), (7, 0, 0), 63),
+    ((3, 9), (7, 0, 0), 63),
+    ((-9, -3), (7, 0, 0), 63),
+    ((0, 10), (0, 7, 5), 35),
+    ((0, 10), (0, 7, 4), 42),
+    ((-10, 0), (0, 7, -4), 42),
+    ((0, 10), (3, 7, 5), 65),
+    ((-20, 0), (3, 7, -5), 165),
+)
+
+
+@pytest.mark.parametrize(("limits", "steps", "size"), SIZES)
+def test_a_row_is_as_large_as_its_measures_together_can_be(
+    limits: tuple[int, int], steps: tuple[int, int, int], size: int
+) -> None:
+    """To the step: 2^52 is too large, one less is not."""
+    values, away, middle = steps
+    plan = planned((), (Sum(1, *limits, ONE),), 1, 1)
+    twice = np.array([limits, limits], dtype=np.int64)
+    for fits in (True, False):
+        # The first measure as given, the second, of one step a unit, such that both are together just within, or not.
+        rest = (1 << 52) - fits - size
+        wide = np.array([limits, (0, rest)], dtype=np.int64)
+        each_row = np.array([steps, (1, 0, 0)], dtype=np.int64)
+        assert _additive(plan.bounds, wide, [0], each_row) is fits
+    each_row = np.array([steps, steps], dtype=np.int64)
+    assert _additive(plan.bounds, twice, [0], each_row)
+    found = max(abs(value) * values + abs(value - middle) * away for value in range(limits[0], limits[1] + 1))
+    assert found == size
+
+
+@pytest.mark.parametrize(
+    ("limits", "middle"), [((0, 10), 5), ((0, 10), 4), ((0, 10), 6), ((-10, 3), -2), ((-3, 10), 1)]
+)
+def test_a_mean_is_within_bounds_as_wide_as_its_farthest_value_reaches(limits: tuple[int, int], middle: int) -> None:
+    plan = planned((), (Mean(1, *limits, ONE),), 3, 1)
+    count, total = plan.bounds.components
+    farthest = 3 * max(abs(value - middle) for value in limits)
+    each_row = np.array([(0, total.steps, middle)], dtype=np.int64)
+    for short, fits in ((0, True), (1, False)):
+        for lower, upper in ((-farthest + short, farthest), (-farthest, farthest - short)):
+            narrow = replace(total, middle=middle, lower=lower, upper=upper)
+            bounds = replace(plan.bounds, components=(count, narrow))
+            assert _additive(bounds, np.array([limits], dtype=np.int64), [-1, 0], each_row) is fits
 
 
 def test_a_mean_whose_bounds_are_narrower_is_not_counted_in_full() -> None:
