@@ -44,21 +44,28 @@ class NumberedTable:
 
 
 def numbered(tables: OpenTables, wanted: Iterable[Scan], part: Slice) -> dict[Scan, NumberedTable]:
-    """Scan each of these once in a slice."""
-    scanned: dict[Scan, ScannedTable] = {}
-    for each in wanted:
-        if each not in scanned:
-            catalog, readers = tables[each.table]
-            scanned[each] = scan(catalog, readers, each.columns, bits=part.bits, prefix=part.prefix)
+    """Scan the tables of these in a slice, each once with the columns of all scans of it."""
+    scans = list(dict.fromkeys(wanted))
+    columns: dict[TableName, dict[str, None]] = {}
+    for each in scans:
+        columns.setdefault(each.table, {}).update(dict.fromkeys(each.columns))
+    scanned = {}
+    for table, names in columns.items():
+        catalog, readers = tables[table]
+        scanned[table] = scan(catalog, readers, tuple(names), bits=part.bits, prefix=part.prefix)
+    ranks = _ranks(scanned)
+    return {each: NumberedTable(scanned[each.table].with_columns(each.columns), ranks[each.table]) for each in scans}
+
+
+def _ranks(scanned: Mapping[TableName, ScannedTable]) -> dict[TableName, Int64s]:
+    """Return the numbers of each table's persons among those of all."""
     if len(scanned) == 1:
-        return {
-            each: NumberedTable(table, np.arange(len(table.first), dtype=np.int64)) for each, table in scanned.items()
-        }
-    persons = {each: table.persons for each, table in scanned.items()}
+        return {name: np.arange(len(table.first), dtype=np.int64) for name, table in scanned.items()}
+    persons = {name: table.persons for name, table in scanned.items()}
     lists = list(persons.values())
     while len(lists) > 1:
         # In pairs, so that each token is copied log2(tables) times.
         lists = [
             merged_persons(*lists[at : at + 2]) if at + 1 < len(lists) else lists[at] for at in range(0, len(lists), 2)
         ]
-    return {each: NumberedTable(table, places_among(lists[0], persons[each])) for each, table in scanned.items()}
+    return {name: places_among(lists[0], mine) for name, mine in persons.items()}

@@ -12,7 +12,7 @@ follow for it; order is checked, tokens of several uploads meet, and no row is l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -92,6 +92,10 @@ class ScannedTable:
     def rows(self) -> int:
         """How many rows there are."""
         return int(self.starts[-1])
+
+    def with_columns(self, names: Sequence[str]) -> ScannedTable:
+        """Return the same rows with these of the columns, in this order."""
+        return replace(self, columns={name: self.columns[name] for name in names})
 
     def of_rows(self, of_persons: Int64s) -> Int64s:
         """Return for each row the number that `of_persons` has for its person."""
