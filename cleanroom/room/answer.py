@@ -136,9 +136,8 @@ def answer_table(
         references: the public tables that the question reads, by digest.
     """
     from cleanroom.query.finishing import answer_rows
-    from cleanroom.query.release import CellState
 
-    suppressed = sum(cell.state is CellState.SUPPRESSED for release in releases for cell in release.cells())
+    suppressed = sum(len(release.withheld()) for release in releases)
     return _frame(answer_rows(plan, releases, references)), suppressed
 
 
