@@ -30,12 +30,18 @@ if TYPE_CHECKING:
 def cells_of_rows(
     keys: tuple[Key, ...], sets: GroupingSets, rows: PersonRows, surviving: SurvivingKeys | None
 ) -> Int64s:
-    """Return each row's cell in each grouping set, or -1 where it has none; shape (sets, rows).
+    """Return each row's cell in each grouping set, or -1 or no cell at all where it has none; shape (sets, rows).
 
-    Without keys all rows share a cell, and the shape is (sets, 1).
+    Without keys all rows share a cell, and the shape is (sets, 1). The cells may be a column of `rows` itself: whoever
+    writes to them has done with it.
     """
     if not any(sets):
         return np.arange(len(sets), dtype=np.int64).reshape(len(sets), 1)
+    if surviving is None and len(keys) == 1 and tuple(sets) == ((0,),):
+        (key,) = keys
+        # Codes that are all there, of a key that is never NULL, are cells already; one beyond the domain is no cell.
+        if isinstance(key, CategoryKey) and not key.nullable and rows.columns[key.column].present.all():
+            return np.require(rows.columns[key.column].values, np.int64, ["C", "W"]).reshape(1, rows.rows)
     cells = np.empty((len(sets), rows.rows), dtype=np.int64)
     start = 0
     for number, (chosen, size) in enumerate(zip(sets, set_sizes(keys, sets), strict=True)):
