@@ -28,7 +28,7 @@ class Row:
 KILLED = "killed, or the disk full, "
 POINTS = "tests/room/test_crash_table.py::test_nothing_acknowledged_is_lost_and_nothing_is_half_there"
 HERE = "tests/room/test_crash_table.py"
-OUTBOX = "tests/room/test_outbox.py"
+OUTBOX, LIFE = "tests/room/test_outbox.py", "tests/room/test_table_life.py"
 INTAKE = "tests/room/test_room_intake.py"
 ERASURE = "tests/room/test_erasure_trouble.py"
 
@@ -145,7 +145,7 @@ ROWS = (
         "its receipt, and in which version it was retired; nothing comes back",
         "nothing",
         (),
-        (f"{OUTBOX}::test_an_old_package_handed_in_again_stays_retired",),
+        (f"{LIFE}::test_an_old_package_handed_in_again_stays_retired",),
     ),
     Row(
         "a package made before the table was replaced or withdrawn or somebody erased, handed in after",
@@ -153,7 +153,7 @@ ROWS = (
         "make it again, with new facts",
         (),
         (
-            f"{OUTBOX}::test_a_package_held_back_is_not_taken_after_the_table_began_anew",
+            f"{LIFE}::test_a_package_held_back_is_not_taken_after_the_table_began_anew",
             "tests/room/test_erasure_orders.py::test_a_package_held_back_does_not_bring_them_back",
         ),
     ),
@@ -163,8 +163,8 @@ ROWS = (
         "nothing",
         (),
         (
-            f"{OUTBOX}::test_a_replacement_waits_for_questions",
-            f"{OUTBOX}::test_without_patience_the_question_fails_charged",
+            f"{LIFE}::test_a_replacement_waits_for_questions",
+            f"{LIFE}::test_without_patience_the_question_fails_charged",
             f"{ERASURE}::test_a_question_under_way_answers_on_the_version_it_charged",
         ),
     ),
