@@ -13,7 +13,7 @@ from slow_vector import check_kernel, planned, stream
 
 from cleanroom.query import contribution
 from cleanroom.query.contribution import contributions
-from cleanroom.query.in_full import _additive, _most_sizes, _most_sizes_of, add_in_full
+from cleanroom.query.in_full import _add_sharing, _additive, _most_sizes, _most_sizes_of, add_in_full
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Sum, Variance
 
 if TYPE_CHECKING:
@@ -153,6 +153,39 @@ def test_large_entries_are_added_in_both_halves(sign: int) -> None:
     assert (found, left) == ((sign * (2**24 - 1) * step, 0, sign * 5 * step, 0), 0)
 
 
+def test_who_just_fits_is_counted_in_full() -> None:
+    """As many rows in a cell as count, of several persons; as many cells as the norm has room for, and no step more."""
+    plan = planned((KEY,), (CountRows(),), 2, 4)
+    just: Any = [[(0, 0, 0), (1, 0, 0), (0, 0, 0), (1, 0, 0)]] * 3
+    assert both_ways(plan, stream(just, 3)) == ((6 * plan.bounds.components[0].steps,) * 2 + (0, 0), 0)
+    alone = planned((KEY,), (CountPersons(),), 1, 1)
+    assert alone.bounds.norm == alone.bounds.components[0].steps
+    assert both_ways(alone, stream([[(0, 0, 0)] * 2, [(3, 0, 0)]], 3))[1] == 0
+
+
+def test_rows_that_share_a_cell_are_counted_up_to_as_many_as_count() -> None:
+    """Also where the norm leaves room for more, and in each of several sets."""
+    plan = planned((), (CountPersons(), CountRows()), 3, 1)
+    wide = replace(plan, bounds=replace(plan.bounds, norm=100 * plan.bounds.norm))
+    persons, rows = (each.steps for each in plan.bounds.components)
+    found, left = both_ways(wide, stream([[(0, 0, 0)] * count for count in (1, 3, 4)], 3))
+    assert (found, left) == ((3 * persons, 7 * rows), 1)
+
+
+def test_cells_that_there_are_not_hold_nobody_whose_rows_share_them() -> None:
+    most = np.full((64, 64), -1, dtype=np.int64)
+    most[2, :9] = 0
+    counted = np.zeros((2, 3), dtype=np.int64)
+    starts = np.array([0, 1, 3, 6, 8], dtype=np.int64)
+    # In the cells 0 and 2 of four sets, so that two rows count as eight.
+    left = _add_sharing(starts, np.array([0, 3, -1, 2]), 3, 9, most, counted)
+    assert left.tolist() == [2]
+    assert counted.tolist() == [[3, 0, 3], [5, 0, 5]]
+    assert _add_sharing(
+        np.array([0, 1_024, 2_049]), np.array([0]), 1, 5_000, np.zeros((1, 1), np.int64), counted
+    ).tolist() == [1]
+
+
 def test_nobody_is_counted_in_full_where_a_value_is_missing() -> None:
     plan = planned((KEY,), (Sum(1, 0, 9, ONE),), 5, 2)
     persons: Any = [[(0, 1, 0)], [(1, None, 0)]]
@@ -224,6 +257,8 @@ SIZES = (
     ((-10, 0), (0, 7, -4), 42),
     ((0, 10), (3, 7, 5), 65),
     ((-20, 0), (3, 7, -5), 165),
+    ((0, 0), (7, 0, 0), 0),
+    ((5, 5), (0, 7, 5), 0),
 )
 
 
