@@ -184,6 +184,10 @@ def test_cells_that_there_are_not_hold_nobody_whose_rows_share_them() -> None:
     assert _add_sharing(
         np.array([0, 1_024, 2_049]), np.array([0]), 1, 5_000, np.zeros((1, 1), np.int64), counted
     ).tolist() == [1]
+    # The last of the table stands for all further cells, and for all further rows.
+    for table in ([[0], [-1]], [[0, -1]]):
+        most = np.array(table, dtype=np.int64)
+        assert _add_sharing(np.array([0, 1]), np.array([0]), 1, 9, most, counted).tolist() == [0]
 
 
 def test_nobody_is_counted_in_full_where_a_value_is_missing() -> None:
