@@ -41,10 +41,11 @@ def verify(console: Console, arguments: argparse.Namespace) -> int:
     questions = figures.number(len(found.caps), 0, console.language)
     console.lines(
         console.wrapped(
-            "Chaque solde, recalculé du journal seul, est celui du grand livre ; aucune question n'a dépassé le budget "
-            f"d'alors ni coûté moins que son bruit. Limites par partie comparées : {questions}.",
+            "Chaque solde, recalculé du journal seul, est celui du grand livre ; aucune question n'a dépassé le "
+            "budget d'alors ni coûté moins que le bruit de ses comptes et sommes. Limites par partie comparées : "
+            f"{questions}.",
             "Each balance, recomputed from the log alone, is the ledger's; no question exceeded the budget of its time "
-            f"or cost less than its noise. Caps per party compared: {questions}.",
+            f"or cost less than the noise on its counts and sums. Caps per party compared: {questions}.",
         )
     )
     return verified

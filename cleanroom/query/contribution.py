@@ -175,9 +175,10 @@ def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None 
     high = np.zeros_like(low)
     square = bounds.norm * bounds.norm
     places = [_place(component, measured) for component in bounds.components]
-    left = np.arange(len(rows.persons), dtype=np.int64)
     if complete.all():
         left = add_in_full(bounds, rows.starts, cells, count, places, values, limits, low, high)
+    else:
+        left = np.arange(len(rows.persons), dtype=np.int64)
     _add_persons(
         rows.starts,
         left,

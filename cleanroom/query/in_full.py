@@ -7,8 +7,8 @@ know no person, whose speed no processor's guess at who ends where decides; and 
 *Claim.* Of each person that is not left, what was added is the vector z that `query.contribution` makes of their rows,
 and Σz² ≤ norm², of a pure release Σ|z| ≤ norm. Nothing was added of a person that is left.
 
-*Proof.* A person has k cells, all grouping sets together, and r rows, one in each set, at most `most_rows`. Then of z's
-entries in a cell none is cut: n ≤ max_rows where rows are counted or averaged, and so |Σ(v − middle)| ≤
+*Proof.* A person has k cells and r rows, each counted once for every grouping set, and at most `most_rows` in a cell.
+Then of z's entries in a cell none is cut: n ≤ max_rows where rows are counted or averaged, and so |Σ(v − middle)| ≤
 max_rows·max|v − middle|, which `_additive` holds against the entry's bounds; a total is at most Σ|v|, which `most` is
 held against. No entry is rounded, since units are whole steps. So each is Σ over rows of what one row gives, but for
 the entries of persons, which are their steps once a cell. The entries of persons have Σ = k·Σsteps² of squares; those
@@ -87,8 +87,7 @@ def add_in_full(
     if cells.shape[1] == 1 and not len(values):
         left = _add_sharing(starts, cells[:, 0], cell_count, most_rows, most, in_cells)
     else:
-        distinct = Measured.PERSONS in measured
-        left = _add(starts, cells, cell_count, values, limits, each_row, distinct, most_rows, most, in_cells, sums)
+        left = _add(starts, cells, cell_count, values, limits, each_row, most_rows, most, in_cells, sums)
     for number, (each, place) in enumerate(zip(bounds.components, places, strict=True)):
         match each.measured:
             case Measured.PERSONS:
@@ -198,7 +197,7 @@ def _add_sharing(starts, cells, cell_count, most_rows, most, in_cells):  # type:
 
 @njit(cache=True, nogil=True)
 def _add(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    starts, cells, cell_count, values, limits, each_row, distinct, most_rows, most, in_cells, sums
+    starts, cells, cell_count, values, limits, each_row, most_rows, most, in_cells, sums
 ):
     """Add all rows, take those of persons back who do not fit, and return these persons."""
     everybody, rows = starts.shape[0] - 1, starts[starts.shape[0] - 1]
@@ -220,7 +219,7 @@ def _add(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     remaining = 0
     for person in range(everybody):
         start, end = starts[person], starts[person + 1]
-        within = np.int64(firsts[np.uint64(end)] - firsts[np.uint64(start)]) if distinct else np.int64(0)
+        within = np.int64(firsts[np.uint64(end)] - firsts[np.uint64(start)])
         size = sizes[np.uint64(end)] - sizes[np.uint64(start)] if sized else np.int64(0)
         counted = (end - start) * cells.shape[0]
         fits = end - start <= _MOST_ROWS

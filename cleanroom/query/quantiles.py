@@ -141,24 +141,8 @@ def _add_weights(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             vector[at] = n * each[cell]
         if pure:
             _shorten_sum(counts, touched, count, each, vector, np.int64(norm))
-            high, low = square_high, square_low
         else:
-            high, low = sum_of_squares(vector, count)
-        if high > square_high or (high == square_high and low > square_low):
-            factor = norm / np.sqrt(float(high) * 18446744073709551616.0 + float(low))
-            fits = False
-            for _ in range(SHRINKS):
-                for at in range(count):
-                    cell = touched[at]
-                    vector[at] = counts[cell] * np.int64(float(each[cell]) * factor)
-                high, low = sum_of_squares(vector, count)
-                if high < square_high or (high == square_high and low <= square_low):
-                    fits = True
-                    break
-                factor *= 1.0 - 2.0**-40
-            for at in range(count):
-                cell = touched[at]
-                each[cell] = np.int64(float(each[cell]) * factor) if fits else 0
+            _shorten(counts, touched, count, each, vector, norm, square_high, square_low)
         for row in range(start, end):
             if not present[row]:
                 continue
@@ -171,8 +155,10 @@ def _add_weights(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def _shorten_sum(counts, touched, count, each, vector, norm):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Shrink the weights of a person's rows until those of all cells together are at most `norm` (S11, S32).
+def _shorten(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    counts, touched, count, each, vector, norm, square_high, square_low
+):
+    """Shrink the weights of a person's rows until those of all cells have at most `norm` in L2 (S32).
 
     Args:
         counts: the person's rows, by cell.
@@ -180,6 +166,27 @@ def _shorten_sum(counts, touched, count, each, vector, norm):  # type: ignore[no
         each: what each of these rows weighs, by cell.
         vector: room for the weight of each touched cell, which it has now.
     """
+    high, low = sum_of_squares(vector, count)
+    if high > square_high or (high == square_high and low > square_low):
+        factor = norm / np.sqrt(float(high) * 18446744073709551616.0 + float(low))
+        fits = False
+        for _ in range(SHRINKS):
+            for at in range(count):
+                cell = touched[at]
+                vector[at] = counts[cell] * np.int64(float(each[cell]) * factor)
+            high, low = sum_of_squares(vector, count)
+            if high < square_high or (high == square_high and low <= square_low):
+                fits = True
+                break
+            factor *= 1.0 - 2.0**-40
+        for at in range(count):
+            cell = touched[at]
+            each[cell] = np.int64(float(each[cell]) * factor) if fits else 0
+
+
+@njit(cache=True, nogil=True)
+def _shorten_sum(counts, touched, count, each, vector, norm):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Shrink them, as `_shorten` does, until those of all cells together are at most `norm` in L1 (S11)."""
     if sum_of_sizes(vector, count, norm) <= norm:
         return
     length = 0.0

@@ -212,7 +212,10 @@ def _check_manifest(
 
 
 def _check_group(table_file: TableFile, group: int, manifest: Manifest) -> None:
-    """Check one token range; a batch at a time, so that a hostile file cannot ask for more memory than a batch."""
+    """Check one token range; rows a batch at a time, persons as the one value that they are.
+
+    Neither lets a hostile file ask for more memory than a batch or a page: what pages unpack to was checked before.
+    """
     counted = _check_persons(table_file, group, manifest.group_bits) if manifest.group_rows[group] else 0
     required = {column.name for column in manifest.columns[1:] if not column.nullable}
     rows = 0
