@@ -265,3 +265,19 @@ def test_squares_sum_exactly_however_many(count: int) -> None:
     ):
         high, low = sum_of_squares(np.array(entries, dtype=np.int64), count)
         assert (int(high) << 64) + int(low) == sum(each**2 for each in entries)
+
+
+def test_a_row_without_the_key_has_no_cell_though_codes_may_be_cells() -> None:
+    """A key never NULL by declaration that is all the same; a code beyond the domain; NULL as a value of its own."""
+    codes = np.array([0, 1, 0, 2], dtype=np.int64)
+    for present, nullable, expected in (
+        ([True, False, True, True], False, (2, 0)),
+        ([True, True, True, True], False, (2, 1)),
+        ([True, False, True, True], True, (2, 0, 1)),
+        ([True, True, True, True], True, (2, 1, 0)),
+    ):
+        plan = planned((CategoryKey(0, ("a", "b"), nullable=nullable),), (CountRows(),), 1, 3)
+        columns = {0: Codes(codes.copy(), np.array(present))}
+        rows = PersonRows(np.arange(4), np.arange(5), columns)
+        step = plan.bounds.components[0].steps
+        assert contributions(plan, rows).values == tuple(step * each for each in expected)
