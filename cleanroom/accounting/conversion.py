@@ -20,6 +20,13 @@ some 7e4 on it overflows there in exp((alpha - 1) * alpha * rho)."""
 _OPENDP_DELTA_SLACK: Final = Fraction(1, 2**46)
 """See `least_epsilon`."""
 
+_OPENDP_MOSTLY_ABOVE: Final = 0.63
+"""How many rounding errors OpenDP's epsilon lies above the formula's, half of the time; a start, no more."""
+
+_FEW_FLOATS: Final = 4
+"""To how many floats an epsilon is known for most budgets. In 12,000 pairs of rho and delta, those where OpenDP's delta
+does not fall from each float to the next were known to 7 or more."""
+
 _NEWTON_STEPS: Final = 60
 _NEWTON_ENDS: Final = 1e-9
 """A step this small leaves an error of its square, and of the epsilon the square of that."""
@@ -105,13 +112,21 @@ class _Profile:
 def _searched_epsilon(profile: _Profile, rho: float, delta: float) -> float:
     """Return `profile.epsilon(delta)`, asking the profile where the answer may lie and nowhere else.
 
-    OpenDP bisects from 0 over all floats and asks for the delta of each, some sixty times. The same steps are taken
-    here, but the formula's own least epsilon decides those beyond the rounding errors of both, if the profile agrees
-    at either end of what is left. That the epsilon is sound does not rest on it: see `least_epsilon`.
+    OpenDP bisects from 0 over all floats and asks for the delta of each, some sixty times, until two floats side by
+    side are left of which the greater is enough. Where the formula's least epsilon is known to a few floats, these two
+    are looked for from there. Elsewhere rounding errors move the delta more than the next float does, and there may be
+    several such pairs: then the same steps are taken as OpenDP takes, but the formula decides those beyond the rounding
+    errors of both, if the profile agrees at either end of what is left. That the epsilon is sound rests on none of
+    this: see `least_epsilon`.
     """
     about, error = least_epsilon_about(rho, delta)
     low, high = about - 2 * error, about + 4 * error
-    if low <= sys.float_info.min or profile.delta(low) <= delta or profile.delta(high) > delta:
+    if low <= sys.float_info.min:
+        return profile.epsilon(delta)
+    if error <= _FEW_FLOATS * math.ulp(about):
+        found = _enough_beside_too_small(profile, delta, about + _OPENDP_MOSTLY_ABOVE * error, low, high)
+        return profile.epsilon(delta) if found is None else found
+    if profile.delta(low) <= delta or profile.delta(high) > delta:
         return profile.epsilon(delta)
 
     def too_small(epsilon: float) -> bool:
@@ -122,6 +137,28 @@ def _searched_epsilon(profile: _Profile, rho: float, delta: float) -> float:
         above *= above
     while below < (middle := below + (above - below) / 2) < above:
         if too_small(middle):
+            below = middle
+        else:
+            above = middle
+    return above
+
+
+def _enough_beside_too_small(profile: _Profile, delta: float, start: float, low: float, high: float) -> float | None:
+    """Return a float that is enough and follows one that is not, the first from `start` in steps that double.
+
+    None where there is none from `low` to `high`.
+    """
+    enough = profile.delta(start) <= delta
+    edge, step = start, -math.ulp(start) if enough else math.ulp(start)
+    while (beyond := min(max(edge + step, low), high)) != edge:
+        if (profile.delta(beyond) <= delta) != enough:
+            break
+        edge, step = beyond, 2 * step
+    else:
+        return None
+    below, above = (beyond, edge) if enough else (edge, beyond)
+    while below < (middle := below + (above - below) / 2) < above:
+        if profile.delta(middle) > delta:
             below = middle
         else:
             above = middle

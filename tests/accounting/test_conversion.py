@@ -52,6 +52,10 @@ def found(rho: Fraction, delta: Fraction) -> tuple[float, float, Counted]:
 @example(Fraction("9.802343075596"), Fraction(971, 1000))
 @example(Fraction("5.657839257429"), Fraction(23, 25))
 @example(Fraction(1), Fraction(1, 10**7))
+# Deltas that do not fall from each float to the next: from another start another epsilon would be found.
+@example(Fraction(199187, 5 * 10**11), Fraction(1, 2000))
+@example(Fraction(4691, 10**12), Fraction(1, 20000))
+@example(Fraction(1318361147, 62500000000), Fraction(383034689555581, 9007199254740992))
 @given(rhos, deltas)
 def test_the_search_finds_what_opendp_s_finds_to_the_last_digit(rho: Fraction, delta: Fraction) -> None:
     ours, theirs, _ = found(rho, delta)
@@ -64,6 +68,13 @@ def test_it_asks_for_few_deltas(rho: Fraction, power: int) -> None:
     _, _, asked = found(rho, Fraction(1, 2 * 10**power))
     assert not asked.searches
     assert len(asked.deltas) <= 12
+
+
+def test_it_asks_for_two_to_five_deltas_of_a_usual_budget() -> None:
+    asked = [len(found(Fraction(step, 50), Fraction(1, 2 * 10**7))[2].deltas) for step in range(1, 200)]
+    assert min(asked) == 2
+    assert sum(asked) / len(asked) < 4
+    assert max(asked) <= 7
 
 
 @pytest.mark.parametrize("off", [1 - 1e-6, 1 + 1e-6, 1 - 1e-14, 1 + 1e-14, 0.5, 2.0, -1.0, 0.0])
