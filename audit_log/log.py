@@ -25,6 +25,7 @@ from audit_log.tables import (
     Head,
     node_reader,
     pack,
+    proof_reader,
     read_ciphertext,
     read_head,
     read_leaf,
@@ -337,7 +338,7 @@ class Log:
             size = open_known_checkpoint(note, self.verifier).size
             if not 0 <= index < size:
                 raise NoSuchEntry(index, size)
-            proof = inclusion_proof(index, size, node_reader(connection, head.size))
+            proof = inclusion_proof(index, size, proof_reader(connection, head))
         return Receipt(index, proof, note).encode()
 
     def verify_head(self, connection: sqlite3.Connection, remembered: Checkpoint | None = None) -> Checkpoint:

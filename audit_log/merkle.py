@@ -110,6 +110,13 @@ class Frontier:
         peaks.append(carry)
         return type(self)(self.size + (1 << height), tuple(peaks))
 
+    def subtrees(self) -> dict[tuple[int, int], bytes]:
+        """Return the root of each of the subtrees, by height and number."""
+        heights = [height for height in range(self.size.bit_length() - 1, -1, -1) if self.size >> height & 1]
+        # Each begins where the greater ones before it end.
+        places = [(height, (self.size >> height) - 1) for height in heights]
+        return dict(zip(places, self.peaks, strict=True))
+
     def root(self) -> bytes:
         """Return the tree's root (RFC 6962 §2.1)."""
         if not self.peaks:

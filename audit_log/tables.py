@@ -158,6 +158,29 @@ def node_reader(connection: sqlite3.Connection, size: int) -> NodeReader:
     return read
 
 
+def proof_reader(connection: sqlite3.Connection, head: Head) -> NodeReader:
+    """Return a reader of the complete subtrees that one proof asks for, which reads no more entries than these have.
+
+    The largest are the head's own frontier, and a proof of the last entries needs little else.
+
+    Args:
+        head: with a frontier that hashes to its root, as `read_head` gives it.
+    """
+    largest = head.frontier.subtrees()
+    of_tiles = node_reader(connection, head.size)
+
+    def read(height: int, number: int) -> bytes:
+        known = largest.get((height, number))
+        if known is not None:
+            return known
+        start, end = number << height, (number + 1) << height
+        if start // WIDTH < head.size // WIDTH:
+            return of_tiles(height, number)
+        return complete_root([leaf_hash(leaf) for leaf in read_leaves(connection, start, end)])
+
+    return read
+
+
 def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
     """Insert rows, many with one statement: each statement hands the interpreter to other threads, who keep it a while.
 

@@ -109,6 +109,23 @@ def test_tiles_of_three_levels_make_the_same_tree():
             )
 
 
+def test_a_receipt_reads_no_more_entries_than_the_head_leaves_open(db):
+    connection, log = new_log(db)
+    with closing(connection):
+        for size in range(1, 35):
+            add(connection, log, 1)
+            hashes = [naive_leaf_hash(log.leaf(connection, index)) for index in range(size)]
+            for index in range(size):
+                statements = []
+                connection.set_trace_callback(statements.append)
+                receipt = log.receipt(connection, index)
+                connection.set_trace_callback(None)
+                assert list(Receipt.parse(receipt).proof) == naive_path(index, hashes)
+                # Of its own complete subtree, one query for each height; the others' roots are in the head.
+                within = next(height for height in range(7) if (size ^ index) >> height == 1)
+                assert len([each for each in statements if "FROM audit_entry" in each]) == within
+
+
 def test_a_partys_entries_are_counted_densely(db):
     connection, log = new_log(db, 10)
     with closing(connection):
