@@ -121,7 +121,8 @@ class Draw:
         """Return the zCDP loss at a reach; of a pure draw what its epsilon implies (Bun and Steinke 2016, 1.4)."""
         if self.pure:
             return self.epsilon_at(reach) ** 2 / (2 * self.times)
-        return self.times * Fraction(reach) / (2 * self.scale**2)
+        # times · reach / 2s² with one reduction to lowest terms, not one at each step.
+        return Fraction(self.times * reach * self.scale.denominator**2, 2 * self.scale.numerator**2)
 
     def epsilon_at(self, reach: int) -> Fraction:
         """Return the epsilon of a pure draw at an L1 distance (Ghosh, Roughgarden and Sundararajan 2012)."""

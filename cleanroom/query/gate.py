@@ -233,7 +233,8 @@ def _issue(**content: Any) -> ValidatedPlan:
 
 def _fingerprint(candidate: ValidatedPlan) -> Digest:
     parts = (
-        candidate.plan.digest(),
+        # A digest that was found before would not show what was changed since.
+        candidate.plan.digest_anew(),
         candidate.party,
         candidate.purpose,
         candidate.rules,

@@ -27,8 +27,16 @@ _PLAIN: Final = frozenset({type(None), bool, int, str})
 _BY_TEXT: Final = frozenset({Digest, TableName})
 
 
+class _Digested:
+    """Keeps what digests were found of a frozen value: no field of it, so nothing copies it to another value."""
+
+    __slots__ = ("_found",)
+
+    _found: tuple[Digest, ...]
+
+
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(_Digested):
     """One release: a personal relation, its cells, its statistics, and one person's bound in it.
 
     Args:
@@ -60,12 +68,24 @@ class Plan:
 
     def digest(self) -> Digest:
         """Return the digest of what the plan computes; labels of the answer's columns are not part of it."""
-        shape = [_shape(output) for output in self.outputs]
-        return Digest.of(json.dumps([*self._content(), shape], separators=(",", ":"), ensure_ascii=True).encode())
+        return self._digests()[0]
 
     def numbers(self) -> Digest:
         """Return the digest of the numbers that the plan releases, in whichever order its answer shows them (S40)."""
-        return Digest.of(json.dumps(self._content(), separators=(",", ":"), ensure_ascii=True).encode())
+        return self._digests()[1]
+
+    def digest_anew(self) -> Digest:
+        """Return the digest as the plan is now, for whoever asks whether it is still what it was."""
+        return self._whole(self._content())
+
+    def _digests(self) -> tuple[Digest, ...]:
+        if not hasattr(self, "_found"):
+            content = self._content()
+            object.__setattr__(self, "_found", (self._whole(content), _digest(content)))
+        return self._found
+
+    def _whole(self, content: list[object]) -> Digest:
+        return _digest([*content, [_shape(output) for output in self.outputs]])
 
     def _content(self) -> list[object]:
         parts = (self.relation, self.keys, self.sets, self.statistics, self.bounds)
@@ -73,7 +93,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionPlan:
+class QuestionPlan(_Digested):
     """A question: what it releases, and what it says over that.
 
     Args:
@@ -99,10 +119,22 @@ class QuestionPlan:
 
     def digest(self) -> Digest:
         """Return the digest of what the question computes."""
-        if self.finish is None and len(self.releases) == 1:
-            return self.releases[0].digest()
-        content = [PLAN_LABEL, *(str(release.digest()) for release in self.releases), _canonical(self.finish)]
-        return Digest.of(json.dumps(content, separators=(",", ":"), ensure_ascii=True).encode())
+        if not hasattr(self, "_found"):
+            object.__setattr__(self, "_found", (self._of([release.digest() for release in self.releases]),))
+        return self._found[0]
+
+    def digest_anew(self) -> Digest:
+        """Return the digest as the question is now, for whoever asks whether it is still what it was."""
+        return self._of([release.digest_anew() for release in self.releases])
+
+    def _of(self, releases: list[Digest]) -> Digest:
+        if self.finish is None and len(releases) == 1:
+            return releases[0]
+        return _digest([PLAN_LABEL, *map(str, releases), _canonical(self.finish)])
+
+
+def _digest(content: list[object]) -> Digest:
+    return Digest.of(json.dumps(content, separators=(",", ":"), ensure_ascii=True).encode())
 
 
 def _shape(output: Output) -> object:

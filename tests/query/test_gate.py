@@ -306,6 +306,15 @@ def test_a_validated_plan_with_another_s_plan_is_not_genuine() -> None:
     assert not is_genuine(genuine)
 
 
+def test_a_validated_plan_altered_within_is_not_genuine_whatever_digest_was_found_before() -> None:
+    genuine = issued_plan()
+    (release,) = genuine.plan.releases
+    before = genuine.plan.digest()
+    object.__setattr__(release, "bounds", replace(release.bounds, threshold=release.bounds.threshold + 1))
+    assert genuine.plan.digest() == before
+    assert not is_genuine(genuine)
+
+
 def test_the_plan_carries_the_party_s_caps_rules_and_policies() -> None:
     issued = admit(asked(MEETING.format("COUNT(*) AS n", "")), ROOM_RULES)
     cap = rho_for(Decimal(5), Fraction(1, 10**7) / 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -102,6 +103,22 @@ def rich() -> Plan:
     left = Select(Scan(TNM, ("c0", "c1", "c2", "c3")), InRange(0, 2, 5), (0, 1, 2, 3))
     outputs = (KeyOutput("k", 0), GroupingOutput("g", (0, 1)), StatisticOutput("n", 2))
     return replace(made, relation=Join(left, other, JoinKind.INNER), outputs=outputs)
+
+
+def test_what_digests_were_found_of_a_plan_stays_with_it_alone() -> None:
+    plan = rich()
+    digests = (plan.digest(), plan.numbers())
+    other = replace(plan, bounds=replace(plan.bounds, threshold=plan.bounds.threshold + 1))
+    assert other.digest() not in digests
+    assert other.numbers() not in digests
+    assert other.digest() == other.digest_anew()
+    question = QuestionPlan((plan,), None)
+    two = QuestionPlan((plan, other), None)
+    assert (question.digest(), two.digest()) == (question.digest_anew(), two.digest_anew())
+    assert replace(question, releases=(other,)).digest() == other.digest() != question.digest()
+    assert replace(two, releases=(other, plan)).digest() != two.digest()
+    assert copy(plan).digest() == digests[0]
+    assert plan == copy(plan)
 
 
 def test_whatever_is_changed_in_a_plan_changes_its_digest() -> None:
