@@ -35,20 +35,36 @@ def verify(console: Console, arguments: argparse.Namespace) -> int:
         [_row(console, each) for each in found.accounts],
         right={1, 2, 3, 4},
     )
+    _say_unheld(console, found)
     _complain(console, found)
     if not found.ok:
         return ExitCode.NOT_VERIFIED
-    questions = figures.number(len(found.caps), 0, console.language)
+    caps = figures.number(len(found.caps), 0, console.language)
     console.lines(
         console.wrapped(
             "Chaque solde, recalculé du journal seul, est celui du grand livre ; aucune question n'a dépassé le "
-            "budget d'alors ni coûté moins que le bruit de ses comptes et sommes. Limites par partie comparées : "
-            f"{questions}.",
+            "budget d'alors ni coûté à un compte moins que le bruit que son entrée consigne. Limites par partie "
+            f"comparées : {caps}.",
             "Each balance, recomputed from the log alone, is the ledger's; no question exceeded the budget of its time "
-            f"or cost less than the noise on its counts and sums. Caps per party compared: {questions}.",
+            f"or cost an account less than the noise that its entry records. Caps per party compared: {caps}.",
         )
     )
     return verified
+
+
+def _say_unheld(console: Console, found: Checked) -> None:
+    """Say which entries do not say enough of their noise to be held against their charge: no fault of theirs."""
+    for part, indexes in found.unheld.items():
+        count, first, last = figures.number(len(indexes), 0, console.language), indexes[0], indexes[-1]
+        fr, en = f"{count} questions, entrées {first} à {last}", f"{count} questions, entries {first} to {last}"
+        if first == last:
+            fr, en = f"1 question, entrée {first}", f"1 question, entry {first}"
+        console.lines(
+            console.wrapped(
+                f"Non confronté au coût, faute d'être consigné alors : {part.value.fr} ({fr}).",
+                f"Not held against its cost, since it was not recorded then: {part.value.en} ({en}).",
+            )
+        )
 
 
 def _complain(console: Console, found: Checked) -> None:

@@ -2,7 +2,7 @@
 
 The ledger keeps running totals and looks balances up; here the charges of the log are added one by one, and nothing of
 `accounting.ledger` is asked until the comparison. On the way each charge is held against the budget that was in force
-when it was entered, and against the noise that its own entry says was drawn. Pure but for `checked`.
+when it was entered, and against the noise that its own entry says was drawn (`noise_cost`). Pure but for `checked`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from audit_log import DetailsErased, EventType, LogFault
 from audit_log import NotVerified as LogNotVerified
 from cleanroom.accounting import ledger
 from cleanroom.accounting.account import AccountId, PartyCap
-from cleanroom.accounting.privacy_loss import STEPS_PER_RHO, Budget, PureEpsilon, Window, loss_for
+from cleanroom.accounting.privacy_loss import Budget, PureEpsilon, Window, loss_for
 from cleanroom.errors import Bilingual, CleanroomError, Fault, UsageError
 from cleanroom.identifiers import PartyId
 from cleanroom.policies import read_declaration, read_settings
-from cleanroom.room import registry
+from cleanroom.room import noise_cost, registry
 from cleanroom.room.creation import DATABASE, LOG_DETAILS, LOG_SIGNING, budget_of, log_of
 from cleanroom.room.database import connect
 from cleanroom.room.journal import Journal
+from cleanroom.room.recorded_noise import Part
 from key_management import KeyManagementError, Keyring
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from cleanroom.policies import Declaration
     from cleanroom.room.home import Home
 
-ROOM: Final = "room"
+ROOM: Final = noise_cost.ROOM
 
 Entry = tuple[int, EventType, int, "Mapping[str, object] | None"]
 """Index, kind, Unix time and details of an entry of the log; no details where they were erased."""
@@ -97,11 +98,16 @@ class CapBalance:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Every balance of a room, twice, and what is wrong with the charges themselves."""
+    """Every balance of a room, twice, and what is wrong with the charges themselves.
+
+    Args:
+        unheld: what entries of before do not say enough of to be held against their charge, and which these are.
+    """
 
     accounts: tuple[AccountBalance, ...]
     caps: tuple[CapBalance, ...]
     faults: tuple[Bilingual, ...]
+    unheld: Mapping[Part, tuple[int, ...]]
 
     @property
     def ok(self) -> bool:
@@ -126,7 +132,9 @@ class Book:
         lines: each account's charges.
         ended: how many charges a table had when its owner last took it back; these count with the owner's others (S4).
         last: the time of the last charge; the ledger's own never goes back (S3).
-        faults: charges that no budget allowed, that pay for less noise than was drawn, or that cannot be read.
+        faults: charges that no budget allowed, that pay less than their noise costs, or that cannot be read.
+        unheld: entries of before, by what they do not say enough of.
+        whole_since: the first entry that says all of its noise; whoever wrote it says it of every later one.
     """
 
     budgets: dict[str, Budget] = field(default_factory=dict)
@@ -135,6 +143,8 @@ class Book:
     ended: dict[str, int] = field(default_factory=dict)
     last: int = 0
     faults: list[Bilingual] = field(default_factory=list)
+    unheld: dict[Part, list[int]] = field(default_factory=dict)
+    whole_since: int | None = None
     _recent: dict[str, tuple[int, int, Fraction]] = field(default_factory=dict)
 
     @classmethod
@@ -160,7 +170,7 @@ class Book:
                         book._recent.clear()
                     case _:
                         book._charge(index, at, details)
-            except (KeyError, TypeError, ValueError, CleanroomError):
+            except (LookupError, TypeError, ValueError, CleanroomError):
                 book.faults.append(
                     Bilingual(
                         f"l'entrée {index} ne se lit pas : les soldes ne se recalculent pas au-delà",
@@ -173,21 +183,37 @@ class Book:
         party = str(details["actor"])
         deltas = {account: Fraction(written) for account, written in _pairs(details["deltas"])}
         charges = {account: int(steps) for account, steps in _pairs(details["charges"])}
-        read = {table for table, _ in _pairs(details["rules"])}
-        if charges.keys() != read | {ROOM} or not deltas.keys() <= charges.keys():
+        read = {table for table, _ in _pairs(details["rules"])} | {ROOM}
+        pure = {account for account, budget in self.budgets.items() if budget.pure}
+        said = noise_cost.recorded(details["releases"], pure)
+        if not said.accounts_hold(charges.keys(), read) or not deltas.keys() <= charges.keys():
             self._fault(
                 index,
                 "n'impute pas exactement la salle et chaque table lue",
                 "does not charge exactly the room and each table read",
             )
-        if charges[ROOM] < _least_steps(details["releases"]):
-            self._fault(index, "coûte moins que le bruit tiré n'exige", "costs less than the noise drawn asks for")
+        for fr, en in said.shortfalls(charges, deltas):
+            self._fault(index, fr, en)
+        self._note_form(index, said.unheld)
         for account, steps in charges.items():
             line = _Line(party, at, steps, deltas.get(account, Fraction(0)))
             self.lines.setdefault(account, []).append(line)
             self.last = max(self.last, at)
             if line.steps <= 0 or not self._affordable(account, line):
                 self._fault(index, f"dépasse le budget de {account}", f"exceeds the budget of {account}")
+
+    def _note_form(self, index: int, unheld: frozenset[Part]) -> None:
+        """Remember what an entry of before does not say; what comes after an entry of now is none of before."""
+        if not unheld:
+            self.whole_since = index if self.whole_since is None else self.whole_since
+        elif self.whole_since is not None:
+            self._fault(
+                index,
+                f"ne dit pas tout de son bruit, que l'entrée {self.whole_since} disait déjà",
+                f"does not say all of its noise, as entry {self.whole_since} before it does",
+            )
+        for part in unheld:
+            self.unheld.setdefault(part, []).append(index)
 
     def _affordable(self, account: str, line: _Line) -> bool:
         """Return whether an account's budget, as it was then, allowed its last line."""
@@ -257,19 +283,6 @@ def _pairs(value: object) -> list[tuple[str, str]]:
     return [(str(name), str(content)) for name, content in value]
 
 
-def _least_steps(releases: object) -> int:
-    """Return what the vectors' noise alone costs the room by each release's norm and scale, added and rounded up."""
-    if not isinstance(releases, list):
-        raise TypeError
-    total = Fraction(0)
-    for each in releases:
-        if "norm" in each and int(each["norm"]):  # what is answered from the store draws no noise
-            loss = Fraction(int(each["norm"])) / Fraction(float.fromhex(each["scale"]))
-            # Z²/2s² of Gaussian noise; of Laplace noise half the square of its epsilon, which is written the same.
-            total += loss**2 / 2
-    return -(-total.numerator * STEPS_PER_RHO // total.denominator)
-
-
 def compared(connection: sqlite3.Connection, book: Book, now: int) -> Checked:
     """Hold the ledger of a room against the book of its log."""
     held = {name for (name,) in connection.execute("SELECT account FROM ledger_account")}
@@ -289,7 +302,8 @@ def compared(connection: sqlite3.Connection, book: Book, now: int) -> Checked:
         for cap, used in book.caps()
         if str(cap.account) in held
     )
-    return Checked(tuple(accounts), caps, tuple(book.faults))
+    unheld = {part: tuple(book.unheld[part]) for part in Part if part in book.unheld}
+    return Checked(tuple(accounts), caps, tuple(book.faults), unheld)
 
 
 def _ledger_figures(connection: sqlite3.Connection, name: str, now: int) -> Figures:

@@ -119,7 +119,7 @@ def charge(
             ],
             "references": [[table.name, str(table.digest)] for table in plan.references],
             "releases": [
-                _release_details(release, each) for release, each in zip(plan.releases, due.releases, strict=True)
+                release_details(release, each) for release, each in zip(plan.releases, due.releases, strict=True)
             ],
             "cohorts": [sorted(cohort) for cohort in validated.cohorts],
             "charges": [[str(each.account), each.loss.pico] for each in reservation.charges],
@@ -141,8 +141,11 @@ def charge(
     return charged
 
 
-def _release_details(release: Plan, each: DueRelease) -> dict[str, object]:
-    """Return the public bounds of one release, the stored draws it is made of, and the scales of what is drawn."""
+def release_details(release: Plan, each: DueRelease) -> dict[str, object]:
+    """Return the public bounds of one release, the stored draws it is made of, and the scales of what is drawn.
+
+    Whoever checks the charge has nothing else to go by (`noise_cost`, docs/spec/charges.md).
+    """
     bounds = release.bounds
     answered: dict[str, object] = {
         "plan": str(release.digest()),
@@ -154,12 +157,16 @@ def _release_details(release: Plan, each: DueRelease) -> dict[str, object]:
     noise = each.due.noise
     return {
         **answered,
+        "tables": [str(table) for table in release.tables],
         "cells": bounds.cells,
         "max_rows": bounds.max_rows,
         "max_groups": bounds.max_groups,
         "norm": str(bounds.norm),
         "pure": bounds.pure,
+        "numbers": len(bounds.components),
+        "signed": bounds.signed,
         "scale": noise.scale.hex(),
+        "quantiles": [[each.below, each.above, each.candidates, str(each.norm)] for each in bounds.quantiles],
         "quantile_scales": [scale.hex() for scale in noise.quantiles],
         "distinct_keys": bounds.distinct_keys,
         "key_noise": None if noise.keys is None else [noise.keys.scale.hex(), noise.keys.threshold],
@@ -169,12 +176,24 @@ def _release_details(release: Plan, each: DueRelease) -> dict[str, object]:
 
 
 def _choice_details(bounds: Bounds, noise: Noise) -> dict[str, object]:
-    """Return how a bound is to be chosen, where one is: the candidates, the scale and the target of the choice."""
+    """Return how a bound is to be chosen, where one is, and for each candidate what would be drawn then."""
     if bounds.choice is None or noise.choice is None:
         return {}
     choice = bounds.choice
-    chosen = [choice.sized.value, list(choice.candidates), noise.choice.scale.hex(), noise.choice.target]
-    return {"auto": chosen, "auto_scales": [each.scale.hex() for each in noise.choice.settled]}
+    return {
+        "auto": [choice.sized.value, list(choice.candidates), noise.choice.scale.hex(), noise.choice.target],
+        "auto_counts": [choice.above, choice.below],
+        "auto_noise": [
+            _outcome_details(bounds_then, noise_then)
+            for bounds_then, noise_then in zip(choice.bounds, noise.choice.settled, strict=True)
+        ],
+    }
+
+
+def _outcome_details(bounds: Bounds, noise: Noise) -> list[object]:
+    pairs = zip(bounds.quantiles, noise.quantiles, strict=True)
+    quantiles = [[str(each.norm), scale.hex()] for each, scale in pairs]
+    return [str(bounds.norm), noise.scale.hex(), bounds.signed, quantiles]
 
 
 def open_data_keys(

@@ -53,8 +53,8 @@ SECTOR = """  - name: sector
 OWNERS = ("tnm", "francos", "musee", "opera", "cirque", "festival")
 
 
-def declaration(owner: str, **words: Any) -> Declaration:
-    """Return an owner's declaration of visits."""
+def declaration_text(owner: str, **words: Any) -> str:
+    """Return an owner's declaration of visits, as its owner writes it."""
     ordinary = {
         "region": "nord, sud",
         "discipline": "danse, cirque",
@@ -65,7 +65,12 @@ def declaration(owner: str, **words: Any) -> Declaration:
         "delta": "1e-7",
         "rules": OVERLAP + SECTOR,
     }
-    return read_declaration(TABLE.format(owner=owner, **{**ordinary, **words}).encode())
+    return TABLE.format(owner=owner, **{**ordinary, **words})
+
+
+def declaration(owner: str, **words: Any) -> Declaration:
+    """Return an owner's declaration of visits."""
+    return read_declaration(declaration_text(owner, **words).encode())
 
 
 def rulebook(*declarations: Declaration, cohorts: tuple[frozenset[PartyId], ...] = ()) -> Rulebook:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from breakage import Sabotage
+from broken.charges import CHARGES
 from broken.numbers import NUMBERS
 from broken.pure import PURE
 from broken.questions import QUESTIONS
@@ -28,7 +29,7 @@ from generated.breakages import BREAKAGES
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
 
-SABOTAGES = (*BREAKAGES, *NUMBERS, *PURE, *QUESTIONS)
+SABOTAGES = (*BREAKAGES, *CHARGES, *NUMBERS, *PURE, *QUESTIONS)
 
 
 class _NotApplied(Exception):

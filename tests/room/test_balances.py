@@ -13,6 +13,7 @@ from audit_log import EventType
 from cleanroom.errors import Refused, UsageError
 from cleanroom.room import balances, log_reading, logbook
 from cleanroom.room.balances import ROOM, Book
+from cleanroom.room.recorded_noise import Part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,9 +41,12 @@ rules:
 """
 SETTINGS = "purposes: [statistics]\nbudget: {epsilon: 1, delta: 1e-6, window: never}\n"
 MONTH = 31 * 86_400
-SCALE = 100.0
 COST = 50_000_000
 """1/2s² in steps of 1e-12."""
+
+BEFORE = {"norm": "1", "scale": (100.0).hex(), "quantile_scales": [], "distinct_keys": 0, "key_noise": None}
+NOW = {"pure": False, "tables": ["tnm.visits"], "cells": 2, "numbers": 1, "signed": False, "quantiles": []}
+"""What entries say of a release since quantiles, choices and tables are held as well."""
 
 
 def questions(place: Place) -> None:
@@ -73,7 +77,7 @@ def charged(index: int, *, at: int = 0, steps: int = COST, norm: int = 1, **chan
         "rules": [["tnm.visits", "r"]],
         "charges": [["room", steps], ["tnm.visits", steps]],
         "deltas": [],
-        "releases": [{"norm": str(norm), "scale": SCALE.hex()}],
+        "releases": [{**BEFORE, **NOW, "norm": str(norm), "numbers": min(1, norm)}],
     }
     return index, EventType.QUERY_CHARGED, at, details | changed
 
@@ -109,9 +113,28 @@ def test_a_charge_that_no_honest_room_enters_is_named(entry: balances.Entry, sai
 
 
 def test_a_question_cheaper_than_its_noise_is_named() -> None:
-    (fault,) = Book.read([created(), declared(), charged(2, steps=COST - 1)]).faults
-    assert "costs less than the noise" in fault.en
+    faults = Book.read([created(), declared(), charged(2, steps=COST - 1)]).faults
+    assert [each.en.split(" less than the noise")[0][-10:] for each in faults] == ["costs room", "tnm.visits"]
     assert Book.read([created(), declared(), charged(2)]).faults == []
+
+
+def test_an_entry_of_before_is_held_as_far_as_it_says_and_is_no_fault() -> None:
+    old = charged(2, releases=[BEFORE | {"quantile_scales": [(9.0).hex()], "auto": ["rows", [1, 2], (9.0).hex(), 3]}])
+    book = Book.read([created(), declared(), old, charged(3, releases=[BEFORE]), charged(4)])
+    assert book.faults == []
+    assert book.unheld == {Part.TABLES: [2, 3], Part.QUANTILES: [2], Part.CHOICE: [2]}
+    (fault,) = Book.read([created(), declared(), charged(2, releases=[BEFORE], steps=COST - 1)]).faults
+    assert "costs room less than the noise" in fault.en
+    keyed = BEFORE | {"norm": "0", "distinct_keys": 1, "key_noise": [(100.0).hex(), 10]}
+    (fault,) = Book.read([created(), declared(), charged(2, releases=[keyed])]).faults
+    assert "counts for room less delta" in fault.en
+
+
+def test_no_entry_of_before_comes_after_one_of_now() -> None:
+    (fault,) = Book.read([created(), declared(), charged(2), charged(3, releases=[BEFORE])]).faults
+    assert "the question of entry 3 does not say all of its noise, as entry 2 before it does" in fault.en
+    mixed = charged(2, releases=[BEFORE, BEFORE | NOW])
+    assert "entry 2 cannot be read" in Book.read([created(), declared(), mixed]).faults[0].en
 
 
 def test_the_last_charge_that_fits_is_no_fault_and_the_next_is() -> None:

@@ -151,10 +151,6 @@ QUESTIONS = (
         "an overspent balance unnoticed", "cleanroom.room.balances", "return spent <= budget.rho_max.pico and", "return spent >= 0 and",
         "test_balances:test_the_last_charge_that_fits_is_no_fault_and_the_next_is",
     ),
-    Sabotage(
-        "a charge below its noise unnoticed", "cleanroom.room.balances", "total += loss**2 / 2", "total += 0 * loss",
-        "test_balances:test_a_question_cheaper_than_its_noise_is_named",
-    ),
     Sabotage("the version is not in the reuse key", REUSE, "[str(each.table), each.version, list", "[str(each.table), list", KEY_TEST),
     Sabotage("the epoch is not in the reuse key", REUSE, "list(each.epochs), str", "str", KEY_TEST),
     Sabotage("the declaration is not in the reuse key", REUSE, ", str(each.declaration)]", "]", KEY_TEST),
