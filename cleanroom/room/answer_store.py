@@ -28,10 +28,16 @@ _TAG_LABEL: Final = b"cleanroom/reuse-tag/v1\0"
 _DRAW_LABEL: Final = b"cleanroom/stored-draw/v1"
 
 
-def rows(room: Room, key: Digest) -> list[tuple[str, bytes]]:
+def tag_of(room: Room, key: Digest) -> bytes:
+    """Return what a reuse key's draws are stored under."""
+    secret = room.keyring.open(room.connection, ANSWERS)
+    return hmac.digest(secret.reveal_secret_bytes(), _TAG_LABEL + key.value, hashlib.sha256)
+
+
+def rows(room: Room, tag: bytes) -> list[tuple[str, bytes]]:
     """Return the names and sealed bytes of a reuse key's draws, the oldest first."""
     return room.connection.execute(
-        "SELECT name, sealed FROM stored_draw WHERE tag = ? ORDER BY place", (_tag(room, key),)
+        "SELECT name, sealed FROM stored_draw WHERE tag = ? ORDER BY place", (tag,)
     ).fetchall()
 
 
@@ -45,17 +51,16 @@ def opened(room: Room, name: str, key: Digest, sealed: bytes) -> bytes:
     return open_content(secret, sealed, _context(room, name, key))
 
 
-def enter(room: Room, name: str, key: Digest, tables: Sequence[TableName], content: bytes) -> str:
+def enter(room: Room, name: str, key: Digest, tag: bytes, tables: Sequence[TableName], content: bytes) -> str:
     """Store a content, inside the caller's transaction; return the digest of its sealed bytes.
 
     Args:
+        tag: the key's.
         tables: that the draw reads.
     """
     secret = room.keyring.create(room.connection, KeyId(KeyKind.ANSWER, name), ANSWERS)
     sealed = seal_content(secret, content, _context(room, name, key))
-    room.connection.execute(
-        "INSERT INTO stored_draw (name, tag, sealed) VALUES (?, ?, ?)", (name, _tag(room, key), sealed)
-    )
+    room.connection.execute("INSERT INTO stored_draw (name, tag, sealed) VALUES (?, ?, ?)", (name, tag, sealed))
     room.connection.executemany(
         "INSERT INTO stored_draw_table (name, table_name) VALUES (?, ?)", [(name, str(table)) for table in tables]
     )
@@ -102,8 +107,3 @@ def excess(connection: sqlite3.Connection) -> list[str]:
 
 def _context(room: Room, name: str, key: Digest) -> bytes:
     return bind(_DRAW_LABEL, room.room_id.encode(), name.encode(), key.value)
-
-
-def _tag(room: Room, key: Digest) -> bytes:
-    secret = room.keyring.open(room.connection, ANSWERS)
-    return hmac.digest(secret.reveal_secret_bytes(), _TAG_LABEL + key.value, hashlib.sha256)

@@ -94,7 +94,8 @@ def charge(
         raise explained(short.shortfalls, validated, declared, by_margin=asks_margin(request)) from None
     for cohort in validated.cohorts:
         registry.remember_cohort(connection, cohort)
-    uploads = tuple(upload for table in due.tables(plan.releases) for upload in registry.uploads(connection, table))
+    taken_in = {table: registry.uploads(connection, table) for table in plan.tables}
+    uploads = tuple(upload for table in due.tables(plan.releases) for upload in taken_in[table])
     known = registry.parties(connection)
     owners = {table.owner for table in plan.tables} | {validated.party}
     index = journal.append(
@@ -114,9 +115,7 @@ def charge(
             "purpose": validated.purpose,
             "plan": str(digest),
             "rules": [[str(table), rule] for table, rule in validated.rules],
-            "versions": [
-                [str(table), upload.number] for table in plan.tables for upload in registry.uploads(connection, table)
-            ],
+            "versions": [[str(table), upload.number] for table in plan.tables for upload in taken_in[table]],
             "references": [[table.name, str(table.digest)] for table in plan.references],
             "releases": [
                 release_details(release, each) for release, each in zip(plan.releases, due.releases, strict=True)

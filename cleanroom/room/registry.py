@@ -171,13 +171,13 @@ def party_named(connection: sqlite3.Connection, party: PartyId) -> Party:
 
 def declarations(connection: sqlite3.Connection) -> dict[TableName, Declaration]:
     """Return the declaration in force of every table, each verified against its owner's signature."""
-    (room,) = connection.execute("SELECT room FROM room").fetchone()
     rows = connection.execute(
-        "SELECT content, request, public_key FROM declaration AS d JOIN party AS p ON p.party = d.owner WHERE version ="
+        "SELECT content, request, public_key, (SELECT room FROM room)"
+        " FROM declaration AS d JOIN party AS p ON p.party = d.owner WHERE version ="
         " (SELECT max(version) FROM declaration WHERE table_name = d.table_name) AND version >"
         " (SELECT coalesce(max(declaration), 0) FROM withdrawal WHERE table_name = d.table_name) ORDER BY table_name"
     ).fetchall()
-    found = [_declaration(content, request, key, RoomId(room)) for content, request, key in rows]
+    found = [_declaration(content, request, key, RoomId(room)) for content, request, key, room in rows]
     return {declaration.catalog.table: declaration for declaration in found}
 
 

@@ -12,7 +12,7 @@ What they cost stays spent (S4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cleanroom.accounting.account import combined
@@ -42,29 +42,33 @@ class DueRelease:
     """What is still to be drawn of a release.
 
     Args:
+        tag: what the key's draws are stored under.
         names: of the stored draws that were found for it.
     """
 
     key: Digest
+    tag: bytes
     names: tuple[str, ...]
     due: Due
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionDue:
-    """What is still to be drawn and paid of a question."""
+    """What is still to be drawn and paid of a question.
+
+    Attributes:
+        paid: what each release costs now.
+        charges: what they cost together; nothing if all is answered already.
+    """
 
     releases: tuple[DueRelease, ...]
+    paid: tuple[tuple[Charge, ...], ...] = field(init=False)
+    charges: tuple[Charge, ...] = field(init=False)
 
-    @property
-    def paid(self) -> tuple[tuple[Charge, ...], ...]:
-        """What each release costs now."""
-        return tuple(() if isinstance(each.due, Answered) else each.due.paid for each in self.releases)
-
-    @property
-    def charges(self) -> tuple[Charge, ...]:
-        """What they cost together; nothing if all is answered already."""
-        return combined(charge for charges in self.paid for charge in charges)
+    def __post_init__(self) -> None:
+        paid = tuple(() if isinstance(each.due, Answered) else each.due.paid for each in self.releases)
+        object.__setattr__(self, "paid", paid)
+        object.__setattr__(self, "charges", combined(charge for charges in paid for charge in charges))
 
     def tables(self, plans: Sequence[Plan]) -> tuple[TableName, ...]:
         """Return the tables that what is still to be drawn reads, sorted."""
@@ -95,10 +99,11 @@ def due_of(room: Room, validated: ValidatedPlan) -> QuestionDue:
     found = []
     for plan, noise, paid in zip(validated.plan.releases, validated.noises, validated.paid, strict=True):
         key = reuse_key(room.room_id, plan, noise, states(room.connection, plan.tables))
-        stored = _stored(room, key)
+        tag = answer_store.tag_of(room, key)
+        stored = _stored(room, key, tag)
         _require_decisions(plan, [kept for _, kept in stored])
         still = due(plan, noise, paid, tuple(kept.drawn for _, kept in stored))
-        found.append(DueRelease(key, tuple(name for name, _ in stored), still))
+        found.append(DueRelease(key, tag, tuple(name for name, _ in stored), still))
     return QuestionDue(tuple(found))
 
 
@@ -136,11 +141,11 @@ def keep(
         if _passed(room, plan, validated, number, each.key):
             continue
         if not isinstance(each.due, Added) and (each.names or not combinable(plan)):
-            gone += answer_store.remove(room, [name for name, _ in answer_store.rows(room, each.key)])
-        before = [kept.drawn for _, kept in _stored(room, each.key)]
+            gone += answer_store.remove(room, [name for name, _ in answer_store.rows(room, each.tag)])
+        before = [kept.drawn for _, kept in _stored(room, each.key, each.tag)]
         kept = Kept(draw, answered(plan, [*before, draw]).withheld())
         name = f"{request_id}/{number}"
-        entered.append([name, answer_store.enter(room, name, each.key, plan.tables, kept.encode())])
+        entered.append([name, answer_store.enter(room, name, each.key, each.tag, plan.tables, kept.encode())])
     gone += answer_store.remove(room, answer_store.excess(room.connection))
     return {"stored": [each for each in entered if each[0] not in gone], "answers_removed": gone}
 
@@ -152,10 +157,10 @@ def _passed(room: Room, plan: Plan, validated: ValidatedPlan, number: int, key: 
     return reuse_key(room.room_id, plan, validated.noises[number], states(room.connection, plan.tables)) != key
 
 
-def _stored(room: Room, key: Digest) -> list[tuple[str, Kept]]:
+def _stored(room: Room, key: Digest, tag: bytes) -> list[tuple[str, Kept]]:
     """Return the draws of a reuse key with their names, the oldest first."""
     found = []
-    for name, sealed in answer_store.rows(room, key):
+    for name, sealed in answer_store.rows(room, tag):
         try:
             found.append((name, Kept.decode(answer_store.opened(room, name, key, sealed))))
         except KeyManagementError:
