@@ -76,13 +76,13 @@ def canonical_details(details: Mapping[str, object]) -> bytes:
 def _plain(value: object, depth: int) -> object:
     if depth == 0:
         raise MalformedEntry("details", f"nested above {_MAX_DEPTH} levels")
-    if value is None or isinstance(value, str | bool):
+    if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):
         if not -(2**63) <= value < 2**63:
             raise MalformedEntry("details", "an integer is above 64 bits")
         return value
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_plain(each, depth - 1) for each in value]
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NoReturn, Self, SupportsIndex
 
 from cryptography.exceptions import InvalidSignature
@@ -68,6 +69,7 @@ def require_name(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=256)
 def key_id(name: str, algorithm: int, public_key: bytes) -> bytes:
     """Return the four bytes that stand for a key: SHA-256(name, 0x0A, algorithm, key)[:4]."""
     return hashlib.sha256(name.encode("utf-8") + b"\n" + bytes([algorithm]) + public_key).digest()[:KEY_ID_BYTES]

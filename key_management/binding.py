@@ -28,4 +28,4 @@ def bind(*parts: bytes) -> bytes:
     for part in parts:
         if not isinstance(part, bytes):
             raise TypeError("each part of a context is bytes")
-    return b"".join(len(part).to_bytes(LENGTH_BYTES, "big") + part for part in parts)
+    return b"".join([len(part).to_bytes(LENGTH_BYTES, "big") + part for part in parts])

@@ -125,10 +125,11 @@ def replacing(destination: Path) -> Iterator[BinaryIO]:
             target.flush()
             os.fsync(target.fileno())
         temporary.replace(destination)
-        sync_directory(destination.parent)
-    finally:
+    except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
+        raise
+    sync_directory(destination.parent)
 
 
 def open_new(path: Path) -> BinaryIO:

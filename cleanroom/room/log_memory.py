@@ -8,6 +8,7 @@ rooms/ROOM_ID/verified/     the last checkpoint all of whose entries this machin
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from audit_log import Checkpoint, Memory, Verifier, open_checkpoint, open_known_checkpoint
@@ -112,12 +113,19 @@ def remember(home: Home, room: RoomId, vkey: str, note: bytes) -> None:
     """Keep a checkpoint that was seen, so that an older or rewritten log is noticed next time."""
     directory = home.room(room)
     private_directory(directory)
-    verifier = Verifier.from_vkey(vkey)
+    verifier = _verifier(vkey)
     size = open_known_checkpoint(note, verifier).size
     with remembering(directory):
         if not (directory / LOG_KEY).exists():
             replace_durably(directory / LOG_KEY, f"{vkey}\n".encode("ascii"))
         seen = directory / _SEEN
+        try:
+            before = seen.read_bytes()
+        except FileNotFoundError:
+            before = None
         # Of two openers the slower may hold the older checkpoint; the larger one stays.
-        if not seen.exists() or open_known_checkpoint(seen.read_bytes(), verifier).size < size:
+        if before is None or open_known_checkpoint(before, verifier).size < size:
             replace_durably(seen, note)
+
+
+_verifier = lru_cache(maxsize=64)(Verifier.from_vkey)
