@@ -122,9 +122,11 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
         raise Refused((refusal("not_a_select"),))
     respelled(tree)
     nodes: list[exp.Expr] = [tree]
+    below: list[list[exp.Expr]] = []
     for node in nodes:  # level by level: the list grows as it is read
-        nodes.extend(node.iter_expressions())
-    starts = _starts(text, nodes)
+        below.append(list(node.iter_expressions()))
+        nodes += below[-1]
+    starts = _starts(text, nodes, below)
     reasons = tuple(dict.fromkeys((*_unlisted(text, nodes, starts), *_nested(text, nodes, starts))))
     if reasons:
         raise Refused(reasons)
@@ -137,18 +139,22 @@ _UNPRINTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CALL_BEFORE: Final = re.compile(r"([A-Za-z_]\w*)\s*\(\s*\Z", re.ASCII)
 
 
-def _starts(text: str, nodes: Sequence[exp.Expr]) -> dict[int, int]:
+def _starts(text: str, nodes: Sequence[exp.Expr], below: Sequence[Sequence[exp.Expr]]) -> dict[int, int]:
     """Return for each node, given from the root on, the offset of the first token under it: one pass, leaves first.
 
     Of some calls sqlglot keeps no place: theirs is the name before the bracket that their first argument follows.
+
+    Args:
+        below: of each node those right under it.
     """
     starts: dict[int, int] = {}
-    for node in reversed(nodes):
-        own = [int(node.meta["start"])] if "start" in node.meta else []
-        own += [starts[id(child)] for child in node.iter_expressions() if id(child) in starts]
+    for node, children in zip(reversed(nodes), reversed(below), strict=True):
+        placed = node.meta.get("start")
+        own = [] if placed is None else [int(placed)]
+        own += [starts[id(child)] for child in children if id(child) in starts]
         if own:
             first = min(own)
-            if isinstance(node, exp.Func) and "start" not in node.meta:
+            if placed is None and isinstance(node, exp.Func):
                 before = _CALL_BEFORE.search(text, max(0, first - 80), first)
                 first = before.start() if before is not None else first
             starts[id(node)] = first

@@ -154,12 +154,14 @@ def _canonical(value: object) -> object:
     if kind in _PLAIN:
         return value
     if kind is tuple:
-        return [_canonical(item) for item in cast("tuple[object, ...]", value)]
+        items = cast("tuple[object, ...]", value)
+        return [item if type(item) in _PLAIN else _canonical(item) for item in items]
     if kind in _BY_TEXT:
         return [kind.__name__, str(value)]
     named = _fields_of(kind)
     if named is not None:
-        return [kind.__name__, *[_canonical(getattr(value, name)) for name in named]]
+        held = [getattr(value, name) for name in named]
+        return [kind.__name__, *[item if type(item) in _PLAIN else _canonical(item) for item in held]]
     match value:
         case Enum():
             return [kind.__name__, value.name]
