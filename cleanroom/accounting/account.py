@@ -57,7 +57,8 @@ class Charge:
     delta_threshold: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
-        if self.loss.pico == 0 or not 0 <= self.delta_threshold < 1 or (self.pure and self.delta_threshold):
+        delta = self.delta_threshold
+        if self.loss.pico == 0 or not 0 <= delta.numerator < delta.denominator or (self.pure and delta):
             raise InvalidPrivacyParameter(
                 Bilingual(
                     "une dépense a un rho supérieur à zéro et un delta de 0 à moins de 1, ou un epsilon et aucun delta",

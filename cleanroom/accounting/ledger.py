@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DELTA_STEPS",
     "balance",
+    "budget_of",
     "create_schema",
     "end_account",
     "mark_data_read",
@@ -101,30 +102,47 @@ def end_account(connection: sqlite3.Connection, account: AccountId) -> None:
 def balance(connection: sqlite3.Connection, account: AccountId, at: int) -> Balance:
     """Return the state of `account` at `at`, or at the last time the ledger has seen if that is later."""
     now = max(checked_time(at), last_seen(connection))
-    row = connection.execute(
-        "SELECT epsilon, delta, spending_window, rho_max FROM ledger_account WHERE account = ?", (str(account),)
-    ).fetchone()
-    if row is None:
-        raise InvariantBroken(f"the account {account} was never opened")
-    budget = _budget(*row[:3])
+    budget, most = _granted(connection, account)
     kind = PureEpsilon if budget.pure else Rho
-    rho_max = kind(row[3])
+    rho_max = kind(most)
     lifetime = spent(connection, account, pure=budget.pure, since=None)
     start = budget.window.start_of(now)
     # Nothing was charged before the first second, so from there on it is all that ever was.
     recent = spent(connection, account, pure=budget.pure, since=start) if start else lifetime
-    delta_left = budget.delta_threshold - Fraction(recent.delta_steps, DELTA_STEPS)
+    delta_spent, delta_lifetime = _as_delta(recent.delta_steps), _as_delta(lifetime.delta_steps)
+    delta_left = budget.delta_threshold - delta_spent
     return Balance(
         budget=budget,
         rho_max=rho_max,
         spent_lifetime=kind(lifetime.steps),
         spent_window=kind(recent.steps),
         left=kind(0 if lifetime.beyond_counting else max(0, rho_max.pico - recent.steps)),
-        delta_threshold_spent_lifetime=Fraction(lifetime.delta_steps, DELTA_STEPS),
-        delta_threshold_spent=Fraction(recent.delta_steps, DELTA_STEPS),
+        delta_threshold_spent_lifetime=delta_lifetime,
+        delta_threshold_spent=delta_spent,
         delta_threshold_left=max(Fraction(0), delta_left),
         inherited=kind(lifetime.inherited),
     )
+
+
+def budget_of(connection: sqlite3.Connection, account: AccountId) -> Budget:
+    """Return what `account` was granted, without what is left of it."""
+    return _granted(connection, account)[0]
+
+
+def _granted(connection: sqlite3.Connection, account: AccountId) -> tuple[Budget, int]:
+    """Return the budget of an account, and the steps of loss that it allows."""
+    row = connection.execute(
+        "SELECT epsilon, delta, spending_window, rho_max FROM ledger_account WHERE account = ?", (str(account),)
+    ).fetchone()
+    if row is None:
+        raise InvariantBroken(f"the account {account} was never opened")
+    return _budget(*row[:3]), int(row[3])
+
+
+@lru_cache(maxsize=1024)
+def _as_delta(steps: int) -> Fraction:
+    """Return the ledger's steps of a threshold's delta as that delta."""
+    return Fraction(steps, DELTA_STEPS)
 
 
 @lru_cache(maxsize=1024)
@@ -240,7 +258,7 @@ def _advance_clock(connection: sqlite3.Connection, at: int) -> int:
 
 def _whole_steps(charge: Charge) -> Charge:
     """Round a charge's threshold delta up to the ledger's step."""
-    return Charge(charge.account, charge.loss, Fraction(_delta_steps(charge), DELTA_STEPS))
+    return Charge(charge.account, charge.loss, _as_delta(_delta_steps(charge)))
 
 
 def _delta_steps(charge: Charge) -> int:
@@ -310,7 +328,7 @@ def _read_reservation(connection: sqlite3.Connection, row: tuple[str, bytes, str
         Charge(
             AccountId.parse(account),
             PureEpsilon(steps) if Fraction(delta) == 0 else Rho(steps),
-            Fraction(int(delta_steps), DELTA_STEPS),
+            _as_delta(int(delta_steps)),
         )
         for account, steps, delta_steps, delta in lines
     )

@@ -55,7 +55,8 @@ __all__ = [
 
 MIN_EPSILON: Final = Decimal("1e-12")
 MAX_EPSILON: Final = Decimal("1e6")
-MIN_DELTA: Final = Fraction(1, 10**100)
+_FINEST_DELTA: Final = 10**100
+MIN_DELTA: Final = Fraction(1, _FINEST_DELTA)
 MAX_DECIMAL_PLACES: Final = 1100
 """A float written out has at most 1 074 places; more would only make the fractions below large."""
 
@@ -145,7 +146,10 @@ def checked_epsilon(epsilon: Decimal) -> Decimal:
 
 def checked_delta(delta: Fraction) -> Fraction:
     """Return `delta` if it is a Fraction in [`MIN_DELTA`, 1), else raise `InvalidPrivacyParameter`."""
-    if not isinstance(delta, Fraction) or not MIN_DELTA <= delta < 1:
+    # In whole numbers: each epsilon that is shown asks.
+    if not isinstance(delta, Fraction) or not (
+        delta.denominator <= delta.numerator * _FINEST_DELTA and delta.numerator < delta.denominator
+    ):
         raise InvalidPrivacyParameter(
             Bilingual(
                 "delta est une fraction de 1e-100 à moins de 1",

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
 
 from audit_log import EventType
@@ -327,7 +328,11 @@ def _require_partitions(room: Room, charged: Charged) -> None:
     """Undo the charge if a partition is missing or cut short; sizes are the manifest's, no row is read."""
     for upload in charged.uploads:
         path = room.store.path(room.stored(upload))
-        if not path.is_file() or path.stat().st_size != upload.manifest.file.size_bytes:
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if found is None or not S_ISREG(found.st_mode) or found.st_size != upload.manifest.file.size_bytes:
             raise Fault(
                 Bilingual(
                     f"une partition de {upload.table} manque ou est tronquée ; rien n'a été imputé",
@@ -345,10 +350,8 @@ def due_epsilon(room: Room, validated: ValidatedPlan, due: QuestionDue) -> float
     if pure:
         # A pure question's epsilon is its own: what others pay for it in rho follows from it (S11).
         return max(shown_epsilon(loss, Fraction(0)) for loss in pure)
-    balances = [
-        ledger.balance(room.connection, each.account, room.now()) for each in validated.charges if each.account != ROOM
-    ]
-    smallest = min(balance.budget.delta_conversion for balance in balances)
+    budgets = [ledger.budget_of(room.connection, each.account) for each in validated.charges if each.account != ROOM]
+    smallest = min(budget.delta_conversion for budget in budgets)
     return max(shown_epsilon(charge.loss, smallest) for charge in due.charges)
 
 
