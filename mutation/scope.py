@@ -51,6 +51,7 @@ NAMED: Final = {
 FURTHER: Final = {
     "plans and further rules of the gate": _in("query", "plan", "dimensions", "cohort", "sector", "evenness"),
     "privacy account": _in("accounting", "privacy_loss", "conversion", "accountant", "ledger", "reservation"),
+    "what the log's noise costs": _in("room", "recorded_noise", "noise_cost"),
     "what is said after the noise": _in("query", "ranks", "totals", "consistent"),
     "relations and scans": (
         *_in("storage", "scan"),

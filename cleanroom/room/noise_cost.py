@@ -33,7 +33,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import opendp.prelude as dp
-from opendp.mod import OpenDPException
 
 from cleanroom.room.recorded_noise import Part, is_drawn, read_release
 
@@ -70,7 +69,7 @@ class Due:
     steps: int
     delta: Fraction
     parts: Mapping[Part, int]
-    impure: bool = False
+    impure: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +235,9 @@ def threshold_delta(scale: float, threshold: int, changed: int) -> float:
     Args:
         scale: of discrete Gaussian noise, in persons.
         threshold: the least noised number that passes, in persons.
+
+    Raises:
+        ValueError: OpenDP has no numbers so large.
     """
     if threshold <= 1:
         return 1.0
@@ -243,12 +245,8 @@ def threshold_delta(scale: float, threshold: int, changed: int) -> float:
     counts = dp.l02inf_distance(dp.absolute_distance(T="f64"))
     # At most so many keys, by 1 each: √m in L2, rounded up.
     distance = changed, math.nextafter(math.sqrt(changed), math.inf), 1.0
-    try:
-        measurement: Any = dp.m.make_gaussian_threshold(keys, counts, scale=scale, threshold=threshold)
-        mapped = measurement.map(distance)
-    except OpenDPException as error:
-        raise ValueError(str(error)) from None
-    return max(float(mapped[1]), _passing(scale, threshold - 1, changed))
+    measurement: Any = dp.m.make_gaussian_threshold(keys, counts, scale=scale, threshold=threshold)
+    return max(float(measurement.map(distance)[1]), _passing(scale, threshold - 1, changed))
 
 
 def _passing(scale: float, above: int, changed: int) -> float:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +14,11 @@ from audit_log import EventType
 from cleanroom.identifiers import Digest
 from cleanroom.policies import read_declaration
 from cleanroom.query.gate import Question, admit
-from cleanroom.query.key_threshold import delta_of
 from cleanroom.query.precision import Auto
 from cleanroom.query.reuse import Anew
 from cleanroom.room.balances import ROOM, Book
 from cleanroom.room.charge import release_details
-from cleanroom.room.noise_cost import SUMMED_BELOW, recorded, threshold_delta
+from cleanroom.room.noise_cost import recorded
 from cleanroom.room.recorded_noise import Part
 from cleanroom.room.stored_releases import DueRelease
 
@@ -260,69 +257,3 @@ def test_what_cannot_be_read_is_named(change: str) -> None:
     said["releases"][0] |= changed
     (fault,) = book(said).faults
     assert "entry 2 cannot be read" in fault.en
-
-
-def drawn(**said: Any) -> dict[str, Any]:
-    """Return what is said of a release of one table, of scale 10."""
-    scale = (10.0).hex()
-    listed = {"tables": ["tnm.visits"], "cells": 4, "norm": "0", "numbers": 0, "signed": False, "scale": scale}
-    return (
-        listed | {"pure": False, "quantiles": [], "quantile_scales": [], "distinct_keys": 0, "key_noise": None} | said
-    )
-
-
-INTEGERS, ABSOLUTE = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
-MEDIAN = {"quantiles": [[1, 2, 5, "6"]], "quantile_scales": [(10.0).hex()]}
-
-
-@pytest.mark.parametrize(
-    ("said", "measurement", "distance"),
-    [
-        (drawn(norm="7", numbers=2), dp.m.make_gaussian(INTEGERS, dp.l2_distance(T="f64"), scale=10.0), 7.0),
-        (drawn(**MEDIAN), dp.m.make_noisy_max(INTEGERS, ABSOLUTE, dp.zero_concentrated_divergence(), 10.0), 2 * 6),
-        (drawn(norm="7", numbers=2, pure=True), dp.m.make_laplace(INTEGERS, dp.l1_distance(T="i64"), scale=10.0), 7),
-        # Of five candidates three rounds, each of a reading that moves by twice the weights.
-        (drawn(pure=True, **MEDIAN), dp.m.make_laplace(INTEGERS, dp.l1_distance(T="i64"), scale=10.0), 3 * 2 * 2 * 6),
-    ],
-)
-def test_a_cost_is_that_of_opendp_s_map(said: dict[str, Any], measurement: Any, distance: float) -> None:
-    """To the slack of a float, in the account that counts as the map does."""
-    due = recorded([said], {"tnm.visits"} if said["pure"] else set()).due["tnm.visits"]
-    assert due.steps == pytest.approx(measurement.map(distance) * 10**12, rel=2**-48, abs=1)
-
-
-@pytest.mark.parametrize(
-    ("scale", "threshold", "changed"),
-    [
-        (0.3, 2, 1),
-        (0.7, 4, 2),
-        (3.0, 20, 8),
-        (3.0, 2, 1),
-        (11.5, 60, 3),
-        (100.0, 640, 1),
-        (5000.0, 30_000, 2),
-        (5000.0, 30, 2),
-    ],
-)
-def test_a_threshold_costs_what_opendp_says_and_no_less_than_a_key_s_chance(
-    scale: float, threshold: int, changed: int
-) -> None:
-    found = threshold_delta(scale, threshold, changed)
-    keys = dp.map_domain(dp.atom_domain(T="i64"), dp.atom_domain(T="i64"))
-    counts = dp.l02inf_distance(dp.absolute_distance(T="f64"))
-    mapped: Any = dp.m.make_gaussian_threshold(keys, counts, scale=scale, threshold=threshold)
-    assert found >= mapped.map((changed, math.nextafter(math.sqrt(changed), math.inf), 1.0))[1]
-    with localcontext() as digits:
-        digits.prec = 40
-        mass = [(-((Decimal(x) / Decimal(scale)) ** 2) / 2).exp() for x in range(int(12 * scale) + 9)]
-        passes = sum(mass[threshold - 1 :]) / (2 * sum(mass) - 1)
-        chance = 1 - (1 - passes) ** changed
-    # Continuous noise passes more seldom: at small scales the map alone would hold too little.
-    assert found == pytest.approx(float(chance), rel=1e-9 if scale < SUMMED_BELOW else 1e-4)
-    assert found <= delta_of(scale, threshold, changed)
-
-
-def test_what_one_person_always_passes_costs_all_delta() -> None:
-    assert threshold_delta(3.0, 1, 1) == 1.0
-    with pytest.raises(ValueError, match="i64"):
-        threshold_delta(3.0, 1 << 80, 1)
