@@ -98,7 +98,7 @@ def details(question: Question, *, pure: bool = False, threshold: int = 0) -> di
             [str(charge.account), str(charge.delta_threshold)] for charge in validated.charges if charge.delta_threshold
         ],
         "releases": [
-            release_details(plan, DueRelease(Digest.of(b""), (), Anew(noise, paid))) for plan, noise, paid in each
+            release_details(plan, DueRelease(Digest.of(b""), b"", (), Anew(noise, paid))) for plan, noise, paid in each
         ],
     }
     found: dict[str, Any] = json.loads(json.dumps(entered))

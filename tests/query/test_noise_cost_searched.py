@@ -34,7 +34,9 @@ WEIGHTS = st.lists(st.sampled_from((1, 2, 100)), min_size=7, max_size=7)
 
 def is_found_again(plans: tuple[Plan, ...], found: Priced, pure: set[str]) -> None:
     each = zip(plans, found.noises, found.paid, strict=True)
-    details = [release_details(plan, DueRelease(Digest.of(b""), (), Anew(noise, paid))) for plan, noise, paid in each]
+    details = [
+        release_details(plan, DueRelease(Digest.of(b""), b"", (), Anew(noise, paid))) for plan, noise, paid in each
+    ]
     held = recorded(json.loads(json.dumps(details)), pure)
     charges = {str(charge.account): charge for charge in found.charges}
     assert held.due.keys() == charges.keys()
