@@ -76,15 +76,16 @@ def canonical_details(details: Mapping[str, object]) -> bytes:
 def _plain(value: object, depth: int) -> object:
     if depth == 0:
         raise MalformedEntry("details", f"nested above {_MAX_DEPTH} levels")
-    if value is None or isinstance(value, (str, bool)):
+    # Nearly all is of these very types, and an abstract one is slow to ask for.
+    if type(value) is str or value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):
         if not -(2**63) <= value < 2**63:
             raise MalformedEntry("details", "an integer is above 64 bits")
         return value
-    if isinstance(value, (list, tuple)):
+    if type(value) is list or isinstance(value, (list, tuple)):
         return [_plain(each, depth - 1) for each in value]
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise MalformedEntry("details", "a key is not a string")
         return {str(key): _plain(each, depth - 1) for key, each in value.items()}

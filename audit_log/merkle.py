@@ -41,7 +41,7 @@ class Frontier:
     def __post_init__(self) -> None:
         if self.size < 0 or len(self.peaks) != self.size.bit_count():
             raise NotVerified("frontier", f"{len(self.peaks)} subtrees cannot make {self.size} leaves")
-        if any(len(peak) != HASH_BYTES for peak in self.peaks):
+        if not {HASH_BYTES}.issuperset(map(len, self.peaks)):
             raise NotVerified("frontier", "a hash is not 32 bytes long")
 
     @classmethod

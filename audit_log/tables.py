@@ -7,6 +7,7 @@ level 0 are those of at most 255 entries, cheap to make again, while those above
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from audit_log.errors import DetailsErased, LogDamaged, NotAReader, NotVerified
@@ -78,12 +79,19 @@ def read_head(connection: sqlite3.Connection) -> Head:
         raise LogDamaged("audit_head", "this database holds no log")
     size, root, packed, note = row
     try:
-        frontier = Frontier(size, split_hashes(packed) if packed else ())
+        frontier, hashed = _hashed(size, packed)
     except NotVerified as error:
         raise LogDamaged("audit_head", "the frontier does not belong to the size") from error
-    if frontier.root() != root:
+    if hashed != root:
         raise LogDamaged("audit_head", "the frontier does not hash to the root")
     return Head(size, root, frontier, note)
+
+
+@lru_cache(maxsize=64)
+def _hashed(size: int, packed: bytes) -> tuple[Frontier, bytes]:
+    """Return a stored frontier and the root that it hashes to: each state of a log is read several times."""
+    frontier = Frontier(size, split_hashes(packed) if packed else ())
+    return frontier, frontier.root()
 
 
 def read_size(connection: sqlite3.Connection) -> int:

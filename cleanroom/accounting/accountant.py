@@ -233,10 +233,15 @@ def least_scale(reach: Reach, *, tables_alone: bool, rho: Fraction) -> float:
             Bilingual("cet epsilon est trop petit pour une réponse", "this epsilon is too small for any answer")
         )
     square = Fraction(reach.largest(tables_alone=tables_alone)) / (2 * rho)
+
+    def reaches(scale: float) -> bool:
+        numerator, denominator = scale.as_integer_ratio()
+        return numerator**2 * square.denominator >= square.numerator * denominator**2
+
     scale = math.sqrt(float(square))
-    while Fraction(scale) ** 2 < square:
+    while not reaches(scale):
         scale = math.nextafter(scale, math.inf)
-    while Fraction(below := math.nextafter(scale, 0.0)) ** 2 >= square:
+    while reaches(below := math.nextafter(scale, 0.0)):
         scale = below
     return scale
 

@@ -130,7 +130,7 @@ def parse(text: str, parameters: Parameters = None) -> ParsedQuery:
     reasons = tuple(dict.fromkeys((*_unlisted(text, nodes, starts), *_nested(text, nodes, starts))))
     if reasons:
         raise Refused(reasons)
-    return ParsedQuery(text, tree, _bind(tree, parameters), starts)
+    return ParsedQuery(text, tree, _bind(nodes, parameters), starts)
 
 
 _UNPRINTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -339,9 +339,9 @@ def _parted(token: Token) -> tuple[Token, ...]:
     return (mark, Token(TokenType.DCOLON, "::", token.line, token.col, token.start + 1, token.end))
 
 
-def _bind(tree: exp.Expr, parameters: Parameters) -> dict[str, ParameterValue]:
+def _bind(nodes: Sequence[exp.Expr], parameters: Parameters) -> dict[str, ParameterValue]:
     """Pair each placeholder with its value: a sequence for `?`, a mapping for `$name`; none missing, none over."""
-    names = {str(node.this) for node in tree.find_all(exp.Placeholder)}
+    names = {str(node.this) for node in nodes if isinstance(node, exp.Placeholder)}
     values: dict[str, ParameterValue]
     if parameters is None:
         values = {}

@@ -122,7 +122,6 @@ def _declaration(content: bytes, request: bytes, owner_key: bytes, room: RoomId)
 # What bytes say does not change: each is read once in a process, whatever their number of questions.
 _settings = lru_cache(maxsize=64)(read_settings)
 _manifest = lru_cache(maxsize=8192)(Manifest.parse)
-_public_key = lru_cache(maxsize=1024)(Ed25519PublicKey.from_public_bytes)
 
 
 def room_file(connection: sqlite3.Connection) -> RoomFile:
@@ -152,10 +151,13 @@ def parties(connection: sqlite3.Connection) -> dict[PartyId, Party]:
     rows = connection.execute(
         "SELECT party, role, ordinal, public_key, reading_key FROM party ORDER BY ordinal"
     ).fetchall()
-    return {
-        PartyId(party): Party(PartyId(party), Role(role), ordinal, _public_key(key), reading)
-        for party, role, ordinal, key, reading in rows
-    }
+    return {PartyId(row[0]): _party(*row) for row in rows}
+
+
+@lru_cache(maxsize=1024)
+def _party(party: str, role: str, ordinal: int, key: bytes, reading_key: bytes | None) -> Party:
+    """Return a party as its row writes it."""
+    return Party(PartyId(party), Role(role), ordinal, Ed25519PublicKey.from_public_bytes(key), reading_key)
 
 
 def party_named(connection: sqlite3.Connection, party: PartyId) -> Party:

@@ -70,6 +70,12 @@ def test_scale_for_keeps_every_charge_within_rho_and_no_smaller_scale_does(
     assert Fraction(release.norm**2 if tables_alone else diameter(release)) / (2 * smaller**2) > rho.as_fraction()
 
 
+@pytest.mark.parametrize("root", [1, 3, 2**20, Fraction(1, 4), Fraction(5, 8)])
+def test_a_scale_that_is_a_root_exactly_is_found_exactly(root: Fraction) -> None:
+    # M/2s² ≤ rho at M = 2: s² ≥ 1/rho.
+    assert least_scale(Reach(2, 2), tables_alone=True, rho=1 / Fraction(root) ** 2) == float(root)
+
+
 coordinates = st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), min_size=1, max_size=6)
 
 
