@@ -150,12 +150,14 @@ class Keyring:
         root: the room's root key, from a key file or from the shares of the board.
     """
 
-    __slots__ = ("__root",)
+    __slots__ = ("__check_value", "__root")
 
     def __init__(self, root: SecretKey) -> None:
         if not isinstance(root, SecretKey):
             raise TypeError("the root key is a SecretKey")
         self.__root = root
+        # Of the root alone, and in the database for everybody to read: each key that is opened is held against it.
+        self.__check_value = hmac.digest(root.reveal_secret_bytes(), ROOT_CHECK_LABEL, "sha256")
 
     def create_schema(self, connection: sqlite3.Connection) -> None:
         """Create the keyring's tables and store the check value of the root key.
@@ -170,7 +172,7 @@ class Keyring:
         _require_writable(connection)
         for statement in _SCHEMA:
             connection.execute(statement)
-        connection.execute("INSERT INTO keyring_root VALUES (1, ?)", (self.__check_value(),))
+        connection.execute("INSERT INTO keyring_root VALUES (1, ?)", (self.__check_value,))
 
     def verify_root(self, connection: sqlite3.Connection) -> None:
         """Check that this keyring's root key is the one that the database was made with.
@@ -182,7 +184,7 @@ class Keyring:
         rows = _rows(connection, "SELECT check_value FROM keyring_root")
         if len(rows) != 1:
             raise KeyringDamaged("the check value of the root key is missing")
-        if not hmac.compare_digest(rows[0][0], self.__check_value()):
+        if not hmac.compare_digest(rows[0][0], self.__check_value):
             raise WrongRootKey
 
     def create(self, connection: sqlite3.Connection, key_id: KeyId, parent: KeyId) -> SecretKey:
@@ -368,7 +370,7 @@ class Keyring:
                     child.name,
                 ),
             )
-        connection.execute("UPDATE keyring_root SET check_value = ?", (successor.__check_value(),))
+        connection.execute("UPDATE keyring_root SET check_value = ?", (successor.__check_value,))
         return successor
 
     def __kek(self, connection: sqlite3.Connection, key_id: KeyId) -> SecretKey:
@@ -381,9 +383,6 @@ class Keyring:
             context = _context(ancestor, row.parent, row.version)
             secret = unwrap(secret, row.wrapped, context, key_name=f"the key {ancestor}")
         return secret
-
-    def __check_value(self) -> bytes:
-        return hmac.digest(self.__root.reveal_secret_bytes(), ROOT_CHECK_LABEL, "sha256")
 
     def __repr__(self) -> str:
         return "Keyring(<hidden>)"

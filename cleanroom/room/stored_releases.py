@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from cleanroom.accounting.account import Charge
     from cleanroom.identifiers import Digest, TableName
+    from cleanroom.policies import Declaration
     from cleanroom.query.drawn import Drawn
     from cleanroom.query.gate import ValidatedPlan
     from cleanroom.query.plan import Plan
@@ -96,9 +97,10 @@ def due_of(room: Room, validated: ValidatedPlan) -> QuestionDue:
     """
     if not is_genuine(validated):
         raise InvariantBroken("this plan was not issued by the gate")
+    declared = registry.declarations(room.connection)
     found = []
     for plan, noise, paid in zip(validated.plan.releases, validated.noises, validated.paid, strict=True):
-        key = reuse_key(room.room_id, plan, noise, states(room.connection, plan.tables))
+        key = reuse_key(room.room_id, plan, noise, states(room.connection, declared, plan.tables))
         tag = answer_store.tag_of(room, key)
         stored = _stored(room, key, tag)
         _require_decisions(plan, [kept for _, kept in stored])
@@ -107,9 +109,14 @@ def due_of(room: Room, validated: ValidatedPlan) -> QuestionDue:
     return QuestionDue(tuple(found))
 
 
-def states(connection: sqlite3.Connection, tables: Sequence[TableName]) -> tuple[TableState, ...]:
-    """Return what the tables are now, as far as an answer depends on it."""
-    declared = registry.declarations(connection)
+def states(
+    connection: sqlite3.Connection, declared: Mapping[TableName, Declaration], tables: Sequence[TableName]
+) -> tuple[TableState, ...]:
+    """Return what the tables are now, as far as an answer depends on it.
+
+    Args:
+        declared: the declarations in force, read in the same transaction.
+    """
     return tuple(
         TableState(
             table,
@@ -154,7 +161,8 @@ def _passed(room: Room, plan: Plan, validated: ValidatedPlan, number: int, key: 
     declared = registry.declarations(room.connection)
     if not set(plan.tables) <= declared.keys():
         return True
-    return reuse_key(room.room_id, plan, validated.noises[number], states(room.connection, plan.tables)) != key
+    now = states(room.connection, declared, plan.tables)
+    return reuse_key(room.room_id, plan, validated.noises[number], now) != key
 
 
 def _stored(room: Room, key: Digest, tag: bytes) -> list[tuple[str, Kept]]:
