@@ -27,16 +27,17 @@ _PLAIN: Final = frozenset({type(None), bool, int, str})
 _BY_TEXT: Final = frozenset({Digest, TableName})
 
 
-class _Digested:
-    """Keeps what digests were found of a frozen value: no field of it, so nothing copies it to another value."""
+class _Looked:
+    """Keeps what was found out of a frozen value: no field of it, so nothing copies it to another value."""
 
-    __slots__ = ("_found",)
+    __slots__ = ("_found", "_read")
 
     _found: tuple[Digest, ...]
+    _read: tuple[TableName, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan(_Digested):
+class Plan(_Looked):
     """One release: a personal relation, its cells, its statistics, and one person's bound in it.
 
     Args:
@@ -57,7 +58,9 @@ class Plan(_Digested):
     @property
     def tables(self) -> tuple[TableName, ...]:
         """The tables that the plan reads anywhere, sorted (S1)."""
-        return tuple(sorted({scan.table for scan in scans(self.relation)}))
+        if not hasattr(self, "_read"):
+            object.__setattr__(self, "_read", tuple(sorted({scan.table for scan in scans(self.relation)})))
+        return self._read
 
     def settled(self, picked: int | None) -> Plan:
         """Return the plan with the bound that was chosen; as it is where there was none to choose."""
@@ -93,7 +96,7 @@ class Plan(_Digested):
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionPlan(_Digested):
+class QuestionPlan(_Looked):
     """A question: what it releases, and what it says over that.
 
     Args:
@@ -107,7 +110,10 @@ class QuestionPlan(_Digested):
     @property
     def tables(self) -> tuple[TableName, ...]:
         """The tables that the question reads anywhere, sorted (S1)."""
-        return tuple(sorted({table for release in self.releases for table in release.tables}))
+        if not hasattr(self, "_read"):
+            read = {table for release in self.releases for table in release.tables}
+            object.__setattr__(self, "_read", tuple(sorted(read)))
+        return self._read
 
     @property
     def references(self) -> tuple[PublicTable, ...]:
