@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Codes = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
+    Int64s = NDArray[np.int64]
 
 CODE_BYTES: Final = (1, 2, 4)
 Coded = Category | Date | Number
@@ -48,6 +49,16 @@ def values_of(kind: Coded) -> int:
 def code_bytes(kind: Coded) -> int:
     """Return the bytes of a code: the fewest that hold all values, and that there is none."""
     return next(size for size in CODE_BYTES if values_of(kind) <= missing_code(size))
+
+
+def values_from(codes: NDArray[np.integer], first: int) -> Int64s:
+    """Return the values of codes, which are numbers of whatever width, counted from `first`."""
+    if codes.dtype == np.int64 and not first:
+        return codes.view(np.int64)
+    values = codes.astype(np.int64)
+    if first:
+        values += first
+    return values
 
 
 def missing_code(size: int) -> int:

@@ -35,6 +35,12 @@ ROWS_COLUMN: Final = "u#rows"
 ROWS_PER_GROUP: Final = 131_072
 """Mean rows of a token range: about 5 MB decoded, so that a slice's memory is small (DESIGN §3)."""
 
+MOST_ROWS_PER_GROUP: Final = 4 * ROWS_PER_GROUP
+"""The same of a large table: to begin with a column of a range takes as long as to read fifty thousand values of it."""
+
+_ENOUGH_BITS: Final = 5
+"""A table of so many ranges gets larger ones before it gets more."""
+
 _AAD_LABEL: Final = b"cleanroom/partition/v1"
 
 
@@ -203,6 +209,6 @@ def first_at_prefix(tokens: memoryview, bits: int, prefix: int) -> int:
 
 
 def group_bits_for(rows: int) -> int:
-    """Return the least k such that 2^k token ranges hold `rows` rows at 131 072 each."""
-    groups = max(1, -(-rows // ROWS_PER_GROUP))
-    return min((groups - 1).bit_length(), LARGEST_GROUP_BITS)
+    """Return the least k such that 2^k token ranges hold `rows` rows at 131 072 each, beyond 32 ranges at 524 288."""
+    most, fewest = (max(0, -(-rows // each) - 1).bit_length() for each in (ROWS_PER_GROUP, MOST_ROWS_PER_GROUP))
+    return min(most, max(fewest, _ENOUGH_BITS), LARGEST_GROUP_BITS)

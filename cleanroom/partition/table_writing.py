@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
 from cleanroom.partition.table_layout import (
+    MOST_ROWS_PER_GROUP,
     TOKEN_COLUMN,
     PersonsRows,
     file_schema,
@@ -67,6 +68,8 @@ def write_table_file(
         },
         use_dictionary=[name for name, column in zip(schema.names, schema.types, strict=True) if column == pa.string()],
         dictionary_pagesize_limit=DICTIONARY_BYTES,
+        # A page of its own costs more than the values of a small one.
+        max_rows_per_page=MOST_ROWS_PER_GROUP,
         write_statistics=False,
         version="2.6",
         encryption_properties=pe.create_encryption_properties(

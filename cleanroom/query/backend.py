@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
+from cleanroom.partition.codes import values_from
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -68,13 +70,22 @@ def slices_for(rows: int, memory: int = DEFAULT_MEMORY) -> Iterator[Slice]:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """One column of a stream: codes, and where they are not NULL.
+    """One column of a stream: its values, and where they are not NULL.
 
-    Shapes: both have one entry a row. Codes are int64; what stands where `present` is False means nothing.
+    Args:
+        codes: whole numbers of any width, one a row; what stands where `present` is False means nothing.
+        present: one a row.
+        first: the value whose code is 0.
     """
 
-    values: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.integer]
     present: npt.NDArray[np.bool_]
+    first: int = 0
+
+    @property
+    def values(self) -> Int64s:
+        """The values, one a row, made anew each time if codes are narrow."""
+        return values_from(self.codes, self.first)
 
 
 @dataclass(frozen=True, slots=True)

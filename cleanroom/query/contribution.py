@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
@@ -39,12 +39,14 @@ from cleanroom.ahead import ahead
 from cleanroom.errors import InvariantBroken
 from cleanroom.kept_memory import keep_memory
 from cleanroom.query.backend import SliceTooLarge
-from cleanroom.query.bound import Bounds, Component, Measured
+from cleanroom.query.bound import Bounds, Measured
 from cleanroom.query.clipping import LARGEST_ENTRY, clip, clip_sum, halves
 from cleanroom.query.gathering import add_squares, add_up, gather
 from cleanroom.query.in_full import add_in_full
+from cleanroom.query.measures import measures_of
 from cleanroom.query.quantiles import add_weights, no_weights
-from cleanroom.query.row_cells import cells_of_rows, every_row
+from cleanroom.query.row_cells import cells_of_rows, every_row, to_write
+from cleanroom.storage.token_runs import rows_of, starts_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -140,7 +142,7 @@ def _made(plan: Plan, backend: Backend, columns: tuple[int, ...], parts: list[Sl
 
 def require_order(rows: PersonRows) -> None:
     """Stop the question if the rows of a slice are not those of one person after another."""
-    lengths = {len(each) for column in rows.columns.values() for each in (column.values, column.present)}
+    lengths = {len(each) for column in rows.columns.values() for each in (column.codes, column.present)}
     if rows.rows > _MOST_ROWS or lengths - {rows.rows} or not _in_order(rows.persons, rows.starts):
         raise InvariantBroken("the rows of a slice are not ordered by person")
 
@@ -170,23 +172,24 @@ def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None 
     )
     if not bounds.components:
         return ExactVector((), weights)
-    measured, values, present, complete, limits = _measures(bounds.components, rows)
+    measures = measures_of(bounds.components, rows)
     low = np.zeros(count * len(bounds.components), dtype=np.int64)
     high = np.zeros_like(low)
     square = bounds.norm * bounds.norm
-    places = [_place(component, measured) for component in bounds.components]
-    if complete.all():
-        left = add_in_full(bounds, rows.starts, cells, count, places, values, limits, low, high)
-    else:
-        left = np.arange(len(rows.persons), dtype=np.int64)
+    places = [measures.place(component) for component in bounds.components]
+    starts = rows.starts
+    if measures.complete.all():
+        left = add_in_full(bounds, starts, cells, count, places, measures.codes, measures.limits, low, high)
+        if len(left) < len(starts) - 1:
+            cells = cells if cells.shape[1] == 1 else rows_of(left, starts, cells)
+            measures, starts = measures.of_persons(left, starts), starts_of(left, starts)
     _add_persons(
-        rows.starts,
-        left,
-        cells,
-        values,
-        present,
-        complete,
-        limits,
+        starts,
+        to_write(cells),
+        measures.values(),
+        measures.present,
+        measures.complete,
+        measures.limits,
         count,
         bounds.max_rows,
         _parameters(bounds, places),
@@ -197,53 +200,6 @@ def contributions(plan: Plan, rows: PersonRows, surviving: SurvivingKeys | None 
         high,
     )
     return ExactVector(tuple((int(upper) << 32) + int(lower) for upper, lower in zip(high, low, strict=True)), weights)
-
-
-Measure = tuple[int, int | None, int | None]
-"""A column that is added up, and the bounds that its values are brought within first."""
-
-_ANY: Final = (-(1 << 63), (1 << 63) - 1)
-"""Bounds of a column of which only NULLs matter."""
-
-
-def _measures(
-    components: tuple[Component, ...], rows: PersonRows
-) -> tuple[list[Measure], Int64s, npt.NDArray[np.bool_], npt.NDArray[np.bool_], Int64s]:
-    """Return what is added up, and of each its values, where they are not NULL, whether nowhere, and its bounds."""
-    found = [(part.column, part.least, part.most) for part in components if part.column is not None]
-    # Where only NULLs matter, any bounds do.
-    measured = list(dict.fromkeys(sorted(found, key=lambda each: each[1] is None)))
-    bounded = {column for column, least, _ in measured if least is not None}
-    measured = [each for each in measured if each[1] is not None or each[0] not in bounded]
-    columns = [rows.columns[column] for column, _, _ in measured]
-    limits = [_ANY if least is None or most is None else (least, most) for _, least, most in measured]
-    present = _stacked([column.present for column in columns], rows.rows, np.bool_)
-    return (
-        measured,
-        _stacked([column.values for column in columns], rows.rows, np.int64),
-        present,
-        np.asarray(present.all(axis=1), dtype=np.bool_),
-        np.array(limits, dtype=np.int64).reshape(len(limits), 2),
-    )
-
-
-def _stacked(columns: list[npt.NDArray[Any]], rows: int, kind: type[np.generic]) -> npt.NDArray[Any]:
-    """Return columns as the rows of one array; a single one as it lies."""
-    if len(columns) == 1:
-        return np.ascontiguousarray(columns[0], dtype=kind).reshape(1, rows)
-    return np.array(columns, dtype=kind).reshape(len(columns), rows)
-
-
-def _place(component: Component, measured: list[Measure]) -> int:
-    """Return which measure a component adds up; -1 for rows."""
-    if component.column is None:
-        return -1
-    exact = (component.column, component.least, component.most)
-    return next(
-        place
-        for place, each in enumerate(measured)
-        if each == exact or (component.least is None and each[0] == component.column)
-    )
 
 
 def _parameters(bounds: Bounds, places: list[int]) -> Int64s:
@@ -282,7 +238,6 @@ def _in_order(persons, starts):  # type: ignore[no-untyped-def]  # pragma: no co
 @njit(cache=True, nogil=True)
 def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     starts,
-    left,
     cells,
     values,
     present,
@@ -315,7 +270,7 @@ def _add_persons(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     value_sums = np.zeros((measures, cell_count), dtype=np.int64)
     value_squares = np.zeros((measures, cell_count if squared.any() else 0), dtype=np.int64)
     vector = np.zeros(64, dtype=np.int64)
-    for person in left:
+    for person in range(starts.shape[0] - 1):
         start, end = starts[person], starts[person + 1]
         count = gather(cells, start, end, cell_count, touched, counts)
         for measure in range(measures):

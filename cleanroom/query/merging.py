@@ -9,19 +9,18 @@ applied later, to whatever comes (`query.contribution`). Tests hold both ways eq
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
 
 from cleanroom.errors import InvariantBroken
 from cleanroom.query import algebra
-from cleanroom.query.algebra import Comparison, Predicate, Truth
-from cleanroom.query.backend import Codes, PersonRows
+from cleanroom.query.algebra import Truth
+from cleanroom.query.backend import Codes, PersonRows, SliceTooLarge
+from cleanroom.query.filtering import decides, plain, where
 from cleanroom.query.pairing import first_of_each, pairs
-from cleanroom.query.terms.evaluate import Values, evaluate
-from cleanroom.query.terms.language import Column, Compared, Integer, columns_of
+from cleanroom.query.terms.language import Column, Integer
 from cleanroom.storage.scan import CodeColumn
 
 if TYPE_CHECKING:
@@ -31,16 +30,13 @@ if TYPE_CHECKING:
 
     from cleanroom.query.numbered import NumberedTable
     from cleanroom.query.terms.language import Term
-    from cleanroom.query.terms.types import Code
 
     Int64s = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
 
-_LARGEST_INTEGER: Final = 1 << 62
-_LEAST: Final = -(1 << 63)
-_MOST: Final = (1 << 63) - 1
-_LARGEST_LIST: Final = 1 << 16
-"""Codes between the least and the greatest of a set up to which membership is looked up, not searched."""
+
+_MOST_ROWS: Final = (1 << 31) - 1
+"""Rows that are numbered in 32 bits; memory ends long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +69,9 @@ def merges(relation: algebra.Relation, is_text: Callable[[algebra.Scan, str], bo
         case algebra.Scan(columns=columns):
             return not any(is_text(relation, name) for name in columns)
         case algebra.Select(source=source, predicate=predicate):
-            return _decides(predicate) and merges(source, is_text)
+            return decides(predicate) and merges(source, is_text)
         case algebra.Project(source=source, terms=terms):
-            return all(_plain(term) for term in terms) and merges(source, is_text)
+            return all(plain(term) for term in terms) and merges(source, is_text)
         case algebra.Join(left=left, right=right, kind=algebra.JoinKind.INNER, condition=None):
             return merges(left, is_text) and merges(right, is_text)
         case algebra.FirstRows(source=source):
@@ -106,7 +102,7 @@ def person_rows(
     read = {}
     for place in columns:
         column = found.columns[place]
-        read[place] = Codes(column.values, everywhere if column.present is None else column.present)
+        read[place] = Codes(column.codes, everywhere if column.present is None else column.present, column.first)
     return PersonRows(found.ranks, found.starts, read)
 
 
@@ -121,7 +117,7 @@ def runs(relation: algebra.Relation, tables: Mapping[algebra.Scan, NumberedTable
             wanted = tuple(found.columns[place] for place in chosen)
             if predicate is Truth.TRUE:
                 return Runs(found.ranks, found.starts, wanted)
-            return _kept(Runs(found.ranks, found.starts, wanted), where(predicate, found))
+            return _kept(Runs(found.ranks, found.starts, wanted), where(predicate, found.columns, found.rows))
         case algebra.Project(source=source, terms=terms):
             found = runs(source, tables)
             return Runs(found.ranks, found.starts, tuple(_projected(term, found) for term in terms))
@@ -155,57 +151,6 @@ def runs(relation: algebra.Relation, tables: Mapping[algebra.Scan, NumberedTable
             raise InvariantBroken("this relation is for the engine")
 
 
-def where(predicate: Predicate, rows: Runs, *, wanted: bool = True) -> Bools:
-    """Return the rows where a predicate is true, or where it is false; neither holds where it is NULL."""
-    match predicate:
-        case Truth():
-            return np.full(rows.rows, predicate is (Truth.TRUE if wanted else Truth.FALSE))
-        case algebra.And(items=items) | algebra.Or(items=items):
-            # Not(And) is the Or of the negations, in three-valued logic too.
-            every = isinstance(predicate, algebra.And) == wanted
-            parts = [where(item, rows, wanted=wanted) for item in items]
-            return reduce(np.logical_and if every else np.logical_or, parts) if parts else np.full(rows.rows, every)
-        case algebra.Not(item=item):
-            return where(item, rows, wanted=not wanted)
-        case algebra.IsNull(column=column):
-            present = rows.columns[column].present
-            missing = np.zeros(rows.rows, dtype=np.bool_) if present is None else ~present
-            return missing if wanted else ~missing
-        case algebra.InRange(column=column, lower=lower, upper=upper):
-            return _known(_ranged(rows.columns[column].values, lower, upper, wanted), rows.columns[column])
-        case algebra.InSet(column=column, codes=codes):
-            return _known(_listed(rows.columns[column].values, codes, wanted), rows.columns[column])
-        case algebra.CompareColumns(comparison=comparison, left=left, right=right):
-            one, other = rows.columns[left], rows.columns[right]
-            return _known(_known(_compared(comparison, one.values, other.values) == wanted, one), other)
-        case algebra.Holds(term=term):
-            found = evaluate(term, {place: _values(rows.columns[place]) for place in columns_of(term)}, rows.rows)
-            held: Bools = (found.data.astype(np.bool_) == wanted) & found.present
-            return held
-        case algebra.TextIn():
-            raise InvariantBroken("this predicate is for the engine")
-    assert_never(predicate)
-
-
-def _decides(predicate: Predicate) -> bool:
-    match predicate:
-        case algebra.And(items=items) | algebra.Or(items=items):
-            return all(_decides(item) for item in items)
-        case algebra.Not(item=item):
-            return _decides(item)
-        case algebra.Holds(term=Compared(left=left, right=right)):
-            return _plain(left) and _plain(right)
-        case algebra.TextIn() | algebra.Holds():
-            return False
-        case _:
-            return True
-
-
-def _plain(term: Term) -> bool:
-    """Return whether a term is a column or a number that 64 bits hold with room to spare."""
-    return isinstance(term, Column) or (isinstance(term, Integer) and abs(term.value) < _LARGEST_INTEGER)
-
-
 def _projected(term: Term, rows: Runs) -> CodeColumn:
     match term:
         case Column(index=index):
@@ -216,56 +161,12 @@ def _projected(term: Term, rows: Runs) -> CodeColumn:
             raise InvariantBroken("this term is for the engine")
 
 
-def _values(column: CodeColumn) -> Values:
-    present = np.ones(len(column.values), dtype=np.bool_) if column.present is None else column.present
-    return Values(column.values, present)
-
-
-def _known(holds: Bools, column: CodeColumn) -> Bools:
-    return holds if column.present is None else holds & column.present
-
-
-def _ranged(values: Int64s, lower: int | None, upper: int | None, wanted: bool) -> Bools:
-    """Return where a code is within bounds, or where it is not."""
-    least = _LEAST if lower is None else max(lower, _LEAST)
-    most = _MOST if upper is None else min(upper, _MOST)
-    if least > most:
-        return np.full(len(values), not wanted)
-    found: Bools = _in_range(values, least, most, wanted)
-    return found
-
-
-def _listed(values: Int64s, codes: Sequence[Code], wanted: bool) -> Bools:
-    """Return where a code is in a list, or where it is not."""
-    listed = np.array(sorted({int(code) for code in codes}), dtype=np.int64)
-    if not len(listed):
-        return np.full(len(values), not wanted)
-    least, most = int(listed[0]), int(listed[-1])
-    if most - least >= _LARGEST_LIST:
-        return np.asarray(np.isin(values, listed) == wanted)
-    inside = np.zeros(most - least + 1, dtype=np.bool_)
-    inside[listed - least] = True
-    found: Bools = _in_list(values, inside, np.int64(least), np.int64(most), wanted)
-    return found
-
-
-def _compared(comparison: Comparison, left: Int64s, right: Int64s) -> Bools:
-    match comparison:
-        case Comparison.EQUAL:
-            holds = left == right
-        case Comparison.LESS:
-            holds = left < right
-        case Comparison.LESS_OR_EQUAL:
-            holds = left <= right
-        case _:
-            assert_never(comparison)
-    return np.asarray(holds, dtype=np.bool_)
-
-
 def _kept(rows: Runs, mask: Bools) -> Runs:
     """Return the rows of a mask; persons who keep none are gone."""
-    ranks, starts = _kept_runs(rows.ranks, rows.starts, mask)
-    return Runs(ranks, starts, _rows_of(rows.columns, mask))
+    if len(mask) >= _MOST_ROWS:
+        raise SliceTooLarge
+    ranks, starts, kept = _kept_runs(rows.ranks, rows.starts, mask)
+    return Runs(ranks, starts, tuple(column.take(kept) for column in rows.columns))
 
 
 def _of_persons(rows: Runs, chosen: Bools) -> Runs:
@@ -318,27 +219,6 @@ def _united(arms: Sequence[Runs]) -> Runs:
 
 
 @njit(cache=True, nogil=True)
-def _in_range(values, least, most, wanted):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return which values are from `least` to `most`, or which are not."""
-    found = np.empty(values.shape[0], dtype=np.bool_)
-    for row in range(values.shape[0]):
-        found[row] = ((values[row] >= least) & (values[row] <= most)) == wanted
-    return found
-
-
-@njit(cache=True, nogil=True)
-def _in_list(values, inside, least, most, wanted):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return which values are in a list that says of each number from `least` to `most` if it is, or which are not."""
-    found = np.empty(values.shape[0], dtype=np.bool_)
-    first, last = np.uint64(least), np.uint64(most) - np.uint64(least)
-    for row in range(values.shape[0]):
-        # No branch. A number below the least wraps to one beyond the list, which is short.
-        place = np.uint64(values[row]) - first
-        found[row] = ((place <= last) & inside[min(place, last)]) == wanted
-    return found
-
-
-@njit(cache=True, nogil=True)
 def _among(ranks, met):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return which of some increasing ranks occur in another increasing list."""
     found = np.zeros(ranks.shape[0], dtype=np.bool_)
@@ -352,22 +232,26 @@ def _among(ranks, met):  # type: ignore[no-untyped-def]  # pragma: no cover - co
 
 @njit(cache=True, nogil=True)
 def _kept_runs(ranks, starts, mask):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return the persons with rows in the mask, and where these begin."""
-    upto = np.empty(mask.shape[0] + 1, dtype=np.int64)
-    upto[0] = 0
+    """Return the persons with rows in the mask, where these begin, and the rows."""
+    upto = np.empty(mask.shape[0] + 1, dtype=np.int32)
+    rows = np.empty(mask.shape[0] + 1, dtype=np.int32)
+    found = np.int32(0)
+    # No branch, and below no loop over each person's rows: whose end where is what no processor can guess.
     for row in range(mask.shape[0]):
-        upto[row + 1] = upto[row] + mask[row]
+        upto[row] = found
+        rows[found] = row
+        found += np.int32(mask[row])
+    upto[mask.shape[0]] = found
     kept = np.empty(ranks.shape[0] + 1, dtype=np.int64)
     begins = np.empty(ranks.shape[0] + 1, dtype=np.int64)
     persons = np.int64(0)
-    # No branch, and no loop over each person's rows: whose end where is what no processor can guess.
     for person in range(ranks.shape[0]):
         before, after = upto[starts[person]], upto[starts[person + 1]]
         kept[persons] = ranks[person]
         begins[persons] = before
         persons += np.int64(after > before)
-    begins[persons] = upto[mask.shape[0]]
-    return kept[:persons].copy(), begins[: persons + 1].copy()
+    begins[persons] = found
+    return kept[:persons].copy(), begins[: persons + 1].copy(), rows[:found].copy()
 
 
 @njit(cache=True, nogil=True)

@@ -2,6 +2,7 @@
 
 Within a slice every token is replaced by its rank among the tokens of all scans: an injective, order-keeping renaming,
 so that equal units stay equal and different ones different, and small integers are compared instead of 16-byte tokens.
+The place where a person's token first lies is such a number by itself where there is one table.
 No token goes beyond this room (docs/adr/0004).
 """
 
@@ -60,7 +61,7 @@ def numbered(tables: OpenTables, wanted: Iterable[Scan], part: Slice) -> dict[Sc
 def _ranks(scanned: Mapping[TableName, ScannedTable]) -> dict[TableName, Int64s]:
     """Return the numbers of each table's persons among those of all."""
     if len(scanned) == 1:
-        return {name: np.arange(len(table.first), dtype=np.int64) for name, table in scanned.items()}
+        return {name: table.first for name, table in scanned.items()}
     persons = {name: table.persons for name, table in scanned.items()}
     lists = list(persons.values())
     while len(lists) > 1:

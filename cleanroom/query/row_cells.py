@@ -25,23 +25,26 @@ if TYPE_CHECKING:
     from cleanroom.query.backend import Codes, PersonRows
 
     Int64s = npt.NDArray[np.int64]
+    Cells = npt.NDArray[np.integer]
 
 
 def cells_of_rows(
     keys: tuple[Key, ...], sets: GroupingSets, rows: PersonRows, surviving: SurvivingKeys | None
-) -> Int64s:
+) -> Cells:
     """Return each row's cell in each grouping set, or -1 or no cell at all where it has none; shape (sets, rows).
 
-    Without keys all rows share a cell, and the shape is (sets, 1). The cells may be a column of `rows` itself: whoever
-    writes to them has done with it.
+    Without keys all rows share a cell, and the shape is (sets, 1). The cells may be a column of `rows` itself, and as
+    narrow: `to_write` is for who writes to them.
     """
     if not any(sets):
         return np.arange(len(sets), dtype=np.int64).reshape(len(sets), 1)
     if surviving is None and len(keys) == 1 and tuple(sets) == ((0,),):
         (key,) = keys
         # Codes that are all there, of a key that is never NULL, are cells already; one beyond the domain is no cell.
-        if isinstance(key, CategoryKey) and not key.nullable and rows.columns[key.column].present.all():
-            return np.require(rows.columns[key.column].values, np.int64, ["C", "W"]).reshape(1, rows.rows)
+        column = rows.columns[key.column]
+        if isinstance(key, CategoryKey) and not key.nullable and not column.first and column.present.all():
+            narrow = column.codes if column.codes.dtype == np.uint8 else column.values
+            return narrow.reshape(1, rows.rows)
     cells = np.empty((len(sets), rows.rows), dtype=np.int64)
     start = 0
     for number, (chosen, size) in enumerate(zip(sets, set_sizes(keys, sets), strict=True)):
@@ -57,9 +60,14 @@ def cells_of_rows(
     return cells
 
 
-def every_row(cells: Int64s, rows: int) -> Int64s:
+def to_write(cells: Cells) -> Int64s:
+    """Return cells in an array that is nobody else's column, or may be written to all the same."""
+    return np.require(cells, np.int64, ["C", "W"])
+
+
+def every_row(cells: Cells, rows: int) -> Int64s:
     """Return the cells of every one of so many rows, also where all share one."""
-    return cells if cells.shape[1] == rows else np.repeat(cells, rows, axis=1)
+    return to_write(cells if cells.shape[1] == rows else np.repeat(cells, rows, axis=1))
 
 
 def cell_numbers(keys: tuple[PublicKey, ...], rows: PersonRows) -> Int64s:

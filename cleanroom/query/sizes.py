@@ -12,7 +12,7 @@ from cleanroom.query.backend import Codes
 from cleanroom.query.bound import BoundChoice, Sized
 from cleanroom.query.contribution import cell_count, require_order
 from cleanroom.query.gathering import add_up, gather
-from cleanroom.query.row_cells import cells_of_rows
+from cleanroom.query.row_cells import cells_of_rows, to_write
 from cleanroom.query.statistics import Quantile
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def persons_by_size(plan: Plan, slices: Iterable[PersonRows], surviving: Survivi
     found = np.zeros(len(edges) + 1, dtype=np.int64)
     for rows in slices:
         require_order(rows)
-        cells = cells_of_rows(plan.keys, plan.sets, rows, surviving)
+        cells = to_write(cells_of_rows(plan.keys, plan.sets, rows, surviving))
         summed = choice.sized is Sized.TOTAL and choice.column is not None
         column = rows.columns[choice.column] if summed and choice.column is not None else _NOTHING
         _count_sizes(

@@ -22,7 +22,7 @@ from numba import njit
 
 from cleanroom.catalog import Category, ColumnType, Text
 from cleanroom.errors import InvariantBroken
-from cleanroom.partition.codes import first_of, missing_code, read_codes, values_of
+from cleanroom.partition.codes import first_of, missing_code, read_codes, values_from, values_of
 from cleanroom.partition.table_layout import one_array, row_counts, token_pairs
 from cleanroom.storage.token_runs import first_rows, merged_order, rows_from, runs_of, turned_at
 
@@ -47,19 +47,26 @@ class SliceReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CodeColumn:
-    """The admitted codes of a column.
+    """The admitted values of a column, as narrow as they lie in the file where nothing had to be done to them.
 
     Args:
-        values: int64, one a row; 0 where the column is NULL.
-        present: where it is not NULL; None for everywhere.
+        codes: whole numbers of any width, one a row.
+        present: where the column is not NULL; None for everywhere.
+        first: the value whose code is 0.
     """
 
-    values: Int64s
+    codes: npt.NDArray[np.integer]
     present: Bools | None
+    first: int = 0
+
+    @property
+    def values(self) -> Int64s:
+        """The values, one a row, made anew each time if codes are narrow; anything where the column is NULL."""
+        return values_from(self.codes, self.first)
 
     def take(self, rows: Int64s) -> CodeColumn:
-        """Return the codes of these rows."""
-        return CodeColumn(self.values[rows], None if self.present is None else self.present[rows])
+        """Return the values of these rows."""
+        return CodeColumn(self.codes[rows], None if self.present is None else self.present[rows], self.first)
 
     def arrow(self) -> pa.Array:
         """Return the codes as Arrow has them."""
@@ -173,34 +180,36 @@ def _column(kind: ColumnType, parts: Sequence[PersonsRows], name: str, order: In
 
 
 def _joined(columns: Sequence[CodeColumn]) -> CodeColumn:
+    everywhere = all(each.present is None for each in columns)
+    if everywhere and len({(each.codes.dtype, each.first) for each in columns}) == 1:
+        return CodeColumn(np.concatenate([each.codes for each in columns]), None, columns[0].first)
     values = np.concatenate([np.zeros(0, dtype=np.int64), *(each.values for each in columns)])
-    if all(each.present is None for each in columns):
+    if everywhere:
         return CodeColumn(values, None)
-    everywhere = (np.ones(len(each.values), np.bool_) if each.present is None else each.present for each in columns)
-    return CodeColumn(values, np.concatenate(list(everywhere)))
+    present = [np.ones(len(each.codes), np.bool_) if each.present is None else each.present for each in columns]
+    return CodeColumn(values, np.concatenate(present))
 
 
 def _admitted(kind: Coded, array: pa.Array) -> CodeColumn:
     """Return a column's values as the catalog admits them, whatever its codes are.
 
     A category's code that no value of the domain has is NULL; a day or a number beyond the greatest is the greatest;
-    none can be below the least. Where nothing may be missing, what is missing is NULL all the same.
+    none can be below the least. Where nothing may be missing, what is missing is NULL all the same. Codes of which each
+    has a value are left as they are: to admit them is to look at the greatest.
     """
     codes, count = read_codes(array), values_of(kind)
+    if not len(codes) or int(codes.max()) < count:
+        return CodeColumn(codes, None, first_of(kind))
     missing = count if isinstance(kind, Category) else missing_code(codes.itemsize)
     values = np.empty(len(codes), dtype=np.int64)
-    if _decode(codes, first_of(kind), count, missing, values):
-        return CodeColumn(values, None)
-    return CodeColumn(values, np.asarray(codes < missing))
+    _decode(codes, first_of(kind), count, missing, values)
+    present = np.asarray(codes < missing)
+    return CodeColumn(values, None if present.all() else present)
 
 
 @njit(cache=True, nogil=True)
 def _decode(codes, first, count, missing, values):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Write the value of each code, 0 where there is none; return whether there is one everywhere."""
-    every = True
+    """Write the value of each code, 0 where there is none."""
     for row in range(codes.shape[0]):
         code = np.int64(codes[row])
-        there = code < missing
-        every &= there
-        values[row] = first + min(code, count - 1) if there else 0
-    return every
+        values[row] = first + min(code, count - 1) if code < missing else 0

@@ -45,6 +45,22 @@ def stream(persons: Persons, width: int) -> PersonRows:
     return PersonRows.of_rows(np.array(units, dtype=np.int64), columns)
 
 
+def as_narrow(rows: PersonRows, below: int) -> PersonRows:
+    """Return the same rows, columns without NULL as codes as narrow as hold them.
+
+    Args:
+        below: how far below the least of a measure its codes are counted from; those of keys are counted from 0.
+    """
+    columns = {}
+    for place, column in rows.columns.items():
+        least = int(column.values.min()) - below if place else 0
+        codes = column.values - least
+        fits = next((kind for kind in (np.uint8, np.uint16, np.uint32) if codes.max() <= np.iinfo(kind).max), None)
+        narrow = fits is not None and codes.min() >= 0 and bool(column.present.all())
+        columns[place] = Codes(codes.astype(fits), column.present, least) if narrow else column
+    return PersonRows(rows.persons, rows.starts, columns, rows.words)
+
+
 def planned(
     keys: tuple[Any, ...],
     statistics: tuple[Any, ...],

@@ -72,7 +72,6 @@ def test_what_persons_give_is_added_in_both_halves() -> None:
     nothing = np.zeros((0, 6), dtype=np.int64)
     _add_persons(
         np.array([0, 2, 4, 6]),
-        np.arange(3),
         np.zeros((1, 1), dtype=np.int64),
         nothing,
         np.zeros((0, 6), dtype=np.bool_),

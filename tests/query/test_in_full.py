@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from slow_vector import check_kernel, planned, stream
+from slow_vector import as_narrow, check_kernel, planned, stream
 
 from cleanroom.query import contribution
 from cleanroom.query.contribution import contributions
-from cleanroom.query.in_full import _add_sharing, _additive, _most_sizes, _most_sizes_of, add_in_full
+from cleanroom.query.in_full import _additive, _largest_row, _most_sizes, _most_sizes_of, _surely, add_in_full
+from cleanroom.query.row_passes import add_rows_that_share
 from cleanroom.query.statistics import CategoryKey, CountPersons, CountRows, Mean, Sum, Variance
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 ONE = Fraction(1)
 KEY = CategoryKey(0, ("a", "b", "c", "d"), nullable=False)
+MANY = CategoryKey(0, tuple(map(str, range(70))), nullable=False)
+"""More values than a person's cells have bits."""
+
 ASKED: Any = (
     (CountRows(),),
     (CountPersons(),),
@@ -82,7 +86,7 @@ def check_both_ways(first: int, end: int) -> None:
     for seed in range(first, end):
         rng = Random(seed)
         for statistics in ASKED:
-            keys: Any = rng.choice(((), (KEY,), (KEY,)))
+            keys: Any = rng.choice(((), (KEY,), (KEY,), (MANY,)))
             sets: Any = rng.choice(((), ((0,), ()))) if keys else ()
             plan = planned(
                 keys, statistics, rng.choice((1, 2, 5)), rng.choice((1, 2, 4)), rng.choice((0, 9)), sets,
@@ -92,7 +96,9 @@ def check_both_ways(first: int, end: int) -> None:
                 shorter = max(1, plan.bounds.norm * rng.randrange(1, 12) // 12)
                 plan = replace(plan, bounds=replace(plan.bounds, norm=shorter))
             rows = stream(some_persons(rng), 3)
-            left += both_ways(plan, rows)[1]
+            found, fewer = both_ways(plan, rows)
+            left += fewer
+            assert both_ways(plan, as_narrow(rows, rng.choice((0, 0, 5)))) == (found, fewer)
             everybody += len(rows.persons)
             if not plan.bounds.pure:
                 check_kernel(plan, rows)
@@ -178,16 +184,16 @@ def test_cells_that_there_are_not_hold_nobody_whose_rows_share_them() -> None:
     counted = np.zeros((2, 3), dtype=np.int64)
     starts = np.array([0, 1, 3, 6, 8], dtype=np.int64)
     # In the cells 0 and 2 of four sets, so that two rows count as eight.
-    left = _add_sharing(starts, np.array([0, 3, -1, 2]), 3, 9, most, counted)
+    left = add_rows_that_share(starts, np.array([0, 3, -1, 2]), 3, 9, most, counted)
     assert left.tolist() == [2]
     assert counted.tolist() == [[3, 0, 3], [5, 0, 5]]
-    assert _add_sharing(
+    assert add_rows_that_share(
         np.array([0, 1_024, 2_049]), np.array([0]), 1, 5_000, np.zeros((1, 1), np.int64), counted
     ).tolist() == [1]
     # The last of the table stands for all further cells, and for all further rows.
     for table in ([[0], [-1]], [[0, -1]]):
         most = np.array(table, dtype=np.int64)
-        assert _add_sharing(np.array([0, 1]), np.array([0]), 1, 9, most, counted).tolist() == [0]
+        assert add_rows_that_share(np.array([0, 1]), np.array([0]), 1, 9, most, counted).tolist() == [0]
 
 
 def test_nobody_is_counted_in_full_where_a_value_is_missing() -> None:
@@ -272,16 +278,14 @@ def test_a_row_is_as_large_as_its_measures_together_can_be(
 ) -> None:
     """To the step: 2^52 is too large, one less is not."""
     values, away, middle = steps
-    plan = planned((), (Sum(1, *limits, ONE),), 1, 1)
-    twice = np.array([limits, limits], dtype=np.int64)
+    twice = np.array([(*limits, 0), (*limits, 0)], dtype=np.int64)
     for fits in (True, False):
         # The first measure as given, the second, of one step a unit, such that both are together just within, or not.
         rest = (1 << 52) - fits - size
-        wide = np.array([limits, (0, rest)], dtype=np.int64)
+        wide = np.array([(*limits, 0), (0, rest, 0)], dtype=np.int64)
         each_row = np.array([steps, (1, 0, 0)], dtype=np.int64)
-        assert _additive(plan.bounds, wide, [0], each_row) is fits
-    each_row = np.array([steps, steps], dtype=np.int64)
-    assert _additive(plan.bounds, twice, [0], each_row)
+        assert (_largest_row(wide, each_row) < 1 << 52) is fits
+    assert _largest_row(twice, np.array([steps, steps], dtype=np.int64)) == 2 * size
     found = max(abs(value) * values + abs(value - middle) * away for value in range(limits[0], limits[1] + 1))
     assert found == size
 
@@ -293,12 +297,11 @@ def test_a_mean_is_within_bounds_as_wide_as_its_farthest_value_reaches(limits: t
     plan = planned((), (Mean(1, *limits, ONE),), 3, 1)
     count, total = plan.bounds.components
     farthest = 3 * max(abs(value - middle) for value in limits)
-    each_row = np.array([(0, total.steps, middle)], dtype=np.int64)
     for short, fits in ((0, True), (1, False)):
         for lower, upper in ((-farthest + short, farthest), (-farthest, farthest - short)):
             narrow = replace(total, middle=middle, lower=lower, upper=upper)
             bounds = replace(plan.bounds, components=(count, narrow))
-            assert _additive(bounds, np.array([limits], dtype=np.int64), [-1, 0], each_row) is fits
+            assert _additive(bounds, np.array([(*limits, 0)], dtype=np.int64), [-1, 0]) is fits
 
 
 def test_a_mean_whose_bounds_are_narrower_is_not_counted_in_full() -> None:
@@ -317,6 +320,30 @@ def test_a_row_whose_size_might_not_fit_is_counted_the_other_way() -> None:
     wide = replace(plan, bounds=replace(plan.bounds, components=(narrow,), norm=narrow.steps))
     # 2^34 times 2^30 steps are 2^64: nothing, if they wrap.
     assert both_ways(wide, stream([[(0, 2**34, 0)]], 3)) == ((narrow.steps,), 1)
+
+
+def test_a_row_is_as_large_as_in_all_sets_together() -> None:
+    """Counted in each of several sets, rows that fit in one would wrap."""
+    for sets in (1, 2):
+        statistics = (Sum(1, 0, 2**21, ONE),)
+        plan = planned((KEY,), statistics, 1, 1, sets=((0,), ())[:sets])
+        narrow = replace(plan.bounds.components[0], upper=1, shift=0, multiplier=1 << 20)
+        wide = replace(plan, bounds=replace(plan.bounds, components=(narrow,), norm=narrow.steps))
+        assert 2**21 * narrow.steps == 1 << 51
+        assert both_ways(wide, stream([[(0, 0, 0)]], 3))[1] == sets - 1
+
+
+def test_who_surely_fits_does_so_with_the_greatest_rows() -> None:
+    most = np.full((64, 1), 100, dtype=np.int64)
+    most[2:, 0] = 40
+    most[63, 0] = -1
+    for largest in (0, 7, 41):
+        found = _surely(most, largest)
+        assert found.shape == (64, 64)
+        for cells, counted in np.ndindex(64, 64):
+            assert found[cells, counted] == (counted < 63 and counted * largest <= int(most[cells, 0]))
+    table = np.array([[5, 3, -1] + [9] * 61], dtype=np.int64)
+    assert _surely(table, 4)[0, :5].tolist() == [True, False, False, False, False]
 
 
 def test_what_is_on_a_coarser_unit_is_counted_the_other_way() -> None:

@@ -112,7 +112,7 @@ def test_sums_over_people_are_kept_in_integers(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(contribution, "_add_persons", looked_at)
     contributions(planned((), (Sum(0, 0, 9, ONE),), 1, 1), stream([[(3,)]], 1))
-    assert seen == ["int64", "int64", "int64", "int64", "bool", "bool", "int64", "int64", "int64", "int64"]
+    assert seen == ["int64", "int64", "int64", "bool", "bool", "int64", "int64", "int64", "int64"]
 
 
 def test_a_total_is_clamped_not_weighted_down() -> None:

@@ -250,7 +250,12 @@ def test_every_code_says_something(nullable: tuple[str, ...]) -> None:
         "amount": ("<u4", {0: -5, 70_005: 70_000, 70_006: 70_000, 2**31: 70_000, 2**32 - 2: 70_000, 2**32 - 1: None}),
     }
     for name, (width, expected) in cases.items():
-        for codes in ([*expected], [code for code, value in expected.items() if value is not None]):
+        # All together, those that have a value, and each alone.
+        for codes in (
+            [*expected],
+            [code for code, value in expected.items() if value is not None],
+            *([each] for each in expected),
+        ):
             octets = pa.py_buffer(np.array(codes, dtype=width))
             kind = pa.binary(np.dtype(width).itemsize)
             reader = Raw([token(1)] * len(codes), **{name: pa.Array.from_buffers(kind, len(codes), [None, octets])})

@@ -18,6 +18,7 @@ from broken.words import (
     LAYOUT,
     MECHANISMS,
     MONTHS,
+    PASSES,
     PLAIN,
     PRICING,
     QUANTILES,
@@ -51,7 +52,7 @@ NUMBERS = (
         "test_kernel:check_together", (0, 20),
     ),
     Sabotage(
-        "counted in full whatever the norm", IN_FULL, "        fits &= size <= most[min(within, most.shape[0] - 1), min(counted, most.shape[1] - 1)]\n", "",
+        "counted in full whatever the norm", PASSES, "            fits = size <= most[min(within[place], most.shape[0] - 1), min((end - start) * sets, most.shape[1] - 1)]\n", "            fits = True\n",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
@@ -75,11 +76,11 @@ NUMBERS = (
         "test_in_full:test_who_has_more_counted_rows_than_are_looked_up_is_left",
     ),
     Sabotage(
-        "nobody taken back", IN_FULL, "    for person in left:\n", "    for person in left[:0]:\n",
+        "nobody taken back", PASSES, "    for person in left:\n", "    for person in left[:0]:\n",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "rows counted in full whatever their number", IN_FULL, "            fits = _most_in_a_cell(cells, stride, start, end, cell_count, in_cell) <= most_rows\n", "            fits = True\n",
+        "rows counted in full whatever their number", PASSES, "            fits = _most_in_a_cell(cells, stride, start, end, cell_count, in_cell) <= most_rows\n", "            fits = True\n",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
@@ -95,12 +96,36 @@ NUMBERS = (
         "test_in_full:test_a_mean_whose_bounds_are_narrower_is_not_counted_in_full",
     ),
     Sabotage(
-        "rows that share a cell counted in full whatever the norm", IN_FULL, "        fits &= most[min(within, most.shape[0] - 1), min(rows * cells.shape[0], most.shape[1] - 1)] >= 0\n", "",
+        "rows that share a cell counted in full whatever the norm", PASSES, "        fits &= most[min(within, most.shape[0] - 1), min(rows * cells.shape[0], most.shape[1] - 1)] >= 0\n", "",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "a row of any size counted in full", IN_FULL, "    if size >= _LARGEST_ROW:\n        return False\n", "",
+        "a row of any size counted in full", IN_FULL, "if largest * len(cells) >= _LARGEST_ROW or ", "if ",
         "test_in_full:test_a_row_whose_size_might_not_fit_is_counted_the_other_way",
+    ),
+    Sabotage(
+        "a row as large as in one of its sets", IN_FULL, "if largest * len(cells) >= _LARGEST_ROW or ", "if largest >= _LARGEST_ROW or ",
+        "test_in_full:test_a_row_is_as_large_as_in_all_sets_together",
+    ),
+    Sabotage(
+        "surely counted in full whatever the values", IN_FULL, "found = (most >= counted * largest)", "found = (most >= 0)",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "surely counted in full whatever the rows of a cell", PASSES, "remaining += not (fits & (end - start <= most_rows))", "remaining += not fits",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "cells of a person not begun anew", PASSES, "        seen &= np.uint64(begins[row]) - one\n", "",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "one row less in a cell than there may be", PASSES, "max(within[place] - 1, 0) > most_rows", "within[place] > most_rows",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "narrow values counted from nought", PASSES, "found[row & one, cell] += min(max(np.int64(values[row]) + first, least), most)", "found[row & one, cell] += min(max(np.int64(values[row]), least), most)",
+        "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
         "entries on a coarser unit summed before they are cut", IN_FULL, "if each.shift or each.measured is Measured.SQUARES:", "if each.measured is Measured.SQUARES:",
@@ -232,9 +257,11 @@ NUMBERS = (
         "test_scan:test_every_code_says_something", ((),)),
     Sabotage("category clamp off", SCAN, "missing = count if isinstance(kind, Category) else missing_code(codes.itemsize)", "missing = missing_code(codes.itemsize)",
         "test_scan:test_every_code_says_something", ((),)),
-    Sabotage("what is missing is the greatest", SCAN, "    there = code < missing\n", "    there = code <= missing\n",
+    Sabotage("what is missing is the greatest", SCAN, "if code < missing else 0", "if code <= missing else 0",
         "test_scan:test_every_code_says_something", ((),)),
     Sabotage("days counted from another day", SCAN, "_decode(codes, first_of(kind), count", "_decode(codes, 0, count",
+        "test_scan:test_every_code_says_something", ((),)),
+    Sabotage("codes admitted unseen", SCAN, "int(codes.max()) < count", "int(codes.max()) <= count",
         "test_scan:test_every_code_says_something", ((),)),
     Sabotage("row cap off", SCAN, "if longest > catalog.max_rows_per_person:", "if longest > longest:",
         "test_scan:test_a_person_has_the_first_rows_in_the_order_of_the_files_over_all_uploads"),
@@ -252,6 +279,10 @@ NUMBERS = (
         "test_scan:test_persons_that_share_half_a_token_are_two_persons", ("seats", 1)),
     Sabotage("a repeated token is another person", RUNS, " & (place > 0)\n", " & (place < 0)\n",
         "test_scan:test_a_token_that_a_file_repeats_is_one_person"),
+    Sabotage("half of a token tells persons apart", RUNS, "rise &= _turned(tokens[place - 1, 0]) < _turned(", "rise &= _turned(tokens[place - 1, 0]) <= _turned(",
+        "test_scan:test_a_token_that_a_file_repeats_is_one_person"),
+    Sabotage("a person without rows among risen tokens", RUNS, "        rise &= counts[place] > 0\n", "",
+        "test_scan:test_counts_that_are_not_of_the_rows_are_refused", ("NOBODY", 1)),
     Sabotage("a person without rows", RUNS, "        right &= counts[place] > 0\n", "",
         "test_scan:test_counts_that_are_not_of_the_rows_are_refused", ("NOBODY", 1)),
     Sabotage("rows left over or lent out", LAYOUT, " or counts.sum(dtype=np.uint64) != held.row_count", "",

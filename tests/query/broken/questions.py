@@ -16,6 +16,7 @@ from broken.words import (
     EXISTS_LATER,
     FAILING,
     FILTERED,
+    FILTERING,
     FULL,
     HULL,
     INSIDE,
@@ -49,8 +50,12 @@ from broken.words import (
 )
 
 QUESTIONS = (
-    Sabotage("merged filter forgets NULL", MERGING, "return holds if column.present is None else holds & column.present", "return holds", PLAIN, (NOT_EQUAL,)),
-    Sabotage("merged negation of AND", MERGING, "every = isinstance(predicate, algebra.And) == wanted", "every = isinstance(predicate, algebra.And)",
+    Sabotage("merged filter forgets NULL", FILTERING, "return holds if column.present is None else holds & column.present", "return holds", PLAIN, (NOT_EQUAL,)),
+    Sabotage("merged negation of AND", FILTERING, "every = isinstance(predicate, algebra.And) == wanted", "every = isinstance(predicate, algebra.And)",
+        "test_merging:test_a_predicate_is_true_false_or_neither"),
+    Sabotage("narrow codes compared as values", FILTERING, "max(least - column.first, 0), min(most - column.first,", "max(least, 0), min(most,",
+        "test_merging:test_a_predicate_is_true_false_or_neither"),
+    Sabotage("narrow codes not in a list", FILTERING, "found = found | alike if wanted else found & alike", "found = found | alike",
         "test_merging:test_a_predicate_is_true_false_or_neither"),
     Sabotage("merged anti-join is a semi-join", MERGING, "_among(found.ranks, met) != negated", "_among(found.ranks, met)", PLAIN, (NOT_IN,)),
     Sabotage("merged rows of a person apart", MERGING, "order = np.argsort(ranks, kind=\"stable\")", "order = np.arange(len(ranks))", PLAIN, (UNION,)),

@@ -7,6 +7,7 @@ CONTRIBUTION, SCAN, PRINTER = "cleanroom.query.contribution", "cleanroom.storage
 CELLS, CLIPPING, BOUND = "cleanroom.query.row_cells", "cleanroom.query.clipping", "cleanroom.query.bound"
 PRICING, MECHANISMS, QUANTILES = "cleanroom.query.pricing", "cleanroom.query.mechanisms", "cleanroom.query.quantiles"
 UNKNOWN, RUNS, MERGING = "cleanroom.query.unknown_keys", "cleanroom.storage.token_runs", "cleanroom.query.merging"
+FILTERING, PASSES = "cleanroom.query.filtering", "cleanroom.query.row_passes"
 LAYOUT = "cleanroom.partition.table_layout"
 PAIRING, GATHERING, IN_FULL = "cleanroom.query.pairing", "cleanroom.query.gathering", "cleanroom.query.in_full"
 REUSE, CANONICAL = "cleanroom.query.reuse", "cleanroom.query.canonical"
