@@ -19,11 +19,13 @@ from cleanroom.partition.table_layout import (
     ROWS_COLUMN,
     ROWS_PER_GROUP,
     TOKEN_COLUMN,
+    CountedRows,
     PersonsRows,
     aad_prefix,
     arrow_schema,
+    counts_read,
     file_schema,
-    persons_read,
+    tokens_read,
 )
 from cleanroom.partition.table_writing import DICTIONARY_BYTES
 
@@ -198,19 +200,35 @@ class TableFile:
         Raises:
             NotVerified: a page does not decrypt: the file was altered.
         """
+        persons, rows, row_count = self._of_groups(first, end, columns, _OF_PERSONS)
+        return PersonsRows(tokens_read(persons), counts_read(persons), rows, row_count)
+
+    def read_counted(self, first: int, end: int, columns: Sequence[str]) -> CountedRows:
+        """Return the same without the tokens, which are not decrypted.
+
+        Raises:
+            NotVerified: a page does not decrypt: the file was altered.
+        """
+        persons, rows, row_count = self._of_groups(first, end, columns, (ROWS_COLUMN,))
+        return CountedRows(counts_read(persons), rows, row_count)
+
+    def _of_groups(
+        self, first: int, end: int, columns: Sequence[str], of_persons: Sequence[str]
+    ) -> tuple[pa.Table, pa.Table, int]:
+        """Return these columns of persons and of rows, and how many rows there are."""
         schema = arrow_schema([self._column(name) for name in columns])
         counts = self._manifest.group_rows
         skipped = sum(1 for count in counts[:first] if count)
         held = range(skipped, skipped + sum(1 for count in counts[first:end] if count))
         try:
-            persons = self._read([2 * each for each in held], file_schema(self._manifest.columns), _OF_PERSONS)
+            persons = self._read([2 * each for each in held], file_schema(self._manifest.columns), of_persons)
             rows = self._read([2 * each + 1 for each in held] if columns else [], schema, columns)
         except _UNREADABLE:
             raise _altered(f"plages de jetons {first} à {end - 1}", f"token ranges {first} to {end - 1}") from None
         row_count = sum(counts[first:end])
         if columns and rows.num_rows != row_count:
             raise _altered(f"plages de jetons {first} à {end - 1}", f"token ranges {first} to {end - 1}")
-        return PersonsRows(*persons_read(persons), rows, row_count)
+        return persons, rows, row_count
 
     def _read(self, places: list[int], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
         """Return these columns of these row groups."""

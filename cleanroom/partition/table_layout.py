@@ -61,6 +61,15 @@ class PersonsRows:
     row_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class CountedRows:
+    """The same without the tokens, which nobody asked for."""
+
+    counts: pa.Array
+    rows: pa.Table
+    row_count: int
+
+
 def aad_prefix(room: RoomId, table: TableName, upload: UploadId) -> bytes:
     """Return what every module of a table file is authenticated with: its place, length-prefixed."""
     return bind(_AAD_LABEL, room.encode(), str(table).encode(), upload.encode())
@@ -134,30 +143,39 @@ def persons_written(held: PersonsRows) -> dict[str, pa.Array]:
     }
 
 
-def persons_read(table: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """Return the tokens and the counts of the persons of some row groups; nothing of them is checked.
+def tokens_read(table: pa.Table) -> pa.Array:
+    """Return the tokens of the persons of some row groups; nothing of them is checked.
 
     Raises:
-        InvariantBroken: a value is not of whole tokens or counts.
+        InvariantBroken: a value is not of whole tokens.
     """
-    tokens, counts = (_octets(table.column(name)) for name in (TOKEN_COLUMN, ROWS_COLUMN))
-    if len(tokens) % TOKEN_BYTES or len(counts) % 4:
-        raise InvariantBroken("a partition's persons are cut off")
-    return token_array(tokens), pa.array(counts.view("<u4"))
+    return token_array(_octets(table.column(TOKEN_COLUMN), TOKEN_BYTES))
 
 
-def _octets(column: pa.ChunkedArray) -> NDArray[np.uint8]:
-    """Return a column's values one after another; none for NULL."""
+def counts_read(table: pa.Table) -> pa.Array:
+    """Return how many rows the persons of some row groups have; nothing of it is checked.
+
+    Raises:
+        InvariantBroken: a value is not of whole counts.
+    """
+    return pa.array(_octets(table.column(ROWS_COLUMN), 4).view("<u4"))
+
+
+def _octets(column: pa.ChunkedArray, size: int) -> NDArray[np.uint8]:
+    """Return a column's values one after another, together a multiple of `size`; none for NULL."""
     found = [np.zeros(0, dtype=np.uint8)]
     for chunk in column.chunks:
         _, ends, data = chunk.buffers()
         if data is not None:
             at = np.frombuffer(ends, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
             found.append(np.frombuffer(data, dtype=np.uint8)[at[0] : at[-1]])
-    return found[1] if len(found) == 2 else np.concatenate(found)
+    octets = found[1] if len(found) == 2 else np.concatenate(found)
+    if len(octets) % size:
+        raise InvariantBroken("a partition's persons are cut off")
+    return octets
 
 
-def row_counts(held: PersonsRows) -> NDArray[np.uint32]:
+def row_counts(held: PersonsRows | CountedRows) -> NDArray[np.uint32]:
     """Return how many rows each person has: each row is somebody's, and nobody has others'.
 
     Raises:
@@ -165,7 +183,8 @@ def row_counts(held: PersonsRows) -> NDArray[np.uint32]:
     """
     counts = np.zeros(0, np.uint32) if held.counts.null_count else held.counts.to_numpy(zero_copy_only=False)
     whole = not held.rows.num_columns or held.rows.num_rows == held.row_count
-    if not whole or len(counts) != len(held.tokens) or counts.sum(dtype=np.uint64) != held.row_count:
+    persons = len(held.tokens if isinstance(held, PersonsRows) else held.counts)
+    if not whole or len(counts) != persons or counts.sum(dtype=np.uint64) != held.row_count:
         raise InvariantBroken("a partition's rows are not those of its persons")
     return np.asarray(counts, dtype=np.uint32)
 

@@ -53,7 +53,10 @@ def numbered(tables: OpenTables, wanted: Iterable[Scan], part: Slice) -> dict[Sc
     scanned = {}
     for table, names in columns.items():
         catalog, readers = tables[table]
-        scanned[table] = scan(catalog, readers, tuple(names), bits=part.bits, prefix=part.prefix)
+        # Tokens are asked for where persons of several tables meet.
+        scanned[table] = scan(
+            catalog, readers, tuple(names), bits=part.bits, prefix=part.prefix, with_tokens=len(columns) > 1
+        )
     ranks = _ranks(scanned)
     return {each: NumberedTable(scanned[each.table].with_columns(each.columns), ranks[each.table]) for each in scans}
 

@@ -24,10 +24,11 @@ from cleanroom.partition.table_file import LARGEST_BATCH, RowGroup, TableFile, T
 from cleanroom.partition.table_layout import (
     ROWS_COLUMN,
     TOKEN_COLUMN,
+    counts_read,
     first_at_prefix,
     nothing,
-    persons_read,
     token_bytes,
+    tokens_read,
 )
 from key_management.errors import UnsealFailed
 
@@ -231,7 +232,7 @@ def _check_persons(table_file: TableFile, group: int, bits: int) -> int:
     """Check a token range's persons; return how many rows they have by their own account."""
     written = pa.Table.from_batches(_batches(table_file, group, RowGroup.PERSONS))
     try:
-        held, counts = persons_read(written)
+        held, counts = tokens_read(written), counts_read(written)
     except InvariantBroken:
         raise _not_right(group, "personnes coupées", "persons cut off") from None
     if not len(held) or len(held) != len(counts) or pc.min(counts).as_py() == 0:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
-from cleanroom.errors import Bilingual, Fault, NotVerified
+from cleanroom.errors import Bilingual, Fault, InvariantBroken, NotVerified
 from cleanroom.identifiers import Digest, TableName, UploadId
 from cleanroom.partition.manifest import Manifest
 from cleanroom.partition.package import open_new, sync_directory
 from cleanroom.partition.table_file import TableFile, file_facts
-from cleanroom.partition.table_layout import PersonsRows, first_at_prefix, row_counts, token_bytes
+from cleanroom.partition.table_layout import CountedRows, PersonsRows, first_at_prefix, row_counts, token_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -37,6 +37,7 @@ _NAME: Final = re.compile(r"([0-9a-f]{32})\.parquet", re.ASCII)
 _TEMPORARY: Final = re.compile(r"\.[0-9a-f]{32}\.[0-9a-f]{16}\.tmp", re.ASCII)
 _CHUNK_BYTES: Final = 1 << 20
 LARGEST_PREFIX_BITS: Final = 32
+_MOST_SEEN: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class PartitionStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._seen = SeenRanges({})
 
     def path(self, stored: StoredPartition) -> Path:
         """Return where a partition's file lies."""
@@ -114,7 +116,7 @@ class PartitionStore:
         except FileNotFoundError:
             raise _missing(stored) from None
         try:
-            return PartitionReader(stored, TableFile.open(source, stored.manifest, data_key))
+            return PartitionReader(stored, TableFile.open(source, stored.manifest, data_key), self._seen)
         except BaseException:
             source.close()
             raise
@@ -205,15 +207,40 @@ class PartitionStore:
                 sync_directory(made.parent)
 
 
+@dataclass(frozen=True, slots=True)
+class SeenRanges:
+    """Ranges of which a scan of this process has seen every token: how many persons are in each (docs/adr/0023).
+
+    A file never changes, and its name is that of no other upload. Nothing of a token is kept, and nothing outlives the
+    process. It may be shared between threads: each call is one step of a dictionary.
+    """
+
+    persons: dict[tuple[UploadId, Digest, int, int], int]
+
+    def add(self, stored: StoredPartition, prefix_bits: int, prefix: int, persons: int) -> None:
+        """Remember a range; of very many all are forgotten first."""
+        if len(self.persons) >= _MOST_SEEN:
+            self.persons.clear()
+        self.persons[stored.upload, stored.manifest.file.digest, prefix_bits, prefix] = persons
+
+    def of(self, stored: StoredPartition, prefix_bits: int, prefix: int) -> int | None:
+        """Return how many persons are in a range, None if it was not seen."""
+        return self.persons.get((stored.upload, stored.manifest.file.digest, prefix_bits, prefix))
+
+
 class PartitionReader:
     """Read an open partition by ranges of tokens; not to be shared between threads: each slice worker opens its own.
 
     The last token range read is kept, because slices finer than ranges ask for it many times in a row.
+
+    Args:
+        seen: the ranges that were seen; its own if not given.
     """
 
-    def __init__(self, stored: StoredPartition, table_file: TableFile) -> None:
+    def __init__(self, stored: StoredPartition, table_file: TableFile, seen: SeenRanges | None = None) -> None:
         self.stored = stored
         self._table_file = table_file
+        self._seen = SeenRanges({}) if seen is None else seen
         self._held: tuple[int, tuple[str, ...], PersonsRows, NDArray[np.int64]] | None = None
 
     def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> PersonsRows:
@@ -247,6 +274,28 @@ class PartitionReader:
             held.rows.slice(start, end - start),
             end - start,
         )
+
+    def read_seen(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> CountedRows | None:
+        """Return what `read` does, but for the tokens, of a range that was seen and is whole in the file; else None.
+
+        Raises:
+            InvariantBroken: it does not have as many persons as it had.
+            NotVerified: a page does not decrypt: the file was altered.
+        """
+        persons, coarser = (
+            self._seen.of(self.stored, prefix_bits, prefix),
+            self.stored.manifest.group_bits - prefix_bits,
+        )
+        if persons is None or coarser < 0:
+            return None
+        held = self._table_file.read_counted(prefix << coarser, (prefix + 1) << coarser, columns)
+        if len(held.counts) != persons:
+            raise InvariantBroken("a partition's persons are not those that were seen")
+        return held
+
+    def saw(self, prefix_bits: int, prefix: int, persons: int) -> None:
+        """Take note that every token of a range was looked at: so many, each in the range and greater than the last."""
+        self._seen.add(self.stored, prefix_bits, prefix, persons)
 
     def _group(self, group: int, columns: tuple[str, ...]) -> tuple[PersonsRows, NDArray[np.int64]]:
         """Return a token range, and where each person's rows begin in it."""

@@ -24,14 +24,14 @@ from cleanroom.catalog import Category, ColumnType, Text
 from cleanroom.errors import InvariantBroken
 from cleanroom.partition.codes import first_of, missing_code, read_codes, values_from, values_of
 from cleanroom.partition.table_layout import one_array, row_counts, token_pairs
-from cleanroom.storage.token_runs import first_rows, merged_order, rows_from, runs_of, turned_at
+from cleanroom.storage.token_runs import first_rows, merged_order, rows_from, runs_of, runs_of_counts, turned_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cleanroom.catalog import TableCatalog
     from cleanroom.partition.codes import Coded
-    from cleanroom.partition.table_layout import PersonsRows
+    from cleanroom.partition.table_layout import CountedRows, PersonsRows
 
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -42,6 +42,14 @@ class SliceReader(Protocol):
 
     def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> PersonsRows:
         """Return the persons whose token's first `prefix_bits` bits are `prefix`, and of their rows `columns`."""
+        ...
+
+    def read_seen(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> CountedRows | None:
+        """Return the same without tokens, if this range `saw` them before; else None."""
+        ...
+
+    def saw(self, prefix_bits: int, prefix: int, persons: int) -> None:
+        """Take note that every token of a range was looked at: so many, each in the range and greater than the last."""
         ...
 
 
@@ -78,13 +86,14 @@ class ScannedTable:
     """The admitted rows of one table in one slice, ordered by token.
 
     Args:
-        tokens: of each upload's persons, in order, as their bytes lie in memory; shape (tokens, 2).
+        tokens: of each upload's persons, in order, as their bytes lie in memory; shape (tokens, 2). None where nobody
+            asked for them.
         first: the first of these that is each person's; shape (persons,).
         starts: where each person's admitted rows begin, and at last how many there are; shape (persons + 1,).
         columns: by name; codes, or an Arrow array of strings for text.
     """
 
-    tokens: npt.NDArray[np.uint64]
+    tokens: npt.NDArray[np.uint64] | None
     first: Int64s
     starts: Int64s
     columns: Mapping[str, CodeColumn | pa.Array]
@@ -92,6 +101,8 @@ class ScannedTable:
     @property
     def persons(self) -> npt.NDArray[np.uint64]:
         """The halves of each different token as big-endian numbers, increasing; shape (persons, 2)."""
+        if self.tokens is None:
+            raise InvariantBroken("a table was scanned without its tokens")
         found: npt.NDArray[np.uint64] = turned_at(self.tokens, self.first)
         return found
 
@@ -110,25 +121,44 @@ class ScannedTable:
 
 
 def scan(
-    catalog: TableCatalog, readers: Sequence[SliceReader], columns: tuple[str, ...], *, bits: int, prefix: int
+    catalog: TableCatalog,
+    readers: Sequence[SliceReader],
+    columns: tuple[str, ...],
+    *,
+    bits: int,
+    prefix: int,
+    with_tokens: bool = True,
 ) -> ScannedTable:
     """Read one slice of a table.
 
     Args:
         readers: the uploads of the table's version, in the order they were taken in.
         columns: the columns to read, in the order wanted.
+        with_tokens: whether anybody asks for the persons' tokens. They are looked at all the same, but of a range of a
+            single upload only until a scan of this process has seen them all, in order (docs/adr/0023).
     """
     kinds = {name: _column_type(catalog, name) for name in columns}
-    parts = [part for part in (reader.read(bits, prefix, columns) for reader in readers) if part.row_count]
-    tokens, counts, order = _ordered(parts)
-    first, starts, longest = runs_of(tokens, counts)
+    seen = readers[0].read_seen(bits, prefix, columns) if len(readers) == 1 and not with_tokens else None
+    tokens: npt.NDArray[np.uint64] | None = None
+    order: Int64s | None = None
+    if seen is not None:
+        parts = [seen.rows]
+        first, starts, longest = runs_of_counts(row_counts(seen))
+    else:
+        held = [part for part in (reader.read(bits, prefix, columns) for reader in readers) if part.row_count]
+        parts = [part.rows for part in held]
+        tokens, counts, order = _ordered(held)
+        first, starts, longest = runs_of(tokens, counts)
+        # Tokens increase, so that all lie in the slice if the first and the last do.
+        ends = turned_at(tokens, np.array([0, len(tokens) - 1])) if len(tokens) else tokens
+        if bits and any(int(each) >> (64 - bits) != prefix for each in ends[:, 0]):
+            # A person in two slices would be clipped twice, each time alone.
+            raise InvariantBroken("a partition gave rows of another slice")
+        if longest >= 0 and len(readers) == len(held) == 1 and len(first) == len(held[0].tokens):
+            # Every person of the file has a token, and no two have the same.
+            readers[0].saw(bits, prefix, len(first))
     if longest < 0:
         raise InvariantBroken("a partition is not ordered by token")
-    # Tokens increase, so that all lie in the slice if the first and the last do.
-    ends = turned_at(tokens, np.array([0, len(tokens) - 1])) if len(tokens) else tokens
-    if bits and any(int(each) >> (64 - bits) != prefix for each in ends[:, 0]):
-        # A person in two slices would be clipped twice, each time alone.
-        raise InvariantBroken("a partition gave rows of another slice")
     if longest > catalog.max_rows_per_person:
         kept, starts = first_rows(starts, catalog.max_rows_per_person)
         order = kept if order is None else order[kept]
@@ -168,9 +198,9 @@ def _missing_units(tokens: pa.Array) -> Bools:
     return np.asarray(tokens.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _column(kind: ColumnType, parts: Sequence[PersonsRows], name: str, order: Int64s | None) -> CodeColumn | pa.Array:
+def _column(kind: ColumnType, parts: Sequence[pa.Table], name: str, order: Int64s | None) -> CodeColumn | pa.Array:
     """Return a column's codes as the catalog admits them, or its texts; the rows of `order`."""
-    arrays = [one_array(part.rows.column(name)) for part in parts]
+    arrays = [one_array(part.column(name)) for part in parts]
     if isinstance(kind, Text):
         texts = pa.concat_arrays([pa.array([], pa.string()), *(each.cast(pa.string()) for each in arrays)])
         return texts if order is None else texts.take(pa.array(order))

@@ -37,14 +37,20 @@ def runs_of(tokens: Tokens, counts: Counts) -> tuple[Int64s, Int64s, int]:
         The first place of each different token, shape (persons,); where each person's rows begin, and at last how many
         there are, shape (persons + 1,); the most rows of a person, -1 if tokens are not in order or one has no rows.
     """
-    if _all_rise(tokens, counts):
+    if _all_rise(tokens):
         # Half of each token tells them all apart and in order, so that each is a person: what a file of one upload is.
-        starts = np.zeros(len(tokens) + 1, dtype=np.int64)
-        np.cumsum(counts, out=starts[1:])
-        return np.arange(len(tokens), dtype=np.int64), starts, int(counts.max(initial=0))
+        return runs_of_counts(counts)
     first, starts = np.empty(len(tokens), dtype=np.int64), np.empty(len(tokens) + 1, dtype=np.int64)
     persons, longest = _run_starts(tokens, counts, first, starts)
     return first[:persons], starts[: persons + 1], longest
+
+
+def runs_of_counts(counts: Counts) -> tuple[Int64s, Int64s, int]:
+    """Return what `runs_of` does of tokens that are in order and all different."""
+    starts = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=starts[1:])
+    right = bool(counts.all())
+    return np.arange(len(counts), dtype=np.int64), starts, int(counts.max(initial=0)) if right else -1
 
 
 def first_rows(starts: Int64s, most: int) -> tuple[Int64s, Int64s]:
@@ -116,11 +122,9 @@ def _copy_rows(persons, starts, columns, found):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _all_rise(tokens, counts):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Return whether the first halves of tokens increase, and each has rows."""
+def _all_rise(tokens):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return whether the first halves of tokens increase."""
     rise = True
-    for place in range(tokens.shape[0]):
-        rise &= counts[place] > 0
     for place in range(1, tokens.shape[0]):
         rise &= _turned(tokens[place - 1, 0]) < _turned(tokens[place, 0])
     return rise

@@ -12,6 +12,7 @@ import pyarrow as pa
 from cleanroom.catalog import Category, TableCatalog, Text
 from cleanroom.partition import PersonsRows
 from cleanroom.partition.codes import code_array, code_bytes, first_of, missing_code, values_of
+from cleanroom.partition.table_layout import CountedRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,12 @@ class MemoryReader:
         ]
         held = [each for each, wanted in zip(self._tokens, mine, strict=True) if wanted]
         return persons_of(held, self._table.select(list(columns)).filter(pa.array(mine, pa.bool_())))
+
+    def read_seen(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> CountedRows | None:
+        """Return nothing: what is in memory is looked at each time."""
+
+    def saw(self, prefix_bits: int, prefix: int, persons: int) -> None:
+        """Forget it."""
 
 
 def persons_of(units: Sequence[bytes | None], rows: pa.Table) -> PersonsRows:

@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from work_counts import QUESTIONS, work
+from work_counts import QUESTIONS, work, works
 
 from cleanroom.partition import persons_rows, rows_under_tokens
 from cleanroom.query import merge_backend
@@ -62,6 +62,18 @@ def test_an_engine_that_is_asked_needlessly_is_noticed() -> None:
     with patch.object(merge_backend, "merges", lambda *_: False):
         found = surprises("Q3 with a filter")
     assert any("engine queries" in each and "MORE" in each for each in found), found
+
+
+def test_a_question_asked_again_decrypts_no_token_again() -> None:
+    """As long as the store lives (docs/adr/0023); tokens are where persons of two tables meet, and read each time."""
+    first, again = works(QUESTIONS["Q3 persons by region"], 2)
+    assert first == expected()["Q3 persons by region"]
+    persons = first["persons read"]
+    assert persons == again["persons read"] == first["values read"] - again["values read"]
+    # Sixteen bytes each, and what a page of them says about itself.
+    assert 16 * persons < first["bytes decrypted"] - again["bytes decrypted"] < 16 * persons + 1_000
+    first, again = works(QUESTIONS["Q7 overlap of members"], 2)
+    assert first == again == expected()["Q7 overlap of members"]
 
 
 def test_a_slice_that_reads_more_than_its_row_groups_is_noticed() -> None:

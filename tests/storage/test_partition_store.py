@@ -25,7 +25,7 @@ from partition_samples import (
 )
 
 from cleanroom.client.tokens import token
-from cleanroom.errors import Fault, NotVerified
+from cleanroom.errors import Fault, InvariantBroken, NotVerified
 from cleanroom.identifiers import IdentifierKind, UploadId
 from cleanroom.partition import (
     LARGEST_GROUP_BITS,
@@ -38,6 +38,7 @@ from cleanroom.partition import (
     write_table_file,
 )
 from cleanroom.partition.manifest import TOKEN
+from cleanroom.storage import partition_store
 from cleanroom.storage.partition_store import PartitionReader, PartitionStore, StoredPartition
 from key_management.secret import SecretKey
 
@@ -278,6 +279,50 @@ def test_nothing_readable_is_on_the_disk(tmp_path: Path) -> None:
         assert [secret for secret in secrets if secret in content] == []
     # The store's file does not even say where it belongs: the AAD prefix is not stored.
     assert b"visits" not in store.path(stored).read_bytes()
+
+
+def test_a_range_that_was_seen_is_read_without_its_tokens(tmp_path: Path, rows_per_group: int) -> None:
+    """Whole ranges of this very file only, as long as the store lives; other persons than those stop the question."""
+    store, stored, data_key = placed(SHAPES["several people"], tmp_path)
+    bits = stored.manifest.group_bits
+    with store.open(stored, data_key) as reader:
+        held = reader.read(0, 0, NAMES)
+        assert reader.read_seen(0, 0, NAMES) is None
+        reader.saw(0, 0, len(held.tokens))
+        reader.saw(bits + 1, 0, len(held.tokens))
+        assert reader.read_seen(bits + 1, 0, NAMES) is None
+    with store.open(stored, data_key) as again:
+        counted = again.read_seen(0, 0, NAMES)
+        assert counted is not None
+        assert (counted.counts, counted.rows, counted.row_count) == (held.counts, held.rows, held.row_count)
+        again.saw(0, 0, len(held.tokens) + 1)
+        with pytest.raises(InvariantBroken, match="not those that were seen"):
+            again.read_seen(0, 0, NAMES)
+    with PartitionStore(store.path(stored).parents[2]).open(stored, data_key) as elsewhere:
+        assert elsewhere.read_seen(0, 0, NAMES) is None
+
+
+def test_what_was_seen_is_forgotten_before_it_is_too_much(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(partition_store, "_MOST_SEEN", 2)
+    store, stored, data_key = placed(SHAPES["one row"], tmp_path)
+    with store.open(stored, data_key) as reader:
+        for persons in range(3):
+            reader.saw(0, 0, persons)
+        assert reader._seen.of(stored, 0, 0) == 2
+        reader.saw(1, 0, 1)
+        reader.saw(1, 1, 1)
+        assert [reader._seen.of(stored, *each) for each in ((0, 0), (1, 0), (1, 1))] == [None, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "bits"),
+    [
+        (0, 0), (1, 0), (131_072, 0), (131_073, 1), (32 * 131_072, 5), (32 * 131_072 + 1, 5), (10_000_000, 5),
+        (32 * 524_288, 5), (32 * 524_288 + 1, 6), (30_000_000, 6), (2**40, 14),
+    ],
+)  # fmt: skip
+def test_tables_are_cut_into_ranges_and_large_ones_into_larger_ranges(rows: int, bits: int) -> None:
+    assert table_layout.group_bits_for(rows) == bits
 
 
 def test_a_reader_is_closed(tmp_path: Path) -> None:
