@@ -86,7 +86,8 @@ peak MiB |
 `$CLEANROOM_MEMORY` is what a question is given, 2 GiB if not set: slices are made of so many rows that two fit (2 \
 KiB a row), one being read while the other is added up, and the engine gets no more. Of each upload the token range \
 last read is kept decoded, 131,072 rows on the mean (524,288 at most, of large tables), so memory grows with the \
-number of tables, hardly with their rows. The most that a process held in this section, libraries and all, was {_most(found):.0f} MiB.
+number of tables, hardly with their rows. The most that a process held in this section, libraries and all, was \
+{_most(found):.0f} MiB.
 
 {_small_memory(found.small_memory, found.linear)}"""
 
