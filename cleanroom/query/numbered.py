@@ -2,7 +2,6 @@
 
 Within a slice every token is replaced by its rank among the tokens of all scans: an injective, order-keeping renaming,
 so that equal units stay equal and different ones different, and small integers are compared instead of 16-byte tokens.
-The place where a person's token first lies is such a number by itself where there is one table.
 No token goes beyond this room (docs/adr/0004).
 """
 
@@ -61,10 +60,17 @@ def numbered(tables: OpenTables, wanted: Iterable[Scan], part: Slice) -> dict[Sc
     return {each: NumberedTable(scanned[each.table].with_columns(each.columns), ranks[each.table]) for each in scans}
 
 
+def _counted_up(increasing: Int64s) -> Int64s:
+    """Return as many numbers from 0 on: these themselves if that is what they are."""
+    if len(increasing) and increasing[-1] == len(increasing) - 1:
+        return increasing
+    return np.arange(len(increasing), dtype=np.int64)
+
+
 def _ranks(scanned: Mapping[TableName, ScannedTable]) -> dict[TableName, Int64s]:
     """Return the numbers of each table's persons among those of all."""
     if len(scanned) == 1:
-        return {name: table.first for name, table in scanned.items()}
+        return {name: _counted_up(table.first) for name, table in scanned.items()}
     persons = {name: table.persons for name, table in scanned.items()}
     lists = list(persons.values())
     while len(lists) > 1:
