@@ -25,6 +25,8 @@ NAMED: Final = {
         "contribution",
         "gathering",
         "in_full",
+        "row_passes",
+        "measures",
         "components",
         "cells",
         "row_cells",
@@ -55,7 +57,7 @@ FURTHER: Final = {
     "what is said after the noise": _in("query", "ranks", "totals", "consistent"),
     "relations and scans": (
         *_in("storage", "scan"),
-        *_in("query", "duckdb_sql", "duckdb_person", "pruning", "fanout"),
+        *_in("query", "filtering", "duckdb_sql", "duckdb_person", "pruning", "fanout"),
     ),
     "binding of the rest": _in(
         "query.binding",

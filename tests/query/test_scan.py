@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_reader import MemoryReader, Row, arrow_column, persons_of, token
+from memory_reader import MemoryReader, Row, arrow_column, token
+from raw_reader import HIGH, LOW, Raw
 from rooms import COLUMNS, FRANCOS, TNM, admit, catalog_of, catalogs, hostile_room, seeds
 from searches import LIMITS
 
@@ -23,7 +24,6 @@ from cleanroom.catalog import Category, Contribution, Date, Number, TableCatalog
 from cleanroom.errors import InvariantBroken
 from cleanroom.partition import PersonsRows
 from cleanroom.partition.codes import code_bytes, first_of, missing_code, values_of
-from cleanroom.partition.table_layout import CountedRows
 from cleanroom.query.contribution import exact_vector
 from cleanroom.query.duckdb_backend import DuckDBBackend
 from cleanroom.query.merge_backend import MergeBackend
@@ -156,27 +156,6 @@ def coded(catalog: TableCatalog, name: str, values: list[Any]) -> pa.Array:
     return arrow_column(column.type, values)
 
 
-class Raw:
-    """A reader that gives persons and rows as they are, whatever was asked."""
-
-    def __init__(self, tokens: list[bytes], **columns: pa.Array) -> None:
-        self.held = persons_of(tokens, pa.table(columns))
-        self.seen: dict[tuple[int, int], int] = {}
-
-    def read(self, prefix_bits: int, prefix: int, columns: tuple[str, ...]) -> PersonsRows:
-        return replace(self.held, rows=self.held.rows.select(list(columns)))
-
-    def read_seen(self, prefix_bits: int, prefix: int, columns: tuple[str, ...]) -> CountedRows | None:
-        held = self.read(0, 0, columns)
-        return CountedRows(held.counts, held.rows, held.row_count) if (prefix_bits, prefix) in self.seen else None
-
-    def saw(self, prefix_bits: int, prefix: int, persons: int) -> None:
-        self.seen[prefix_bits, prefix] = persons
-
-
-LOW, HIGH = b"\x00" * 15 + b"\x01", b"\xff" * 16
-
-
 def test_disorder_is_refused() -> None:
     catalog = catalog_of(TNM)
     with pytest.raises(InvariantBroken, match="ordered"):
@@ -245,57 +224,6 @@ def test_a_token_that_a_file_repeats_is_one_person() -> None:
             (unit, (row,)) for each in ours for row, unit in [pair for pair in enumerate(held) if pair[1] == each][:3]
         ]
         assert rows_of(found) == expected
-
-
-def test_tokens_that_were_all_seen_are_not_looked_at_again() -> None:
-    """Only in that range, of a single upload, and where nobody asks for them."""
-    catalog = catalog_of(TNM, seats=(0, 99))
-
-    def reader() -> Raw:
-        return Raw([LOW, HIGH, HIGH], seats=coded(catalog, "seats", [1, 2, 3]))
-
-    mine = reader()
-    first = scan(catalog, [mine], ("seats",), bits=0, prefix=0)
-    assert mine.seen == {(0, 0): 2}
-    again = scan(catalog, [mine], ("seats",), bits=0, prefix=0, with_tokens=False)
-    assert again.tokens is None
-    assert (again.first.tolist(), again.starts.tolist()) == (first.first.tolist(), first.starts.tolist())
-    assert texts_or_codes(again.columns["seats"]) == [1, 2, 3]
-    with pytest.raises(InvariantBroken, match="without its tokens"):
-        again.persons  # noqa: B018
-    assert scan(catalog, [mine], ("seats",), bits=0, prefix=0).tokens is not None
-    assert scan(catalog, [mine, reader()], ("seats",), bits=0, prefix=0, with_tokens=False).rows == 6
-    # Nor are their counts taken on trust, or the cap forgotten.
-    few = replace(catalog, max_rows_per_person=1)
-    assert scan(few, [mine], ("seats",), bits=0, prefix=0, with_tokens=False).starts.tolist() == [0, 1, 2]
-    for counts, said in (([3, 0], "ordered"), ([1, 1], "not those of its persons")):
-        mine.held = replace(mine.held, counts=pa.array(counts, pa.uint32()))
-        with pytest.raises(InvariantBroken, match=said):
-            scan(catalog, [mine], ("seats",), bits=0, prefix=0, with_tokens=False)
-
-
-def test_what_is_not_one_person_after_another_is_looked_at_each_time() -> None:
-    """A token twice, one that is missing, one out of its range, disorder, a second upload."""
-    catalog = catalog_of(TNM, seats=(0, 99))
-
-    def raw(tokens: list[bytes | None]) -> Raw:
-        made = Raw([LOW], seats=coded(catalog, "seats", list(range(len(tokens)))))
-        units = pa.ExtensionArray.from_storage(pa.uuid(), pa.array(tokens, pa.binary(16)))
-        made.held = PersonsRows(units, pa.array([1] * len(tokens), pa.uint32()), made.held.rows, len(tokens))
-        return made
-
-    for tokens in ([LOW, LOW, HIGH], [None, HIGH], []):
-        reader = raw(tokens)
-        scan(catalog, [reader], ("seats",), bits=0, prefix=0, with_tokens=False)
-        assert not reader.seen
-    for tokens, bits in (([HIGH, LOW], 0), ([LOW, HIGH], 1)):
-        reader = raw(tokens)
-        with pytest.raises(InvariantBroken):
-            scan(catalog, [reader], ("seats",), bits=bits, prefix=0, with_tokens=False)
-        assert not reader.seen
-    both = [raw([LOW, HIGH]), raw([])]
-    scan(catalog, both, ("seats",), bits=0, prefix=0, with_tokens=False)
-    assert not any(each.seen for each in both)
 
 
 @pytest.mark.parametrize("nullable", [(), ("region", "bought", "seats", "amount")])
