@@ -19,7 +19,7 @@ STEPS, FAR = 1_000, 10.0
 def least() -> tuple[Floats, Floats]:
     """Return where, and the density there, of the noise X with the least E|X| + I/4, I its Fisher information.
 
-    With the density f = g^2 that is the integral of |x|·g^2 + g'^2: the ground state of a particle in the potential |x|,
+    With the density f = g^2 that is the integral of |x|·g^2 + g'^2: the ground state of a particle in that potential,
     an Airy function on either side of 0. Scaling X trades E|X| for I, so that it is the least for any given I.
     """
     step = FAR / STEPS

@@ -114,6 +114,20 @@ def test_who_has_very_many_rows_is_left() -> None:
     plan = planned((KEY,), (CountPersons(), Sum(1, 0, 9, ONE)), 5_000, 4)
     persons: Any = [[(0, 1, 0)] * rows for rows in (1_023, 1_024, 1_025, 1)]
     assert both_ways(plan, stream(persons, 3))[1] == 1
+    apart: Any = [[(row % 2, 1, 0) for row in range(count)] for count in (1_024, 1_025)]
+    assert both_ways(plan, stream(apart, 3))[1] == 1
+
+
+@pytest.mark.parametrize("values", [62, 63, 64, 65])
+def test_persons_are_told_apart_in_as_many_cells_as_bits_say(values: int) -> None:
+    """Also in the last one, and who is in none."""
+    key = CategoryKey(0, tuple(map(str, range(values))), nullable=False)
+    plan = planned((key,), (CountPersons(), CountRows()), 3, 4)
+    cells = (0, 1, values - 2, values - 1, values, -1)
+    persons: Any = [[(one, 0, 0), (other, 0, 0)] for one in cells for other in cells]
+    assert both_ways(plan, stream(persons, 3))[1] == 0
+    for held in (rows for rows in persons if min(rows)[0] >= 0):
+        both_ways(plan, as_narrow(stream([held], 3), 0))
 
 
 def test_who_is_in_more_cells_than_are_looked_up_is_left() -> None:
