@@ -89,7 +89,7 @@ Python {platform.python_version()}.
 - Load (1, 5, 15 minutes) before {found.load_before}, after {found.load_after}, the bench itself included.
 - Data: seed {plan.seed}; {" ".join(_data(each.rows, plan.seed) for each in found.sized)}
 - {"Each question in a process of its own" if plan.fresh_processes else "All questions in one process, being quick"} \
-(one run to warm up, then {plan.repeat} measured, 2 above a million rows), raw DuckDB likewise, right before and after \
+(one run to warm up, then {plan.repeat} measured), raw DuckDB likewise, right before and after \
 it: without privacy, it is the limit that everybody is held against."""
 
 

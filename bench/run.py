@@ -38,7 +38,7 @@ class Plan:
 
     Args:
         sizes: rows of each of the two members: each size is a room of its own, the profile is the last one's.
-        repeat: measured runs of each question, at most two where there are more than a million rows.
+        repeat: measured runs of each question.
         uploads: measured uploads.
         large: rows of the large uploads, a multiple of the first size.
         durable: questions to the tiny table.
@@ -233,8 +233,7 @@ def _at_size(found: Found, plan: Plan, data: BenchData) -> None:
         _questions(found, plan, room, where)
         if data.rows == plan.sizes[-1]:
             _note("profile")
-            repeat = _repeat(plan, data.rows)
-            found.profile = worker("profile", **room, ids=list(plan.profiled), repeat=repeat)
+            found.profile = worker("profile", **room, ids=list(plan.profiled), repeat=plan.repeat)
         if data.rows == plan.rows:
             _note("admission")
             found.admission = worker("admission", **room, repeat=plan.repeat)
@@ -262,10 +261,6 @@ def _linear(found: Found, plan: Plan) -> None:
             "rows": filled[str(size)]["rows"],
             **worker("linear_ask", memory=SMALL_MEMORY, room=place, size=size, other=plan.linear[0]),
         }
-
-
-def _repeat(plan: Plan, rows: int) -> int:
-    return plan.repeat if rows <= MANY_ROWS else min(2, plan.repeat)
 
 
 def run_uploads(plan: Plan) -> Found:
@@ -302,12 +297,11 @@ def _questions(found: Found, plan: Plan, room: dict[str, str], where: dict[str, 
     exact = worker("exact", **room, ids=names)
     private: dict[str, Any] = {}
     raw: dict[str, dict[str, Any]] = {"uuid": {}, "hex": {}}
-    repeat = _repeat(plan, sized.rows)
     for ids in [[name] for name in names] if plan.fresh_processes else [names]:
         _note(" ".join(ids))
-        raw["uuid"] |= worker("raw", **where, ids=ids, token="uuid", repeat=repeat)  # noqa: S106
-        private |= worker("questions", **room, ids=ids, repeat=repeat)
-        raw["hex"] |= worker("raw", **where, ids=ids, token="hex", repeat=repeat)  # noqa: S106
+        raw["uuid"] |= worker("raw", **where, ids=ids, token="uuid", repeat=plan.repeat)  # noqa: S106
+        private |= worker("questions", **room, ids=ids, repeat=plan.repeat)
+        raw["hex"] |= worker("raw", **where, ids=ids, token="hex", repeat=plan.repeat)  # noqa: S106
     for question in QUESTIONS:
         name = question.id
         truth = raw["uuid"][name]["answer"]
