@@ -290,7 +290,7 @@ NUMBERS = (
     Sabotage("a person without rows among risen tokens", RUNS, "right = bool(counts.all())", "right = True",
         "test_scan:test_counts_that_are_not_of_the_rows_are_refused", ("NOBODY", 1)),
     Sabotage("a person without rows", RUNS, "        right &= counts[place] > 0\n", "",
-        "test_scan:test_counts_that_are_not_of_the_rows_are_refused", ("NOBODY", 1)),
+        "test_scan:test_counts_that_are_not_of_the_rows_are_refused", ("NOBODY", 2)),
     Sabotage("rows left over or lent out", LAYOUT, " or counts.sum(dtype=np.uint64) != held.row_count", "",
         "test_scan:test_counts_that_are_not_of_the_rows_are_refused", ("LEFT_OVER", 1)),
     Sabotage("rows counted in 32 bits", LAYOUT, "counts.sum(dtype=np.uint64)", "counts.sum(dtype=np.uint32)",
