@@ -41,11 +41,12 @@ def gather(cells, start, end, cell_count, touched, counts):  # type: ignore[no-u
             # Unsigned, as are places below: compiled code then need not count a negative one from the end.
             cell = cells[number, np.uint64(row)]
             if 0 <= cell < cell_count:
-                if counts[cell] < PERSON_ROWS:
+                before = counts[np.uint64(cell)]
+                if before < PERSON_ROWS:
                     # No branch: which row is the first of its cell is what no processor can guess.
-                    touched[count] = cell
-                    count += counts[cell] == 0
-                    counts[cell] += 1
+                    touched[np.uint64(count)] = cell
+                    count += before == 0
+                    counts[np.uint64(cell)] = before + 1
                 else:
                     cells[number, np.uint64(row)] = -1
     return count
@@ -72,8 +73,8 @@ def add_up(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
         for row in range(start, last):
             cell = cells[number, np.uint64(0 if shared else row)]
             if 0 <= cell < cell_count and (whole or present[measure, np.uint64(row)]):
-                counts[measure, cell] += 1
-                sums[measure, cell] += min(max(values[measure, np.uint64(row)], least), most)
+                counts[measure, np.uint64(cell)] += 1
+                sums[measure, np.uint64(cell)] += min(max(values[measure, np.uint64(row)], least), most)
 
 
 @njit(nogil=True, inline="always")

@@ -92,7 +92,19 @@ def add_in_full(
         surely, inside = _surely(most, largest), cells.dtype == np.uint8 and int(cells.max(initial=0)) < cell_count
         cells, values = _to_read(cells), _to_read(values)
         left = add_rows(
-            starts, cells, inside, cell_count, values, limits, each_row, most_rows, most, surely, in_cells, sums
+            starts,
+            cells,
+            inside,
+            cell_count,
+            values,
+            _bounded(values, limits),
+            limits,
+            each_row,
+            most_rows,
+            most,
+            surely,
+            in_cells,
+            sums,
         )
     for number, (each, place) in enumerate(zip(bounds.components, places, strict=True)):
         match each.measured:
@@ -146,6 +158,14 @@ def _surely(most: Int64s, largest: int) -> npt.NDArray[np.bool_]:
     counted = np.arange(_MOST_COUNTED, dtype=np.int64)
     found = (most >= counted * largest) & (counted < _MOST_COUNTED - 1)
     return np.ascontiguousarray(np.broadcast_to(found, (len(most), _MOST_COUNTED)))
+
+
+def _bounded(values: npt.NDArray[np.integer], limits: Int64s) -> bool:
+    """Return whether values are known to be within their bounds: of narrow codes the greatest is found in no time."""
+    if values.dtype.kind != "u" or not len(values):
+        return False
+    ((least, most, first),) = limits.tolist()
+    return bool(least <= first and first + int(values.max(initial=0)) <= most)
 
 
 def _to_read(array: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:

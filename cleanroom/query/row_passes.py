@@ -43,12 +43,13 @@ def add_rows_that_share(starts, cells, cell_count, most_rows, most, in_cells):  
 
 @njit(cache=True, nogil=True)
 def add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    starts, cells, inside, cell_count, values, limits, each_row, most_rows, most, surely, in_cells, sums
+    starts, cells, inside, cell_count, values, bounded, limits, each_row, most_rows, most, surely, in_cells, sums
 ):
     """Add all rows, take those of persons back who do not fit, and return these persons.
 
     Args:
         inside: whether it is known that each row is in a cell.
+        bounded: whether it is known that each value is within its bounds.
         most: the greatest size of a person, by cells and counted rows.
         surely: who fits whatever the values of their rows, likewise.
     """
@@ -73,7 +74,7 @@ def add_rows(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
         unsure = _unsure(starts, many, np.uint32(0xFFFFFFFF), sets, most_rows, surely, left, within)
     for number in range(sets):
         for measure in range(values.shape[0]):
-            _sum(cells[number], inside, stride, values[measure], limits[measure], cell_count, sums[measure])
+            _sum(cells[number], inside, stride, values[measure], bounded, limits[measure], cell_count, sums[measure])
     in_cell = np.zeros(cell_count, dtype=np.int64)
     remaining = 0
     for place in range(unsure):
@@ -101,16 +102,20 @@ def _unsure(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     Args:
         met: running sums of the cells that persons are first met in, of as many bits as `mask` has.
     """
-    remaining = 0
+    remaining = np.uint64(0)
+    most_cells, most_counted = np.uint64(surely.shape[0] - 1), np.uint64(surely.shape[1] - 1)
+    start, before = np.uint64(0), met[0]
     for person in range(starts.shape[0] - 1):
-        start, end = starts[person], starts[person + 1]
-        cells = np.int64((met[np.uint64(end)] - met[np.uint64(start)]) & mask)
-        fits = surely[min(cells, surely.shape[0] - 1), min((end - start) * sets, surely.shape[1] - 1)]
+        end = np.uint64(starts[person + 1])
+        after = met[end]
+        cells, rows = np.uint64((after - before) & mask), end - start
+        fits = surely[min(cells, most_cells), min(rows * np.uint64(sets), most_counted)]
         # No branch: who fits is what no processor can guess.
         left[remaining] = person
         within[remaining] = cells
-        remaining += not (fits & (end - start <= most_rows))
-    return remaining
+        remaining += np.uint64(not (fits & (rows <= np.uint64(most_rows))))
+        start, before = end, after
+    return np.int64(remaining)
 
 
 @njit(nogil=True, inline="always")
@@ -159,7 +164,7 @@ def _count(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
 
 
 @njit(nogil=True, inline="always")
-def _sum(cells, inside, stride, values, limits, cell_count, sums):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _sum(cells, inside, stride, values, bounded, limits, cell_count, sums):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Sum a measure by cell."""
     least, most, first = limits[0], limits[1], limits[2]
     one, outside = np.uint64(1), np.uint64(cell_count)
@@ -169,7 +174,10 @@ def _sum(cells, inside, stride, values, limits, cell_count, sums):  # type: igno
         cell = np.uint64(cells[np.uint64(at * stride)])
         if not inside:
             cell = min(cell, outside)
-        found[row & one, cell] += min(max(np.int64(values[row]) + first, least), most)
+        value = np.int64(values[row]) + first
+        if not bounded:
+            value = min(max(value, least), most)
+        found[row & one, cell] += value
     for number in range(cell_count):
         sums[number] += found[0, number] + found[1, number]
 

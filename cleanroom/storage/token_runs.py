@@ -117,7 +117,7 @@ def _copy_rows(persons, starts, columns, found):  # type: ignore[no-untyped-def]
         at = 0
         for person in persons:
             for row in range(starts[person], starts[person + 1]):
-                found[column, at] = columns[column, row]
+                found[column, np.uint64(at)] = columns[column, np.uint64(row)]
                 at += 1
 
 

@@ -112,7 +112,7 @@ NUMBERS = (
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "surely counted in full whatever the rows of a cell", PASSES, "remaining += not (fits & (end - start <= most_rows))", "remaining += not fits",
+        "surely counted in full whatever the rows of a cell", PASSES, "remaining += np.uint64(not (fits & (rows <= np.uint64(most_rows))))", "remaining += np.uint64(not fits)",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
@@ -124,7 +124,11 @@ NUMBERS = (
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
-        "narrow values counted from nought", PASSES, "found[row & one, cell] += min(max(np.int64(values[row]) + first, least), most)", "found[row & one, cell] += min(max(np.int64(values[row]), least), most)",
+        "values beyond their bounds taken as they are", IN_FULL, "first + int(values.max(initial=0)) <= most", "first <= most",
+        "test_in_full:check_both_ways", (0, 20),
+    ),
+    Sabotage(
+        "narrow values counted from nought", PASSES, "        value = np.int64(values[row]) + first\n        if not bounded:", "        value = np.int64(values[row])\n        if not bounded:",
         "test_in_full:check_both_ways", (0, 20),
     ),
     Sabotage(
@@ -195,7 +199,7 @@ NUMBERS = (
     ),
     Sabotage("a mean's total keeps all rows", CONTRIBUTION, "share = float(total) * (float(max_rows) / float(n))", "share = float(total)",
         "test_statistics:check_one_factor"),
-    Sabotage("values beyond their bounds", GATHERING, "sums[measure, cell] += min(max(values[measure, np.uint64(row)], least), most)", "sums[measure, cell] += values[measure, np.uint64(row)]", "test_statistics:check_one_factor"),
+    Sabotage("values beyond their bounds", GATHERING, "sums[measure, np.uint64(cell)] += min(max(values[measure, np.uint64(row)], least), most)", "sums[measure, np.uint64(cell)] += values[measure, np.uint64(row)]", "test_statistics:check_one_factor"),
     Sabotage("NULLs counted as persons", CONTRIBUTION, "entry = steps if n > 0 else 0", "entry = steps",
         "test_statistics_of_a_column:test_counts_of_a_column_leave_out_its_nulls"),
     Sabotage("grouping sets not counted in the norm", BOUND, "norm = _root_up(sum(groups) * sum(", "norm = _root_up(max(groups) * sum(",
