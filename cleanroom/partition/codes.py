@@ -53,12 +53,8 @@ def code_bytes(kind: Coded) -> int:
 
 def values_from(codes: NDArray[np.integer], first: int) -> Int64s:
     """Return the values of codes, which are numbers of whatever width, counted from `first`."""
-    if codes.dtype == np.int64 and not first:
-        return codes.view(np.int64)
-    values = codes.astype(np.int64)
-    if first:
-        values += first
-    return values
+    values = codes.astype(np.int64, copy=False)
+    return values + first if first else values
 
 
 def missing_code(size: int) -> int:

@@ -120,7 +120,7 @@ def _ranged(column: CodeColumn, lower: int | None, upper: int | None, wanted: bo
 
 def _narrow(codes: npt.NDArray[np.integer]) -> bool:
     """Return whether codes are such that the processor compares many at a time."""
-    return codes.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
+    return codes.dtype.kind == "u"
 
 
 def _listed(column: CodeColumn, codes: Sequence[Code], wanted: bool) -> Bools:

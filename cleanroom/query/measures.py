@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Measure = tuple[int, int | None, int | None]
 """A column that is added up, and the bounds that its values are brought within first."""
 
-_NARROW: Final = frozenset({np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32)})
-
 _ANY: Final = (-(1 << 63), (1 << 63) - 1)
 """Bounds of a column of which only NULLs matter."""
 
@@ -81,7 +79,7 @@ def measures_of(components: tuple[Component, ...], rows: PersonRows) -> Measures
     limits = [_ANY if least is None or most is None else (least, most) for _, least, most in measured]
     present = _stacked([column.present for column in columns], rows.rows, np.bool_)
     # One alone is looked at as it lies.
-    lone = len(columns) == 1 and columns[0].codes.dtype in _NARROW
+    lone = len(columns) == 1 and columns[0].codes.dtype.kind == "u"
     firsts = [column.first if lone else 0 for column in columns]
     return Measures(
         measured,

@@ -61,7 +61,7 @@ def cells_of_rows(
 
 
 def to_write(cells: Cells) -> Int64s:
-    """Return cells in an array that is nobody else's column, or may be written to all the same."""
+    """Return cells in an array that may be written to; whoever writes has done with the column that it may be."""
     return np.require(cells, np.int64, ["C", "W"])
 
 

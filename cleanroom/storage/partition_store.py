@@ -67,7 +67,7 @@ class PartitionStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._seen = SeenRanges({})
+        self._seen = SeenRanges()
 
     def path(self, stored: StoredPartition) -> Path:
         """Return where a partition's file lies."""
@@ -207,7 +207,6 @@ class PartitionStore:
                 sync_directory(made.parent)
 
 
-@dataclass(frozen=True, slots=True)
 class SeenRanges:
     """Ranges of which a scan of this process has seen every token: how many persons are in each (docs/adr/0023).
 
@@ -215,17 +214,18 @@ class SeenRanges:
     process. It may be shared between threads: each call is one step of a dictionary.
     """
 
-    persons: dict[tuple[UploadId, Digest, int, int], int]
+    def __init__(self) -> None:
+        self._persons: dict[tuple[UploadId, Digest, int, int], int] = {}
 
     def add(self, stored: StoredPartition, prefix_bits: int, prefix: int, persons: int) -> None:
         """Remember a range; of very many all are forgotten first."""
-        if len(self.persons) >= _MOST_SEEN:
-            self.persons.clear()
-        self.persons[stored.upload, stored.manifest.file.digest, prefix_bits, prefix] = persons
+        if len(self._persons) >= _MOST_SEEN:
+            self._persons.clear()
+        self._persons[stored.upload, stored.manifest.file.digest, prefix_bits, prefix] = persons
 
     def of(self, stored: StoredPartition, prefix_bits: int, prefix: int) -> int | None:
         """Return how many persons are in a range, None if it was not seen."""
-        return self.persons.get((stored.upload, stored.manifest.file.digest, prefix_bits, prefix))
+        return self._persons.get((stored.upload, stored.manifest.file.digest, prefix_bits, prefix))
 
 
 class PartitionReader:
@@ -240,7 +240,7 @@ class PartitionReader:
     def __init__(self, stored: StoredPartition, table_file: TableFile, seen: SeenRanges | None = None) -> None:
         self.stored = stored
         self._table_file = table_file
-        self._seen = SeenRanges({}) if seen is None else seen
+        self._seen = SeenRanges() if seen is None else seen
         self._held: tuple[int, tuple[str, ...], PersonsRows, NDArray[np.int64]] | None = None
 
     def read(self, prefix_bits: int, prefix: int, columns: Sequence[str]) -> PersonsRows:
@@ -282,10 +282,8 @@ class PartitionReader:
             InvariantBroken: it does not have as many persons as it had.
             NotVerified: a page does not decrypt: the file was altered.
         """
-        persons, coarser = (
-            self._seen.of(self.stored, prefix_bits, prefix),
-            self.stored.manifest.group_bits - prefix_bits,
-        )
+        persons = self._seen.of(self.stored, prefix_bits, prefix)
+        coarser = self.stored.manifest.group_bits - prefix_bits
         if persons is None or coarser < 0:
             return None
         held = self._table_file.read_counted(prefix << coarser, (prefix + 1) << coarser, columns)

@@ -72,13 +72,6 @@ def starts_of(persons: Int64s, starts: Int64s) -> Int64s:
     return places
 
 
-def rows_of(persons: Int64s, starts: Int64s, columns: npt.NDArray[np.integer]) -> Int64s:
-    """Return the rows of some persons, one person after another; shape (columns, rows) like `columns`."""
-    found = np.empty((len(columns), int(starts_of(persons, starts)[-1])), dtype=np.int64)
-    _copy_rows(persons, starts, columns, found)
-    return found
-
-
 def merged_order(tokens: Tokens, ends: Int64s, missing: npt.NDArray[np.bool_]) -> Int64s:
     """Return the places of several lists, each in the order of its tokens, in the order of all; equal as they come.
 
@@ -111,14 +104,19 @@ def _turned(half):  # type: ignore[no-untyped-def]  # pragma: no cover - compile
 
 
 @njit(cache=True, nogil=True)
-def _copy_rows(persons, starts, columns, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Write the rows of some persons."""
+def rows_of(persons, starts, columns):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return the rows of some persons, one person after another; shape (columns, rows) like `columns`."""
+    size = np.int64(0)
+    for person in persons:
+        size += starts[person + 1] - starts[person]
+    found = np.empty((columns.shape[0], size), dtype=np.int64)
     for column in range(columns.shape[0]):
         at = 0
         for person in persons:
             for row in range(starts[person], starts[person + 1]):
                 found[column, np.uint64(at)] = columns[column, np.uint64(row)]
                 at += 1
+    return found
 
 
 @njit(cache=True, nogil=True)

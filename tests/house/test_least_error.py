@@ -54,7 +54,7 @@ def test_on_whole_numbers_it_errs_by_a_hundredth_less() -> None:
     chance /= chance.sum()
     assert float((np.abs(whole) * chance).sum()) == pytest.approx(3.93, abs=0.005)
     assert deviation * math.sqrt(2 / math.pi) == pytest.approx(3.97, abs=0.005)
-    # Its loss is that of the Gaussian at no order; tails beyond are too thin to matter at these.
+    # At none of these orders is its loss greater than the Gaussian's.
     rho = 1 / (2 * deviation**2)
     for order in (1.01, 1.5, 2.0, 4.0, 8.0, 16.0):
         loss = math.log(float((chance[1:] ** order * chance[:-1] ** (1 - order)).sum())) / (order - 1)

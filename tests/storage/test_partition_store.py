@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from partition_samples import (
 
 from cleanroom.client.tokens import token
 from cleanroom.errors import Fault, InvariantBroken, NotVerified
-from cleanroom.identifiers import IdentifierKind, UploadId
+from cleanroom.identifiers import Digest, IdentifierKind, UploadId
 from cleanroom.partition import (
     LARGEST_GROUP_BITS,
     StorageType,
@@ -312,6 +313,10 @@ def test_what_was_seen_is_forgotten_before_it_is_too_much(monkeypatch: pytest.Mo
         reader.saw(1, 0, 1)
         reader.saw(1, 1, 1)
         assert [reader._seen.of(stored, *each) for each in ((0, 0), (1, 0), (1, 1))] == [None, None, 1]
+        # Of another upload nothing was seen, nor of other bytes under the same name.
+        file = replace(stored.manifest.file, digest=Digest.of(b"other bytes"))
+        for changed in ({"upload": UploadId("0" * 32)}, {"file": file}):
+            assert reader._seen.of(StoredPartition(replace(stored.manifest, **changed)), 1, 1) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
